@@ -1,0 +1,3 @@
+export * from './body-structure.ts';
+export * from './envelope.ts';
+export * from './structure.ts';
