@@ -1,0 +1,90 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import type { SupervisorMessage } from './run-service.ts';
+
+const program = new URL('./testing/echo-service.ts', import.meta.url).pathname;
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function start(settings: Record<string, string>): ChildProcess {
+  const child = fork(program, {
+    env: { ...process.env, ...settings },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  children.push(child);
+  return child;
+}
+
+async function firstMessage(child: ChildProcess): Promise<SupervisorMessage> {
+  const [message] = await once(child, 'message');
+  return message as SupervisorMessage;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+test.each(['1', '2'])(
+  'starts with %s workers, says ready, stops on SIGTERM with 0',
+  async (workers) => {
+    const child = start({ CONCERT_TEST_PORT: String(await freePort()), CONCERT_WORKERS: workers });
+    expect(await firstMessage(child)).toEqual({ type: 'ready' });
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  },
+);
+
+test.each(['1', '2'])('a port in use is one line and 69 with %s workers', async (workers) => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const address = holder.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const child = start({ CONCERT_TEST_PORT: String(port), CONCERT_WORKERS: workers });
+  const [message, [code]] = await Promise.all([firstMessage(child), once(child, 'exit')]);
+  expect(message).toMatchObject({
+    type: 'failed',
+    message: expect.stringContaining(`port ${port}`),
+  });
+  expect(code).toBe(69);
+  holder.close();
+});
+
+test('a bad setting is one line and 69', async () => {
+  const child = start({ CONCERT_WORKERS: 'many' });
+  const [message, [code]] = await Promise.all([firstMessage(child), once(child, 'exit')]);
+  expect(message).toMatchObject({ message: expect.stringContaining('CONCERT_WORKERS') });
+  expect(code).toBe(69);
+});
+
+test('stops when whoever forked it vanishes', async () => {
+  const child = start({ CONCERT_TEST_PORT: String(await freePort()) });
+  await firstMessage(child);
+  child.disconnect();
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});
+
+test('a worker that is killed is replaced', async () => {
+  const port = await freePort();
+  const child = start({ CONCERT_TEST_PORT: String(port), CONCERT_WORKERS: '2' });
+  await firstMessage(child);
+  const ask = async (): Promise<number> =>
+    Number(await (await fetch(`http://127.0.0.1:${port}/`)).text());
+  const victim = await ask();
+  process.kill(victim, 'SIGKILL');
+  const seen = new Set<number>();
+  // each answer comes from some worker: two live ones again are seen once both have answered
+  for (let tries = 0; tries < 2_000 && seen.size < 2; tries += 1) {
+    const pid = await ask().catch(() => victim);
+    if (pid !== victim) seen.add(pid);
+  }
+  expect(seen.size).toBe(2);
+});

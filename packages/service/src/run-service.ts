@@ -1,0 +1,191 @@
+/**
+ * The life of a process: settings, logger, the app, signals, exit code. `main.ts` of each service is
+ * one call of `runService`. With more than one worker the first process forks them and keeps their
+ * number; each worker is a whole app on the same ports.
+ */
+import cluster, { type Worker } from 'node:cluster';
+import { openAdminListener } from './admin-listener.ts';
+import {
+  type CommonSettings,
+  commonSettings,
+  parseSettings,
+  readSettings,
+  type Settings,
+} from './config.ts';
+import { ServiceError } from './errors.ts';
+import { Health } from './health.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { Metrics } from './metrics.ts';
+
+/** What an app is built from. */
+export interface ServiceContext {
+  readonly service: string;
+  /** Unique among the processes of this service: replica, and worker where there are several. */
+  readonly instance: string;
+  readonly settings: Settings;
+  readonly common: CommonSettings;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  /** Whether this process shares its ports with sibling workers. */
+  readonly clustered: boolean;
+}
+
+/** What `app.ts` builds. */
+export interface App {
+  /** Opens the listeners, then resolves: the app is in service. Throws ServiceError. */
+  run(): Promise<void>;
+  /** Stops accepting, announces, drains until `deadline` (ms), closes everything. Never throws. */
+  close(graceMs: number): Promise<void>;
+  /** Rejects when a part of the app dies; never resolves otherwise. */
+  readonly failed?: Promise<never>;
+}
+
+/** Exit codes as sysexits.h names them: EX_UNAVAILABLE for what an operator must mend. */
+const EXIT_UNAVAILABLE = 69;
+const EXIT_SOFTWARE = 70;
+/** A worker that dies is replaced after this long, doubled up to the second figure while it goes on. */
+const RESPAWN_MS = { least: 100, most: 10_000 };
+/** A worker that lived this long is taken to have started well. */
+const SETTLED_MS = 30_000;
+
+/** What a process tells the one that forked it, where there is an IPC channel. */
+export type SupervisorMessage = { type: 'ready' } | { type: 'failed'; message: string };
+
+/** To whoever forked this process: the supervisor, or for a worker the first process. */
+function tellParent(message: SupervisorMessage): Promise<void> {
+  const send = process.send?.bind(process);
+  if (send === undefined || !process.connected) return Promise.resolve();
+  return new Promise((resolve) => send(message, undefined, undefined, () => resolve()));
+}
+
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => resolve(signal));
+    // a supervisor that vanished has left nobody to stop us
+    if (process.send && !cluster.isWorker) process.once('disconnect', () => resolve('SIGTERM'));
+  });
+}
+
+async function runApp(
+  context: ServiceContext,
+  build: (context: ServiceContext) => Promise<App>,
+): Promise<void> {
+  const { logger, common } = context;
+  const stop = signalled();
+  const admin = common.CONCERT_ADMIN_LISTEN
+    ? await openAdminListener(common.CONCERT_ADMIN_LISTEN, context.health, context.metrics)
+    : undefined;
+  const app = await build(context);
+  const never = new Promise<never>(() => {});
+  try {
+    const started = await Promise.race([
+      app.run().then(() => true),
+      stop.then(() => false),
+      app.failed ?? never,
+    ]);
+    if (started) {
+      logger.info('in service');
+      await tellParent({ type: 'ready' });
+      const signal = await Promise.race([stop, app.failed ?? never]);
+      logger.info({ signal }, 'stopping');
+    }
+  } finally {
+    await app.close(common.CONCERT_SHUTDOWN_GRACE);
+    admin?.close();
+    admin?.closeAllConnections();
+  }
+  logger.info('stopped');
+}
+
+/** Forks the workers, replaces those that die, and ends them with itself. */
+async function runWorkers(count: number, logger: Logger): Promise<void> {
+  let stopping = false;
+  let respawnMs = RESPAWN_MS.least;
+  const ready = new Set<number>();
+  const gone = new Map<Worker, () => void>();
+  const failure = Promise.withResolvers<never>();
+  const fork = (): void => {
+    const worker = cluster.fork();
+    const bornAt = performance.now();
+    let failed = '';
+    gone.set(worker, () => {});
+    worker.on('message', (message: SupervisorMessage) => {
+      if (message.type === 'failed') failed = message.message;
+      if (message.type !== 'ready') return;
+      ready.add(worker.id);
+      if (ready.size === count) void tellParent({ type: 'ready' });
+    });
+    worker.once('exit', (code, signal) => {
+      gone.get(worker)?.();
+      gone.delete(worker);
+      const wasReady = ready.delete(worker.id);
+      if (stopping) return;
+      // what keeps a first worker from starting would keep all of them: a port in use, a bad setting
+      if (!wasReady && failed !== '')
+        return failure.reject(new ServiceError('start-failed', failed));
+      if (performance.now() - bornAt > SETTLED_MS) respawnMs = RESPAWN_MS.least;
+      logger.error(
+        { worker: worker.id, code, signal, respawnMs },
+        'a worker died; starting another',
+      );
+      setTimeout(() => stopping || fork(), respawnMs);
+      respawnMs = Math.min(respawnMs * 2, RESPAWN_MS.most);
+    });
+  };
+  for (let index = 0; index < count; index += 1) fork();
+  try {
+    await Promise.race([signalled(), failure.promise]);
+  } finally {
+    stopping = true;
+    const ended = [...gone.keys()].map(
+      (worker) => new Promise<void>((resolve) => gone.set(worker, resolve)),
+    );
+    for (const worker of gone.keys()) worker.process.kill('SIGTERM');
+    await Promise.all(ended);
+  }
+}
+
+/**
+ * Runs a service until it is told to stop, and sets the exit code. `protocolWorkers` false keeps it to
+ * one process whatever CONCERT_WORKERS says (the registry is one).
+ */
+export async function runService(
+  service: string,
+  build: (context: ServiceContext) => Promise<App>,
+  options: { protocolWorkers: boolean } = { protocolWorkers: true },
+): Promise<void> {
+  let logger = createLogger({ service, instance: '-', level: 'info' });
+  try {
+    const settings = readSettings();
+    const common = parseSettings(commonSettings, settings);
+    const workers = options.protocolWorkers ? common.CONCERT_WORKERS : 1;
+    const clustered = workers > 1;
+    const instance = cluster.isWorker
+      ? `${common.CONCERT_INSTANCE}-w${cluster.worker?.id}`
+      : common.CONCERT_INSTANCE;
+    logger = createLogger({ service, instance, level: common.CONCERT_LOG_LEVEL });
+    if (clustered && cluster.isPrimary) {
+      await runWorkers(workers, logger);
+    } else {
+      const metrics = new Metrics({ processMetrics: true });
+      await runApp(
+        { service, instance, settings, common, logger, metrics, health: new Health(), clustered },
+        build,
+      );
+    }
+    process.exitCode = 0;
+  } catch (error) {
+    const expected = error instanceof ServiceError;
+    const message = expected
+      ? error.message
+      : `unexpected: ${error instanceof Error ? error.message : String(error)}`;
+    logger.fatal({ error }, message);
+    await tellParent({ type: 'failed', message });
+    process.exitCode = expected ? EXIT_UNAVAILABLE : EXIT_SOFTWARE;
+  }
+  // an IPC channel, or a handle that a library forgot, must not keep a finished process
+  if (process.connected) process.disconnect?.();
+  setTimeout(() => process.exit(), 1_000).unref();
+}
