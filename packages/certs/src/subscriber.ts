@@ -8,13 +8,25 @@
  * All instants called local are nanoseconds on this process's own monotonic clock. It should be one
  * that goes on counting while the machine sleeps: a fenced lease is only as good as it.
  */
-import type {
-  Material,
+import {
+  type Activate,
+  type HeartbeatAck,
+  type Material,
   PartitionPolicy,
-  PortObservation,
-  SubscribeRequest,
-  SubscribeResponse,
+  type PortObservation,
+  type Prepare,
+  type SubscribeRequest,
+  type SubscribeResponse,
+  type Welcome,
 } from '@mail/proto';
+import { ClockEstimate, type ClockReading } from './clock-estimate.ts';
+
+const WELCOME_TIMEOUT_MS = 10_000;
+const REBUILD_DELAY_MS = 5_000;
+/** Round trips right after Welcome: enough that one of them is likely undisturbed. */
+const BURST = 5;
+/** Whoever fences beats this many times per prepared lease while the outcome is open. */
+const BEATS_PER_PREPARED_LEASE = 4;
 
 /** Names one build of a TLS context. The machine numbers them; the shell gives the number back. */
 export type BuildId = number;
@@ -47,6 +59,8 @@ export interface SubscriberOptions {
 
 /** What happens to a subscriber. `now` is local and never goes back. */
 export type SubscriberEvent =
+  /** The first event of all, before the shell serves anything, cached material included. */
+  | { readonly kind: 'started'; readonly now: bigint }
   /** A stream to the registry is open; the machine says Hello on it. */
   | { readonly kind: 'streamOpened'; readonly now: bigint }
   /** The open stream has ended, for whatever reason. No message of it may follow. */
@@ -142,18 +156,614 @@ export interface SubscriberStatus {
   readonly stale: boolean;
   readonly fenced: boolean;
   /** The registry's clock minus the local one, and how wrong that may be; undefined before a sample. */
-  readonly clock: { readonly offsetNs: bigint; readonly errorNs: bigint } | undefined;
+  readonly clock: ClockReading | undefined;
   /** Smallest round trip on this stream; 0 before the first. */
   readonly roundTripNs: bigint;
 }
 
-export declare class Subscriber {
-  constructor(options: SubscriberOptions);
+/** One stream to the registry, as long as it lasts. */
+interface Stream {
+  readonly helloAt: bigint;
+  welcomed: boolean;
+  heartbeatAt: bigint;
+  /** When the first heartbeat since the last answer went out. */
+  unansweredSince: bigint | undefined;
+  burstLeft: number;
+}
+
+/** Prepared and not decided. */
+interface Prepared {
+  readonly build: BuildId;
+  readonly material: Material;
+  readonly nonce: string;
+  readonly deadline: bigint;
+  /** `ready` from the moment Ready is sent until the outcome is heard. */
+  state: 'building' | 'built' | 'ready';
+}
+
+/** Committed, and still to be built: this process missed the prepare, or could not use it then. */
+interface CatchUp {
+  build: BuildId;
+  readonly material: Material;
+  /** On the registry's clock. */
+  activateAt: bigint;
+  /** Set while a failed build waits for its next try. */
+  retryAt: bigint | undefined;
+}
+
+/** In the hands of the holder, not yet due. */
+interface Scheduled {
+  readonly generation: bigint;
+  readonly fingerprintSha256: string;
+  readonly at: bigint;
+}
+
+/**
+ * The machine. Three rules shape it.
+ *
+ * - **The holder swaps, the machine follows.** `schedule` goes out when the instant is known; the machine
+ *   learns of the swap from the first event past it and reports the agreed instant, which is the true one.
+ * - **What is prepared is known by its nonce, what is committed by its content.** An aborted try may
+ *   bear the number of a later committed one, so a build is only taken for committed material that is the same.
+ * - **A lease speaks for the material it was granted under.** A fencing subscriber whose Ready is
+ *   undecided holds a short one. If it then learns from *another* registry process that a newer
+ *   generation is committed, that process can't know the instant which the former one told the others:
+ *   the old material keeps the lease it had, and the new lease begins with the swap.
+ */
+export class Subscriber {
+  readonly #options: SubscriberOptions;
+  readonly #fences: boolean;
+  readonly #burst: number;
+  readonly #welcomeTimeout: bigint;
+  readonly #rebuildDelay: bigint;
+
+  #stream: Stream | undefined;
+  #clock: ClockEstimate | undefined;
+  #builds = 0;
+
+  #current: { readonly generation: bigint; readonly fingerprintSha256: string } | undefined;
+  #scheduled: Scheduled | undefined;
+  #prepared: Prepared | undefined;
+  #catchUp: CatchUp | undefined;
+  /** Local instant from which a newer generation is in force; cleared by the swap to it. */
+  #retireAt: bigint | undefined;
+  /** The registry named an older generation than was committed before. */
+  #contradicted = false;
+
+  #lease = 0n;
+  #preparedLease = 0n;
+  #heartbeatInterval = 0n;
+  /** Local sending time of the request whose answer granted the lease. */
+  #leaseFrom: bigint | undefined;
+  /** The registry process that granted it. */
+  #leaseClockId: string | undefined;
+  /** Leases granted now begin with the swap to what is committed, not at once. */
+  #leaseWaits = false;
+  /** Local sending time of the last request that was answered, whether or not its lease counts yet. */
+  #answeredFrom: bigint | undefined;
+
+  /** What could not be reported yet. */
+  #unreportedSwap: { readonly generation: bigint; readonly at: bigint } | undefined;
+  #unreportedProbe:
+    | { readonly generation: bigint; readonly ports: readonly PortObservation[] }
+    | undefined;
+  #drainWaiting: { readonly belowGeneration: bigint; readonly graceMs: number } | undefined;
+
+  #stale = false;
+  #fenced = false;
+  #fenceFrom: bigint | undefined;
+  #wakeAt: bigint | undefined;
+  #startedAt: bigint | undefined;
+  #now = 0n;
+  #actions: SubscriberAction[] = [];
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.#fences = options.partitionPolicy === PartitionPolicy.PARTITION_POLICY_FENCE;
+    this.#burst = options.burst ?? BURST;
+    this.#welcomeTimeout = msToNs(options.welcomeTimeoutMs ?? WELCOME_TIMEOUT_MS);
+    this.#rebuildDelay = msToNs(options.rebuildDelayMs ?? REBUILD_DELAY_MS);
+    this.#current = options.cached;
+  }
+
   /**
    * Takes one event and says what to do about it. `now` of an event must not be before the last one's.
    * @throws nothing: what the registry does wrong becomes `violation` and `reconnect`.
    */
-  handle(event: SubscriberEvent): SubscriberAction[];
+  handle(event: SubscriberEvent): SubscriberAction[] {
+    this.#actions = [];
+    this.#now = event.now;
+    // The holder has swapped at the instant by itself; whatever happened after it comes second.
+    this.#promoteIfDue();
+    switch (event.kind) {
+      case 'started':
+      case 'timer':
+        break;
+      case 'streamOpened':
+        this.#openStream();
+        break;
+      case 'streamLost':
+        this.#stream = undefined;
+        break;
+      case 'message':
+        if (this.#stream !== undefined) this.#receive(event.message, this.#stream);
+        break;
+      case 'built':
+        this.#takeBuilt(event.build, event.fingerprintSha256);
+        break;
+      case 'buildFailed':
+        this.#takeBuildFailed(event.build, event.code, event.detail);
+        break;
+      case 'probed':
+        this.#unreportedProbe = { generation: event.generation, ports: event.ports };
+        this.#report();
+        break;
+    }
+    this.#actOnTime();
+    this.#promoteIfDue();
+    this.#judge();
+    this.#askForTimer();
+    return this.#actions;
+  }
+
   /** How it stands at the last event. */
-  get status(): SubscriberStatus;
+  get status(): SubscriberStatus {
+    return {
+      connected: this.#stream?.welcomed ?? false,
+      generation: this.#current?.generation ?? 0n,
+      fingerprintSha256: this.#current?.fingerprintSha256 ?? '',
+      committedGeneration: this.#committedGeneration,
+      stale: this.#stale,
+      fenced: this.#fenced,
+      clock: this.#clock?.readAt(this.#now),
+      roundTripNs: this.#clock?.roundTripNs ?? 0n,
+    };
+  }
+
+  // ---- the stream -------------------------------------------------------------------------------
+
+  #openStream(): void {
+    this.#stream = {
+      helloAt: this.#now,
+      welcomed: false,
+      heartbeatAt: this.#now,
+      unansweredSince: undefined,
+      burstLeft: this.#burst,
+    };
+    this.#send({
+      $case: 'hello',
+      value: {
+        service: this.#options.service,
+        instance: this.#options.instance,
+        generation: this.#current?.generation ?? 0n,
+        fingerprintSha256: this.#current?.fingerprintSha256 ?? '',
+        partitionPolicy: this.#options.partitionPolicy,
+        version: this.#options.version,
+      },
+    });
+  }
+
+  #receive(message: FromRegistry, stream: Stream): void {
+    if (message.$case === 'welcome') return this.#takeWelcome(message.value, stream);
+    if (!stream.welcomed) return this.#giveUpStream('protocol-violation', 'no welcome came first');
+    switch (message.$case) {
+      case 'heartbeatAck':
+        return this.#takeHeartbeatAck(message.value, stream);
+      case 'prepare':
+        return this.#takePrepare(message.value, stream);
+      case 'activate':
+        return this.#takeActivate(message.value);
+      case 'abort':
+        if (this.#prepared?.nonce === message.value.nonce) this.#discardPrepared();
+        return;
+      case 'drain':
+        this.#drainWaiting = message.value;
+        return this.#drainIfSwapped();
+    }
+  }
+
+  /**
+   * Welcome says what is committed, and so decides every open question: whatever else was prepared is
+   * not committed. It may come again on the same stream, to one that was left behind by a commit.
+   */
+  #takeWelcome(welcome: Welcome, stream: Stream): void {
+    const { material } = welcome;
+    if (material === undefined) {
+      return this.#giveUpStream('protocol-violation', 'welcome without material');
+    }
+    const first = !stream.welcomed;
+    const sameProcess = this.#clock?.clockId === welcome.clockId;
+    stream.welcomed = true;
+    if (this.#clock === undefined || !sameProcess) this.#clock = new ClockEstimate(welcome.clockId);
+    // Only the first answers something whose sending time is known.
+    if (first) this.#clock.addSample(stream.helloAt, welcome.registryTimeNs, this.#now);
+    this.#lease = msToNs(welcome.leaseMs);
+    this.#preparedLease = msToNs(welcome.preparedLeaseMs);
+    this.#heartbeatInterval = msToNs(Math.max(1, welcome.heartbeatIntervalMs));
+
+    const heardInstant = this.#scheduled?.generation === material.generation;
+    const newer = material.generation > this.#committedGeneration;
+    this.#contradicted = this.#contradicts(material);
+    if (this.#contradicted) {
+      // The registry decides what is committed, but its numbers only grow: an older one means that its
+      // disk went back in time. Going back with it would undo a switch behind the operator's back, so
+      // this process serves on, stale, and takes the next generation that is newer than its own.
+      this.#act({
+        kind: 'violation',
+        detail: `registry names generation ${material.generation}, here ${this.#committedGeneration} is committed`,
+      });
+      this.#discardPrepared();
+    } else if (newer || this.#catchUp?.material.generation === material.generation) {
+      this.#catchUpTo(material, welcome.activateAtNs, this.#clock);
+    } else {
+      this.#discardPrepared();
+    }
+    if (!first) return;
+
+    const behind = this.#current !== undefined && this.#current.generation < material.generation;
+    const grantedElsewhere = this.#leaseClockId !== welcome.clockId;
+    this.#leaseWaits = this.#contradicted || (behind && !heardInstant && grantedElsewhere);
+    this.#extendLease(stream.helloAt);
+    this.#beat(stream);
+    this.#report();
+  }
+
+  #takeHeartbeatAck(ack: HeartbeatAck, stream: Stream): void {
+    if (ack.sentAtNs < stream.helloAt || ack.sentAtNs > stream.heartbeatAt) {
+      return this.#giveUpStream('protocol-violation', 'answer to a heartbeat that was never sent');
+    }
+    this.#clock?.addSample(ack.sentAtNs, ack.registryTimeNs, this.#now);
+    this.#lease = msToNs(ack.leaseMs);
+    this.#extendLease(ack.sentAtNs);
+    if (ack.sentAtNs === stream.heartbeatAt) stream.unansweredSince = undefined;
+    if (stream.burstLeft > 0) this.#beat(stream);
+    this.#sayReady();
+  }
+
+  #takePrepare(prepare: Prepare, stream: Stream): void {
+    const { material, nonce } = prepare;
+    if (material === undefined || material.generation <= this.#committedGeneration) {
+      return this.#giveUpStream('protocol-violation', 'prepare for what is not a next generation');
+    }
+    if (this.#prepared?.nonce === nonce) {
+      if (this.#prepared.state === 'ready') this.#prepared.state = 'built';
+      return this.#sayReady();
+    }
+    this.#discardPrepared();
+    this.#prepared = {
+      build: this.#build(material),
+      material,
+      nonce,
+      deadline: this.#now + msToNs(prepare.timeoutMs),
+      state: 'building',
+    };
+    // The clock sample for the instant, and for those who fence the lease under which to say ready.
+    this.#beat(stream);
+  }
+
+  #takeActivate({ generation, nonce, atNs }: Activate): void {
+    if (generation <= this.#committedGeneration) return;
+    const prepared = this.#prepared;
+    if (prepared?.nonce !== nonce || prepared.material.generation !== generation) {
+      return this.#giveUpStream('not-prepared', `activate for generation ${generation}`);
+    }
+    if (this.#clock !== undefined) this.#catchUpTo(prepared.material, atNs, this.#clock);
+    this.#contradicted = false;
+  }
+
+  // ---- what is built, and when it is served -----------------------------------------------------
+
+  /** Moves to committed material: at the instant if it is built by then, else as soon as it is. */
+  #catchUpTo(material: Material, activateAt: bigint, clock: ClockEstimate): void {
+    const at = clock.toLocal(activateAt);
+    if (this.#retireAt === undefined || at < this.#retireAt) this.#retireAt = at;
+
+    const prepared = this.#prepared;
+    const catchUp = this.#catchUp;
+    if (catchUp !== undefined && isSameMaterial(catchUp.material, material)) {
+      this.#discardPrepared();
+      catchUp.activateAt = activateAt;
+      if (catchUp.retryAt !== undefined) this.#rebuild(catchUp);
+    } else if (prepared !== undefined && isSameMaterial(prepared.material, material)) {
+      this.#discardCatchUp();
+      this.#prepared = undefined;
+      this.#catchUp = { build: prepared.build, material, activateAt, retryAt: undefined };
+      if (prepared.state !== 'building') this.#schedule(this.#catchUp, clock);
+    } else {
+      this.#discardPrepared();
+      this.#discardCatchUp();
+      this.#catchUp = { build: this.#build(material), material, activateAt, retryAt: undefined };
+    }
+  }
+
+  #schedule(catchUp: CatchUp, clock: ClockEstimate): void {
+    const agreed = clock.toLocal(catchUp.activateAt);
+    const { generation, fingerprintSha256 } = catchUp.material;
+    this.#catchUp = undefined;
+    this.#scheduled = {
+      generation,
+      fingerprintSha256,
+      at: agreed > this.#now ? agreed : this.#now,
+    };
+    this.#act({ kind: 'schedule', build: catchUp.build, ...this.#scheduled });
+  }
+
+  #promoteIfDue(): void {
+    const due = this.#scheduled;
+    if (due === undefined || due.at > this.#now) return;
+    const { generation, fingerprintSha256 } = due;
+    this.#scheduled = undefined;
+    this.#current = { generation, fingerprintSha256 };
+    if (this.#catchUp === undefined) {
+      this.#retireAt = undefined;
+      if (this.#leaseWaits && !this.#contradicted) {
+        this.#leaseWaits = false;
+        if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
+      }
+    }
+    this.#act({ kind: 'promoted', generation, fingerprintSha256 });
+    this.#unreportedSwap = { generation, at: due.at };
+    this.#report();
+    this.#act({ kind: 'probe', generation });
+    this.#act({ kind: 'persist', generation });
+    this.#drainIfSwapped();
+  }
+
+  #takeBuilt(build: BuildId, fingerprintSha256: string): void {
+    const { prepared, catchUp } = { prepared: this.#prepared, catchUp: this.#catchUp };
+    const wanted = [prepared, catchUp].find((one) => one?.build === build)?.material;
+    if (wanted === undefined) return;
+    if (wanted.fingerprintSha256 !== fingerprintSha256) {
+      const detail = `the handshake showed ${fingerprintSha256}, not ${wanted.fingerprintSha256}`;
+      return this.#takeBuildFailed(build, 'self-handshake-failed', detail);
+    }
+    if (prepared?.build === build) {
+      if (prepared.state === 'building') prepared.state = 'built';
+      this.#sayReady();
+    } else if (catchUp !== undefined && this.#clock !== undefined) {
+      this.#schedule(catchUp, this.#clock);
+    }
+  }
+
+  #takeBuildFailed(build: BuildId, code: string, detail: string): void {
+    const { prepared, catchUp } = { prepared: this.#prepared, catchUp: this.#catchUp };
+    if (prepared?.build === build) {
+      this.#reject(prepared, code, detail);
+    } else if (catchUp?.build === build) {
+      catchUp.retryAt = this.#now + this.#rebuildDelay;
+      const { generation } = catchUp.material;
+      this.#send({ $case: 'rejected', value: { generation, nonce: '', code, detail } });
+    }
+  }
+
+  #reject(prepared: Prepared, code: string, detail: string): void {
+    this.#discardPrepared();
+    const { generation } = prepared.material;
+    this.#send({ $case: 'rejected', value: { generation, nonce: prepared.nonce, code, detail } });
+  }
+
+  /**
+   * Says ready once built. Whoever fences says it only under a lease that the short one does not cut off
+   * at once: with an old answer it waits for the one that is on its way.
+   */
+  #sayReady(): void {
+    const prepared = this.#prepared;
+    if (prepared?.state !== 'built' || this.#stream?.welcomed !== true) return;
+    const fresh =
+      this.#leaseFrom !== undefined && this.#now < this.#leaseFrom + this.#preparedLease / 2n;
+    if (this.#fences && !fresh && !this.#leaseWaits) return;
+    prepared.state = 'ready';
+    const { generation } = prepared.material;
+    this.#send({ $case: 'ready', value: { generation, nonce: prepared.nonce } });
+  }
+
+  #build(material: Material): BuildId {
+    this.#builds += 1;
+    this.#act({ kind: 'build', build: this.#builds, material });
+    return this.#builds;
+  }
+
+  #rebuild(catchUp: CatchUp): void {
+    this.#act({ kind: 'discard', build: catchUp.build });
+    catchUp.build = this.#build(catchUp.material);
+    catchUp.retryAt = undefined;
+  }
+
+  #discardPrepared(): void {
+    if (this.#prepared === undefined) return;
+    this.#act({ kind: 'discard', build: this.#prepared.build });
+    this.#prepared = undefined;
+  }
+
+  #discardCatchUp(): void {
+    if (this.#catchUp === undefined) return;
+    this.#act({ kind: 'discard', build: this.#catchUp.build });
+    this.#catchUp = undefined;
+  }
+
+  /** The newest generation known to be committed. */
+  get #committedGeneration(): bigint {
+    const known = this.#catchUp?.material ?? this.#scheduled ?? this.#current;
+    return known?.generation ?? 0n;
+  }
+
+  #contradicts(material: Material): boolean {
+    const known = this.#catchUp?.material ?? this.#scheduled ?? this.#current;
+    if (known === undefined || material.generation > known.generation) return false;
+    return (
+      material.generation < known.generation ||
+      material.fingerprintSha256 !== known.fingerprintSha256
+    );
+  }
+
+  // ---- reports ----------------------------------------------------------------------------------
+
+  #report(): void {
+    if (this.#stream?.welcomed !== true || this.#clock === undefined || this.#contradicted) return;
+    const current = this.#current;
+    const swap = this.#unreportedSwap;
+    if (swap !== undefined && current !== undefined) {
+      this.#unreportedSwap = undefined;
+      const atNs = this.#clock.toRegistry(swap.at);
+      this.#send({ $case: 'activated', value: { ...current, atNs } });
+    }
+    const probe = this.#unreportedProbe;
+    if (probe !== undefined) {
+      this.#unreportedProbe = undefined;
+      if (probe.generation !== current?.generation) return;
+      const { generation, ports } = probe;
+      this.#send({ $case: 'verified', value: { generation, ports: [...ports] } });
+    }
+  }
+
+  #drainIfSwapped(): void {
+    const drain = this.#drainWaiting;
+    if (drain === undefined || drain.belowGeneration > (this.#current?.generation ?? 0n)) return;
+    this.#drainWaiting = undefined;
+    const { belowGeneration, graceMs } = drain;
+    this.#act({ kind: 'drain', belowGeneration, graceMs });
+  }
+
+  // ---- time -------------------------------------------------------------------------------------
+
+  #beat(stream: Stream): void {
+    stream.heartbeatAt = this.#now;
+    stream.unansweredSince ??= this.#now;
+    if (stream.burstLeft > 0) stream.burstLeft -= 1;
+    const roundTripNs = this.#clock?.roundTripNs ?? 0n;
+    this.#send({ $case: 'heartbeat', value: { sentAtNs: this.#now, roundTripNs } });
+  }
+
+  #extendLease(from: bigint): void {
+    this.#answeredFrom = from;
+    if (this.#leaseWaits) return;
+    this.#leaseFrom = from;
+    this.#leaseClockId = this.#clock?.clockId;
+  }
+
+  /** A Ready whose outcome is open, under FENCE: the lead of the switch counts on the short lease. */
+  get #undecided(): boolean {
+    return this.#fences && this.#prepared?.state === 'ready';
+  }
+
+  /** Local instant up to which what is served now may be taken for the one in force. */
+  get #validUntil(): bigint {
+    if (this.#leaseFrom === undefined) return this.#startedAt ?? this.#now;
+    const leaseUntil = this.#leaseFrom + (this.#undecided ? this.#preparedLease : this.#lease);
+    const retireAt = this.#retireAt;
+    if (retireAt === undefined || retireAt > leaseUntil) return leaseUntil;
+    // The holder swaps at the instant by itself: what it serves then is valid under the lease.
+    const swapsInTime = this.#scheduled !== undefined && this.#scheduled.at <= retireAt;
+    return swapsInTime ? leaseUntil : retireAt;
+  }
+
+  /** When the next heartbeat is due. */
+  #nextBeat(stream: Stream): bigint {
+    const preparing = this.#fences && this.#prepared !== undefined;
+    const often = this.#preparedLease / BigInt(BEATS_PER_PREPARED_LEASE);
+    const interval = preparing && often < this.#heartbeatInterval ? often : this.#heartbeatInterval;
+    return stream.heartbeatAt + (interval > 0n ? interval : 1n);
+  }
+
+  /** When the stream counts as dead. */
+  #silentAt(stream: Stream): bigint | undefined {
+    if (!stream.welcomed) return stream.helloAt + this.#welcomeTimeout;
+    if (stream.unansweredSince === undefined) return undefined;
+    return stream.unansweredSince + (this.#undecided ? this.#preparedLease : this.#lease / 2n);
+  }
+
+  #actOnTime(): void {
+    const prepared = this.#prepared;
+    if (prepared !== undefined && prepared.state !== 'ready' && prepared.deadline <= this.#now) {
+      this.#reject(prepared, 'too-late', 'not ready before the deadline');
+    }
+    const retryAt = this.#catchUp?.retryAt;
+    if (this.#catchUp !== undefined && retryAt !== undefined && retryAt <= this.#now) {
+      this.#rebuild(this.#catchUp);
+    }
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    const silentAt = this.#silentAt(stream);
+    if (silentAt !== undefined && silentAt <= this.#now) {
+      this.#giveUpStream(
+        'silent',
+        stream.welcomed ? 'heartbeats go unanswered' : 'no welcome came',
+      );
+    } else if (stream.welcomed && this.#nextBeat(stream) <= this.#now) {
+      this.#beat(stream);
+    }
+  }
+
+  /** Says what changed in how far the served material can be trusted. */
+  #judge(): void {
+    if (this.#startedAt === undefined) this.#startedAt = this.#now;
+    const serves = this.#current !== undefined;
+    const validUntil = this.#validUntil;
+    const out = serves && validUntil <= this.#now;
+    const fenceFrom = this.#fences && serves ? validUntil : undefined;
+    if (fenceFrom !== this.#fenceFrom) {
+      this.#fenceFrom = fenceFrom;
+      this.#act({ kind: 'fenceFrom', at: fenceFrom });
+    }
+    const stale = out || this.#contradicted;
+    if (stale !== this.#stale) {
+      this.#stale = stale;
+      this.#act({ kind: 'setStale', stale });
+    }
+    const fenced = out && this.#fences;
+    if (fenced !== this.#fenced) {
+      this.#fenced = fenced;
+      this.#act({ kind: 'setFenced', fenced });
+    }
+  }
+
+  #askForTimer(): void {
+    let next: bigint | undefined;
+    const consider = (at: bigint | undefined) => {
+      if (at !== undefined && at > this.#now && (next === undefined || at < next)) next = at;
+    };
+    consider(this.#scheduled?.at);
+    consider(this.#catchUp?.retryAt);
+    consider(this.#prepared?.state === 'ready' ? undefined : this.#prepared?.deadline);
+    if (this.#current !== undefined) consider(this.#validUntil);
+    if (this.#stream !== undefined) {
+      consider(this.#silentAt(this.#stream));
+      if (this.#stream.welcomed) consider(this.#nextBeat(this.#stream));
+    }
+    if (next === undefined || next === this.#wakeAt) return;
+    this.#wakeAt = next;
+    this.#act({ kind: 'wakeAt', at: next });
+  }
+
+  // ---- actions ----------------------------------------------------------------------------------
+
+  #act(action: SubscriberAction): void {
+    this.#actions.push(action);
+  }
+
+  /** Before Welcome only Hello may be said; what is dropped here, Welcome asks for anew. */
+  #send(message: ToRegistry): void {
+    if (this.#stream === undefined) return;
+    if (this.#stream.welcomed || message.$case === 'hello') this.#act({ kind: 'send', message });
+  }
+
+  #giveUpStream(reason: ReconnectReason, detail: string): void {
+    this.#stream = undefined;
+    this.#act({ kind: 'reconnect', reason, detail });
+  }
+}
+
+/** The same in every part that a handshake depends on, the ticket seed included. */
+function isSameMaterial(a: Material, b: Material): boolean {
+  return (
+    a === b ||
+    (a.generation === b.generation &&
+      a.fingerprintSha256 === b.fingerprintSha256 &&
+      a.chainPem === b.chainPem &&
+      a.ticketSeed.equals(b.ticketSeed))
+  );
+}
+
+function msToNs(ms: number): bigint {
+  return BigInt(Math.round(ms * 1_000_000));
 }
