@@ -1,0 +1,263 @@
+/**
+ * `npm start`: the registry and the three services as separate processes on loopback, under one
+ * supervisor that starts them in order, replaces one that dies, and ends them together.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+} from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { hashPassword } from '@mail/auth';
+import { readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
+import { openStore } from '@mail/store';
+
+const ROOT = resolve(import.meta.dirname, '..');
+/** Services go first, so that the registry sees them leave. */
+const SERVICES = ['smtp', 'pop', 'imap'] as const;
+const START_TIMEOUT_MS = 60_000;
+/** After this long a process that was asked to stop is killed. */
+const STOP_TIMEOUT_MS = 20_000;
+const RESPAWN_MS = { least: 200, most: 10_000 };
+const SETTLED_MS = 30_000;
+const EXIT_UNAVAILABLE = 69;
+
+const DEMO_ADDRESS = 'demo@localhost';
+
+const settings = readSettings();
+const data = resolve(ROOT, settings['CONCERT_DATA'] ?? 'data');
+const shown = relative(process.cwd(), data).startsWith('..')
+  ? data
+  : relative(process.cwd(), data) || '.';
+
+let stopping = false;
+const stop = Promise.withResolvers<void>();
+const running = new Map<string, ChildProcess>();
+
+/** Makes the data folder and its log folder. */
+function prepareFolders(): void {
+  const logs = join(data, 'logs');
+  try {
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    mkdirSync(logs, { recursive: true, mode: 0o700 });
+    accessSync(logs, constants.W_OK);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new ServiceError(
+      'folder-not-writable',
+      `cannot write to the data folder ${data} (${code}); make it writable or set CONCERT_DATA to another folder`,
+      { cause: error },
+    );
+  }
+}
+
+function openLog(name: string): number {
+  const path = join(data, 'logs', `${name}.log`);
+  // one generation back is kept: what led to a restart is still there to read
+  if (existsSync(path)) renameSync(path, `${path}.1`);
+  return openSync(path, 'a', 0o600);
+}
+
+/** Starts a process and resolves when it says that it is in service. */
+function startProcess(name: string, respawnMs: number = RESPAWN_MS.least): Promise<void> {
+  const log = openLog(name);
+  const child = fork(join(ROOT, 'services', name, 'src/main.ts'), {
+    cwd: ROOT,
+    // its own process group: Ctrl-C reaches the supervisor alone, which stops all in order
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc'],
+    env: { ...process.env, CONCERT_DATA: data },
+  });
+  closeSync(log);
+  running.set(name, child);
+  const bornAt = performance.now();
+  return new Promise((resolveReady, reject) => {
+    let ready = false;
+    let failure = '';
+    const timer = setTimeout(() => {
+      reject(
+        new ServiceError(
+          'start-failed',
+          `${name} did not come up within 60 s; see ${shown}/logs/${name}.log`,
+        ),
+      );
+    }, START_TIMEOUT_MS);
+    child.on('message', (message: SupervisorMessage) => {
+      if (message.type === 'failed') {
+        failure = message.message;
+        return;
+      }
+      ready = true;
+      clearTimeout(timer);
+      resolveReady();
+    });
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      running.delete(name);
+      if (stopping) return resolveReady();
+      if (!ready) {
+        const why =
+          failure || `ended with ${signal ?? `code ${code}`}; see ${shown}/logs/${name}.log`;
+        return reject(new ServiceError('start-failed', `${name}: ${why}`));
+      }
+      const wait = performance.now() - bornAt > SETTLED_MS ? RESPAWN_MS.least : respawnMs;
+      console.error(
+        `concert: ${name} ended (${signal ?? `code ${code}`}); starting it again in ${wait} ms`,
+      );
+      setTimeout(() => void restart(name, wait), wait);
+    });
+  });
+}
+
+async function restart(name: string, respawnMs: number): Promise<void> {
+  if (stopping) return;
+  const next = Math.min(respawnMs * 2, RESPAWN_MS.most);
+  try {
+    await startProcess(name, next);
+    if (!stopping) console.error(`concert: ${name} is back`);
+  } catch (error) {
+    console.error(`concert: ${error instanceof Error ? error.message : error}`);
+    setTimeout(() => void restart(name, next), next);
+  }
+}
+
+async function stopProcess(name: string): Promise<void> {
+  const child = running.get(name);
+  if (child === undefined) return;
+  await new Promise<void>((resolveGone) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolveGone();
+    });
+    child.kill('SIGTERM');
+  });
+}
+
+async function stopAll(): Promise<void> {
+  stopping = true;
+  await Promise.all(SERVICES.map(stopProcess));
+  await stopProcess('cert-registry');
+}
+
+const WELCOME = (address: string): string =>
+  [
+    'From: Concert <concert@localhost>',
+    `To: <${address}>`,
+    'Subject: Welcome to Concert',
+    `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`,
+    `Message-ID: <${randomBytes(12).toString('hex')}@localhost>`,
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    '',
+    'This mailbox was made at the first start of Concert. Rotate the certificate while you',
+    'read it: no connection will notice.',
+    '',
+  ].join('\r\n');
+
+/** Makes the demo mailbox where there is no account at all. Returns its password, once. */
+async function makeDemoAccount(): Promise<string | undefined> {
+  const url = settings['CONCERT_STORE'] ?? `sqlite:${join(data, 'mail', 'mail.db')}`;
+  const store = await openStore({ url });
+  try {
+    if ((await store.accounts.list()).length > 0) return undefined;
+    const password = randomBytes(12).toString('base64url');
+    const account = await store.accounts.add(DEMO_ADDRESS, await hashPassword(password));
+    await store.messages.deliver([account.id], { raw: Buffer.from(WELCOME(DEMO_ADDRESS)) });
+    return password;
+  } finally {
+    await store.close();
+  }
+}
+
+const LISTENERS: readonly (readonly [string, string, string])[] = [
+  ['SMTP', '127.0.0.1:2525', 'mail from other servers, STARTTLS'],
+  ['submission', '127.0.0.1:2587', 'mail from users, STARTTLS'],
+  ['submissions', '127.0.0.1:2465', 'mail from users, TLS'],
+  ['POP3', '127.0.0.1:2110', 'STLS'],
+  ['POP3S', '127.0.0.1:2995', 'TLS'],
+  ['IMAP', '127.0.0.1:2143', 'STARTTLS'],
+  ['IMAPS', '127.0.0.1:2993', 'TLS'],
+  ['registry', '127.0.0.1:7443', 'gRPC, mutual TLS'],
+];
+
+function printWelcome(password: string | undefined): void {
+  const say = (line = ''): void => console.log(line);
+  const user = `${DEMO_ADDRESS}:${password ?? 'PASSWORD'}`;
+  const changed = ['LISTENERS', 'LISTEN'].some((part) =>
+    Object.keys(settings).some((name) => name.startsWith('CONCERT_') && name.endsWith(`_${part}`)),
+  );
+  say();
+  if (changed) say('  Listeners are as your settings say.');
+  else
+    for (const [name, address, what] of LISTENERS)
+      say(`  ${name.padEnd(12)} ${address.padEnd(16)} ${what}`);
+  say();
+  say(`  data and logs in ${shown}`);
+  if (password !== undefined) {
+    say();
+    say(`  demo mailbox ${DEMO_ADDRESS}, password ${password}   (shown this once)`);
+  }
+  say();
+  say('Read mail:');
+  say(`  curl -k 'imaps://localhost:2993/INBOX;MAILINDEX=1' -u '${user}'`);
+  say(`  curl -k 'pop3s://localhost:2995/1' -u '${user}'`);
+  say('Send mail:');
+  say(
+    `  printf 'Subject: hello\\r\\n\\r\\nHello.\\r\\n' | curl -k smtps://localhost:2465 -u '${user}' \\`,
+  );
+  say(`    --mail-from ${DEMO_ADDRESS} --mail-rcpt ${DEMO_ADDRESS} -T -`);
+  say('Rotate the certificate:');
+  say('  npx concert cert self-signed localhost');
+  say('  npx concert cert list');
+  say('  npx concert cert rotate ID');
+  if (password === undefined) {
+    say('Forgotten the password?');
+    say(`  npx concert account passwd ${DEMO_ADDRESS}`);
+  }
+  say();
+  say('Concert is ready');
+}
+
+function watchSignals(): void {
+  let askedAt = 0;
+  const onSignal = (): void => {
+    // npm and the terminal may both pass one Ctrl-C on: only a later one is meant as "at once"
+    if (stopping && performance.now() - askedAt > 1_000) {
+      for (const child of running.values()) child.kill('SIGKILL');
+      return;
+    }
+    if (stopping) return;
+    askedAt = performance.now();
+    stopping = true;
+    console.log('Stopping ...');
+    stop.resolve();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+}
+
+try {
+  watchSignals();
+  prepareFolders();
+  await startProcess('cert-registry');
+  const password = stopping ? undefined : await makeDemoAccount();
+  if (!stopping) await Promise.all(SERVICES.map((name) => startProcess(name)));
+  if (!stopping) printWelcome(password);
+  await stop.promise;
+  await stopAll();
+  console.log('Stopped.');
+} catch (error) {
+  // ServiceError and StoreError are made for operators; anything else is a bug and says where
+  const expected = error instanceof Error && 'code' in error;
+  console.error(
+    `concert: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}`,
+  );
+  await stopAll();
+  process.exitCode = EXIT_UNAVAILABLE;
+}
