@@ -1,0 +1,341 @@
+/**
+ * One connection of a line protocol, as its session sees it: pull a line, pull a literal, write, upgrade
+ * to TLS, end. Owns the socket, its buffer, its time-outs and its manners; knows no protocol.
+ *
+ * A session is a loop that pulls. Reading stops by itself while nobody pulls, and `write` resolves only
+ * once there is room, so neither a flood of commands nor a client that does not read grows memory.
+ * `write` may be called while a read waits (IMAP IDLE). When the service drains or stops, the waiting or
+ * the next read rejects with `draining` or `shutting-down`: the command in progress ends first, then the
+ * session says farewell in its protocol's words and returns.
+ */
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { ListenerConfig } from '@mail/service';
+import { LineServerError } from './errors.ts';
+import { LineReader } from './line-reader.ts';
+import type { AcceptedSocket } from './listener.ts';
+import type { TlsAcceptor } from './tls-acceptor.ts';
+
+export interface ConnectionOptions {
+  /** Octets of a line without its end. */
+  readonly maxLineBytes: number;
+  /** For a whole line, and for each piece of a literal; settable later by `idleTimeoutMs`. */
+  readonly idleTimeoutMs: number;
+  /** How long a full send buffer may stay full. */
+  readonly writeTimeoutMs: number;
+}
+
+export interface ReadOptions {
+  /** Lets go of the read: it rejects with the signal's reason, and no octet is lost. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a client may send ahead before we stop reading from the socket. */
+const READ_AHEAD_BYTES = 64 * 1024;
+/** For the last octets to leave and the peer to close, once the session is over. */
+const LINGER_MS = 5_000;
+
+/** What browsers send first. A request target never begins a command of a mail protocol. */
+const HTTP_REQUEST =
+  /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) (?:\/|\*|https?:)| HTTP\/\d/;
+
+interface PendingRead {
+  /** The octets asked for, or undefined until they are there. May throw. */
+  readonly take: () => Buffer | undefined;
+  readonly resolve: (octets: Buffer | undefined) => void;
+  readonly reject: (error: unknown) => void;
+  readonly timer: NodeJS.Timeout;
+  readonly extendsTimeout: boolean;
+}
+
+export class Connection {
+  readonly listener: ListenerConfig;
+  /** For logs and metrics: "imaps 127.0.0.1:2993". */
+  readonly listenerName: string;
+  /** The client's, from the PROXY header where there is one. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Applies from the next read. */
+  idleTimeoutMs: number;
+  readonly #options: ConnectionOptions;
+  readonly #tls: TlsAcceptor;
+  #socket: Socket;
+  #generation: number | undefined;
+  #reader = new LineReader();
+  #pending: PendingRead | undefined;
+  #drained: Promise<void> | undefined;
+  #corked = false;
+  #firstLine = true;
+  #peerEnded = false;
+  #failure: LineServerError | undefined;
+  #ending: LineServerError | undefined;
+
+  constructor(accepted: AcceptedSocket, tls: TlsAcceptor, options: ConnectionOptions) {
+    this.listener = accepted.listener;
+    this.listenerName = accepted.listenerName;
+    this.remoteAddress = accepted.remoteAddress;
+    this.remotePort = accepted.remotePort;
+    this.idleTimeoutMs = options.idleTimeoutMs;
+    this.#generation = accepted.generation;
+    this.#options = options;
+    this.#tls = tls;
+    this.#socket = accepted.socket;
+    this.#attach();
+  }
+
+  /** Whether the connection is inside TLS. */
+  get secure(): boolean {
+    return this.#socket instanceof TLSSocket;
+  }
+
+  /** Generation of the material that TLS was made under; undefined without TLS. */
+  get generation(): number | undefined {
+    return this.#generation;
+  }
+
+  /** "TLSv1.3", "TLS_AES_256_GCM_SHA384"; undefined without TLS. */
+  get tls(): { readonly version: string; readonly cipher: string } | undefined {
+    if (!(this.#socket instanceof TLSSocket)) return undefined;
+    return {
+      version: this.#socket.getProtocol() ?? '',
+      cipher: this.#socket.getCipher()?.standardName ?? '',
+    };
+  }
+
+  /** Whether this listener takes credentials on the connection as it is now. */
+  get loginAllowed(): boolean {
+    return this.secure || !this.listener.requireTlsForLogin;
+  }
+
+  /** Whether STARTTLS makes sense now. */
+  get startTlsOffered(): boolean {
+    return this.listener.tls === 'starttls' && !this.secure;
+  }
+
+  /**
+   * The next line without its end; undefined once the peer has ended and every whole line was taken.
+   * One read at a time. Rejects with LineServerError.
+   */
+  readLine(options: ReadOptions = {}): Promise<Buffer | undefined> {
+    const take = () => {
+      const line = this.#reader.takeLine(this.#options.maxLineBytes);
+      if (line === undefined || !this.#firstLine) return line;
+      this.#firstLine = false;
+      if (!HTTP_REQUEST.test(line.toString('latin1'))) return line;
+      throw new LineServerError('http-request', 'an HTTP request came to a mail port');
+    };
+    return this.#read(take, false, options);
+  }
+
+  /**
+   * `size` octets, whatever they are. The caller has checked the size: they are held in memory.
+   * Rejects with LineServerError; `closed` when the peer ends in the middle.
+   */
+  async readLiteral(size: number, options: ReadOptions = {}): Promise<Buffer> {
+    const octets = await this.#read(() => this.#reader.take(size), true, options);
+    if (octets === undefined) throw new LineServerError('closed', 'the client ended in a literal');
+    return octets;
+  }
+
+  /**
+   * Sends; text as UTF-8. Resolves once there is room for more, at once as a rule. Rejects with
+   * `closed` or `write-timeout`. Small writes made in one go leave in one packet.
+   */
+  write(data: string | Uint8Array): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (!this.#corked) {
+      this.#corked = true;
+      const socket = this.#socket;
+      socket.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        socket.uncork();
+      });
+    }
+    const room = this.#socket.write(data);
+    if (room && this.#drained === undefined) return Promise.resolve();
+    this.#drained ??= this.#waitForDrain(this.#socket);
+    return this.#drained;
+  }
+
+  /**
+   * STARTTLS: sends `goAhead`, then handshakes. Rejects with `cleartext-behind-starttls` (nothing is
+   * sent then) or `tls-failed`; either ends the connection. What was read before counts no more
+   * (RFC 3207 §4.2): the session forgets what it knew of the client.
+   */
+  async startTls(goAhead: string): Promise<void> {
+    const socket = this.#socket;
+    // stop first: whatever arrives from here on goes to the handshake and nowhere else
+    socket.pause();
+    socket.off('data', this.#onData);
+    if (this.#reader.clear() + socket.readableLength > 0) {
+      const error = new LineServerError(
+        'cleartext-behind-starttls',
+        'the client sent octets in the clear behind STARTTLS',
+      );
+      this.#fail(error);
+      throw error;
+    }
+    await this.#flush(goAhead);
+    socket.off('end', this.#onEnd);
+    socket.off('close', this.#onClose);
+    try {
+      const secured = await this.#tls.upgrade(socket);
+      this.#socket = secured.socket;
+      this.#generation = secured.generation;
+    } catch (cause) {
+      const error = new LineServerError('tls-failed', 'the TLS handshake failed', { cause });
+      this.#fail(error);
+      throw error;
+    }
+    this.#firstLine = true;
+    this.#attach();
+  }
+
+  /** Sends `farewell`, ends, and resolves when the connection is gone. Never rejects; idempotent. */
+  async end(farewell = ''): Promise<void> {
+    const socket = this.#socket;
+    this.#settle((pending) => pending.resolve(undefined));
+    if (socket.destroyed) return;
+    const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.end(farewell);
+    // what the peer still sends is thrown away: unread octets would turn our end into a reset
+    socket.off('data', this.#onData);
+    this.#reader.clear();
+    socket.resume();
+    await gone;
+    clearTimeout(linger);
+  }
+
+  /** Ends at once, without a word. */
+  destroy(): void {
+    this.#fail(new LineServerError('closed', 'the connection was cut off'));
+  }
+
+  /** The server's: the waiting or next read rejects with `error`, and so does every one after it. */
+  announceEnd(error: LineServerError): void {
+    this.#ending ??= error;
+    this.#settle((pending) => pending.reject(this.#ending));
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#reader.push(chunk);
+    this.#serve();
+    if (this.#pending?.extendsTimeout) this.#pending.timer.refresh();
+    if (!this.#pending && this.#reader.bytes >= READ_AHEAD_BYTES) this.#socket.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#peerEnded = true;
+    this.#serve();
+  };
+
+  readonly #onClose = (): void => {
+    this.#failure ??= new LineServerError('closed', 'the client is gone');
+    this.#onEnd();
+  };
+
+  #attach(): void {
+    const socket = this.#socket;
+    socket.on('data', this.#onData);
+    socket.once('end', this.#onEnd);
+    socket.once('close', this.#onClose);
+    // a stranger's reset is no event of ours: 'close' follows it
+    socket.on('error', () => {});
+    socket.resume();
+  }
+
+  #read(
+    take: () => Buffer | undefined,
+    extendsTimeout: boolean,
+    { signal }: ReadOptions,
+  ): Promise<Buffer | undefined> {
+    if (this.#pending) throw new Error('two reads at once on one connection');
+    if (this.#ending) return Promise.reject(this.#ending);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const error = new LineServerError('idle-timeout', 'the client sent nothing in time');
+        this.#settle((pending) => pending.reject(error));
+      }, this.idleTimeoutMs);
+      const abort = () => this.#settle((pending) => pending.reject(signal?.reason));
+      signal?.addEventListener('abort', abort, { once: true });
+      const release = <T>(settle: (value: T) => void) => {
+        return (value: T) => {
+          signal?.removeEventListener('abort', abort);
+          settle(value);
+        };
+      };
+      this.#pending = {
+        take,
+        resolve: release(resolve),
+        reject: release(reject),
+        timer,
+        extendsTimeout,
+      };
+      this.#serve();
+      if (this.#pending && this.#socket.isPaused()) this.#socket.resume();
+    });
+  }
+
+  /** Answers the waiting read if what it asks for is there, or never will be. */
+  #serve(): void {
+    if (!this.#pending) return;
+    try {
+      const octets = this.#pending.take();
+      if (octets !== undefined || this.#peerEnded) {
+        this.#settle((pending) => pending.resolve(octets));
+      }
+    } catch (error) {
+      this.#settle((pending) => pending.reject(error));
+    }
+  }
+
+  #settle(how: (pending: PendingRead) => void): void {
+    const pending = this.#pending;
+    if (!pending) return;
+    this.#pending = undefined;
+    clearTimeout(pending.timer);
+    how(pending);
+  }
+
+  /** Resolves when everything written has left this process. */
+  async #flush(data: string): Promise<void> {
+    const timer = this.#limitWrite();
+    const failed = await new Promise((resolve) => this.#socket.write(data, resolve));
+    clearTimeout(timer);
+    if (!failed) return;
+    throw this.#failure ?? new LineServerError('closed', 'the client is gone', { cause: failed });
+  }
+
+  #limitWrite(): NodeJS.Timeout {
+    return setTimeout(
+      () => this.#fail(new LineServerError('write-timeout', 'the client does not read')),
+      this.#options.writeTimeoutMs,
+    );
+  }
+
+  #waitForDrain(socket: Socket): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = this.#limitWrite();
+    const settle = () => {
+      clearTimeout(timer);
+      socket.off('drain', settle);
+      socket.off('close', settle);
+      this.#drained = undefined;
+      if (this.#failure) reject(this.#failure);
+      else resolve();
+    };
+    socket.on('drain', settle);
+    socket.on('close', settle);
+    return promise;
+  }
+
+  #fail(error: LineServerError): void {
+    this.#failure ??= error;
+    this.#peerEnded = true;
+    this.#socket.destroy();
+    this.#settle((pending) => pending.reject(error));
+  }
+}

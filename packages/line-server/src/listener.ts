@@ -1,0 +1,233 @@
+/**
+ * One listener: accept, PROXY header, implicit TLS, hand over. Owns nothing of the protocol behind it and
+ * no TLS context: each handshake asks the acceptor. POP3 and IMAP come here by `serveSessions`; SMTP
+ * takes the sockets themselves.
+ */
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import {
+  describeListener,
+  type ListenerConfig,
+  type Logger,
+  listenError,
+  METRICS,
+  type Metrics,
+} from '@mail/service';
+import ipaddr from 'ipaddr.js';
+import { LineServerError } from './errors.ts';
+import type { ConnectionLimits } from './limits.ts';
+import { type ProxyHeader, parseProxyHeader } from './proxy-protocol.ts';
+import type { ProbeTarget, TlsAcceptor } from './tls-acceptor.ts';
+
+export type MailProtocol = 'imap' | 'pop3' | 'smtp';
+
+export interface AcceptedSocket {
+  /** Ready to be read; a TLSSocket where the listener is implicit TLS. */
+  readonly socket: Socket;
+  /** The client's, from the PROXY header where there is one; IPv4 in its own form. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly listener: ListenerConfig;
+  /** "imaps 127.0.0.1:2993". */
+  readonly listenerName: string;
+  readonly secure: boolean;
+  /** Generation of the material of the handshake; undefined without TLS. */
+  readonly generation: number | undefined;
+}
+
+export interface ListenerOptions {
+  readonly protocol: MailProtocol;
+  readonly tls: TlsAcceptor;
+  /** Whether sibling workers share the port (node:cluster). */
+  readonly clustered: boolean;
+  readonly limits: ConnectionLimits;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /**
+   * Whether the peer's end leaves our direction open, so that answers to what it sent before still go
+   * out. Then the receiver must end each socket itself.
+   */
+  readonly allowHalfOpen: boolean;
+  /** Takes the socket over, errors and end included. Must not throw. */
+  readonly onConnection: (accepted: AcceptedSocket) => void;
+}
+
+export interface OpenListener {
+  readonly config: ListenerConfig;
+  /** "imaps 127.0.0.1:2993", with the real port. */
+  readonly name: string;
+  /** The real port, where the configuration said 0. */
+  readonly port: number;
+  /** Doors for a self-probe that reach this very process; none for a listener without TLS. */
+  probeTargets(): ProbeTarget[];
+  /** Stops accepting, and cuts off what has not been handed over yet. Idempotent. */
+  close(): void;
+}
+
+/** A balancer sends its header at once (PROXY protocol §2: "the receiver may apply a short timeout"). */
+const PROXY_HEADER_TIMEOUT_MS = 5_000;
+const BACKLOG = 1_024;
+
+/** What one connection too many hears where it can hear anything (RFC 9051 §7.1.5, 3206, 5321 §3.8). */
+const FULL: Record<MailProtocol, string> = {
+  imap: '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
+  pop3: '-ERR [SYS/TEMP] Too many connections, try again later\r\n',
+  smtp: '421 4.3.2 Too many connections, try again later\r\n',
+};
+
+/** Opens a listener. Throws ServiceError that names the address and what to do. */
+export async function openListener(
+  config: ListenerConfig,
+  options: ListenerOptions,
+): Promise<OpenListener> {
+  const { protocol } = options;
+  const gauge = options.metrics.gauge(METRICS.connections, ['listener']);
+  const fromProxy = networkTest(config.proxyFrom);
+  /** Accepted, but not handed over. */
+  const arriving = new Set<Socket>();
+  let name = '';
+
+  const arrive = async (socket: Socket): Promise<void> => {
+    const peer = plainAddress(socket.remoteAddress ?? '');
+    const header: ProxyHeader = fromProxy(peer) ? await readProxyHeader(socket) : { kind: 'local' };
+    const remoteAddress = header.kind === 'proxied' ? plainAddress(header.address) : peer;
+    const remotePort = header.kind === 'proxied' ? header.port : (socket.remotePort ?? 0);
+    const leave = options.limits.enter(remoteAddress);
+    if (!leave) {
+      options.logger.warn({ listener: name, remoteAddress }, 'refused: too many connections');
+      if (config.tls === 'implicit') socket.destroy();
+      else socket.end(FULL[protocol], () => socket.destroy());
+      return;
+    }
+    gauge.inc({ listener: name });
+    socket.once('close', () => {
+      leave();
+      gauge.dec({ listener: name });
+    });
+    const secured = config.tls === 'implicit' ? await options.tls.accept(socket) : undefined;
+    arriving.delete(socket);
+    options.onConnection({
+      socket: secured?.socket ?? socket,
+      remoteAddress,
+      remotePort,
+      listener: config,
+      listenerName: name,
+      secure: secured !== undefined,
+      generation: secured?.generation,
+    });
+  };
+
+  const onSocket = (socket: Socket): void => {
+    arriving.add(socket);
+    socket.once('close', () => arriving.delete(socket));
+    // a reset by a stranger, at whatever moment, is no event of ours: 'close' follows
+    socket.on('error', () => {});
+    arrive(socket).catch((error) => {
+      socket.destroy();
+      // port scans and cut handshakes are daily weather
+      options.logger.debug({ error, listener: name }, 'a connection came to nothing');
+    });
+  };
+
+  const serverOptions = { noDelay: true, keepAlive: true, allowHalfOpen: options.allowHalfOpen };
+  const server = createServer(serverOptions, onSocket);
+  const port = await listen(server, config.host, config.port, false);
+  name = describeListener(protocol, config.host, port, config.tls);
+  gauge.set({ listener: name }, 0);
+
+  // the kernel gives a shared port's connections to any worker: a probe needs a door of its own
+  const ownDoor = options.clustered ? createServer(serverOptions, onSocket) : undefined;
+  const ownPort = ownDoor && (await listen(ownDoor, LOOPBACK, 0, true));
+
+  return {
+    config,
+    name,
+    port,
+    probeTargets: () => {
+      if (config.tls === 'none') return [];
+      const host = ownPort === undefined ? reachable(config.host) : LOOPBACK;
+      return [
+        {
+          listener: name,
+          host,
+          port: ownPort ?? port,
+          preamble: fromProxy(host) ? 'PROXY UNKNOWN\r\n' : '',
+          startTls: config.tls === 'starttls' ? protocol : undefined,
+        },
+      ];
+    },
+    close: () => {
+      for (const socket of arriving) socket.destroy();
+      // what was handed over lives on, and is not waited for
+      server.close();
+      ownDoor?.close();
+    },
+  };
+}
+
+const LOOPBACK = '127.0.0.1';
+
+async function listen(
+  server: Server,
+  host: string,
+  port: number,
+  exclusive: boolean,
+): Promise<number> {
+  server.listen({ host, port, exclusive, backlog: BACKLOG });
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw listenError(error, host, port);
+  }
+  server.on('error', () => {});
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : port;
+}
+
+/** Where to connect to reach a listener bound to `host` from this machine. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return LOOPBACK;
+  return host === '::' ? '::1' : host;
+}
+
+/** IPv4 that came over an IPv6 socket in its own form. */
+function plainAddress(address: string): string {
+  return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
+}
+
+/** Whether an address lies in one of `networks` (CIDR). */
+function networkTest(networks: readonly string[]): (address: string) => boolean {
+  const ranges = networks.map((network) => ipaddr.parseCIDR(network));
+  return (text) => {
+    if (ranges.length === 0 || !ipaddr.isValid(text)) return false;
+    const address = ipaddr.process(text);
+    return ranges.some(
+      ([network, bits]) => network.kind() === address.kind() && address.match(network, bits),
+    );
+  };
+}
+
+/** Reads the header and leaves what follows it in the socket. Rejects with bad-proxy-header. */
+async function readProxyHeader(socket: Socket): Promise<ProxyHeader> {
+  const signal = AbortSignal.timeout(PROXY_HEADER_TIMEOUT_MS);
+  let octets = Buffer.alloc(0);
+  try {
+    for (;;) {
+      const chunk: Buffer | null = socket.read();
+      if (chunk === null) {
+        if (socket.readableEnded || socket.destroyed) throw new Error('it ended');
+        await once(socket, 'readable', { signal });
+        continue;
+      }
+      octets = Buffer.concat([octets, chunk]);
+      const found = parseProxyHeader(octets);
+      if (!found) continue;
+      const rest = octets.subarray(found.length);
+      if (rest.length > 0) socket.unshift(rest);
+      return found.header;
+    }
+  } catch (cause) {
+    if (cause instanceof LineServerError) throw cause;
+    throw new LineServerError('bad-proxy-header', 'no PROXY header came', { cause });
+  }
+}
