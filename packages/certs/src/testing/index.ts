@@ -1,0 +1,2 @@
+export * from './self-signed.ts';
+export * from './static-certificates.ts';
