@@ -1,0 +1,46 @@
+/** Full handshakes one after the other on several connections at once, for some seconds. */
+import { once } from 'node:events';
+import { connect, createSecureContext, type SecureVersion } from 'node:tls';
+
+interface Order {
+  readonly port: number;
+  readonly version: SecureVersion;
+  readonly seconds: number;
+  readonly clients: number;
+}
+
+process.once('message', async ({ port, version, seconds, clients }: Order) => {
+  const secureContext = createSecureContext({ minVersion: version, maxVersion: version });
+  let done = 0;
+  let failures = 0;
+  let counting = false;
+  let until = Number.POSITIVE_INFINITY;
+  const one = async (): Promise<void> => {
+    const socket = connect({
+      port,
+      host: '127.0.0.1',
+      servername: 'localhost',
+      rejectUnauthorized: false,
+      secureContext,
+    });
+    try {
+      await once(socket, 'secureConnect');
+      if (counting) done += 1;
+    } catch {
+      failures += 1;
+    }
+    socket.on('error', () => {});
+    socket.destroy();
+  };
+  const loops = Array.from({ length: clients }, async () => {
+    while (performance.now() < until) await one();
+  });
+  // the first half second warms both sides up
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  counting = true;
+  const started = performance.now();
+  until = started + seconds * 1000;
+  await Promise.all(loops);
+  const perSecond = done / ((performance.now() - started) / 1000);
+  process.send?.({ perSecond, failures }, undefined, undefined, () => process.disconnect());
+});
