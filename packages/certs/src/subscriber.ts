@@ -344,21 +344,31 @@ export class Subscriber {
   }
 
   #receive(message: FromRegistry, stream: Stream): void {
-    if (message.$case === 'welcome') return this.#takeWelcome(message.value, stream);
-    if (!stream.welcomed) return this.#giveUpStream('protocol-violation', 'no welcome came first');
+    if (message.$case === 'welcome') {
+      this.#takeWelcome(message.value, stream);
+      return;
+    }
+    if (!stream.welcomed) {
+      this.#giveUpStream('protocol-violation', 'no welcome came first');
+      return;
+    }
     switch (message.$case) {
       case 'heartbeatAck':
-        return this.#takeHeartbeatAck(message.value, stream);
+        this.#takeHeartbeatAck(message.value, stream);
+        break;
       case 'prepare':
-        return this.#takePrepare(message.value, stream);
+        this.#takePrepare(message.value, stream);
+        break;
       case 'activate':
-        return this.#takeActivate(message.value);
+        this.#takeActivate(message.value);
+        break;
       case 'abort':
         if (this.#prepared?.nonce === message.value.nonce) this.#discardPrepared();
-        return;
+        break;
       case 'drain':
         this.#drainWaiting = message.value;
-        return this.#drainIfSwapped();
+        this.#drainIfSwapped();
+        break;
     }
   }
 
@@ -369,7 +379,8 @@ export class Subscriber {
   #takeWelcome(welcome: Welcome, stream: Stream): void {
     const { material } = welcome;
     if (material === undefined) {
-      return this.#giveUpStream('protocol-violation', 'welcome without material');
+      this.#giveUpStream('protocol-violation', 'welcome without material');
+      return;
     }
     const first = !stream.welcomed;
     const sameProcess = this.#clock?.clockId === welcome.clockId;
@@ -410,7 +421,8 @@ export class Subscriber {
 
   #takeHeartbeatAck(ack: HeartbeatAck, stream: Stream): void {
     if (ack.sentAtNs < stream.helloAt || ack.sentAtNs > stream.heartbeatAt) {
-      return this.#giveUpStream('protocol-violation', 'answer to a heartbeat that was never sent');
+      this.#giveUpStream('protocol-violation', 'answer to a heartbeat that was never sent');
+      return;
     }
     this.#clock?.addSample(ack.sentAtNs, ack.registryTimeNs, this.#now);
     this.#lease = msToNs(ack.leaseMs);
@@ -423,11 +435,13 @@ export class Subscriber {
   #takePrepare(prepare: Prepare, stream: Stream): void {
     const { material, nonce } = prepare;
     if (material === undefined || material.generation <= this.#committedGeneration) {
-      return this.#giveUpStream('protocol-violation', 'prepare for what is not a next generation');
+      this.#giveUpStream('protocol-violation', 'prepare for what is not a next generation');
+      return;
     }
     if (this.#prepared?.nonce === nonce) {
       if (this.#prepared.state === 'ready') this.#prepared.state = 'built';
-      return this.#sayReady();
+      this.#sayReady();
+      return;
     }
     this.#discardPrepared();
     this.#prepared = {
@@ -445,7 +459,8 @@ export class Subscriber {
     if (generation <= this.#committedGeneration) return;
     const prepared = this.#prepared;
     if (prepared?.nonce !== nonce || prepared.material.generation !== generation) {
-      return this.#giveUpStream('not-prepared', `activate for generation ${generation}`);
+      this.#giveUpStream('not-prepared', `activate for generation ${generation}`);
+      return;
     }
     if (this.#clock !== undefined) this.#catchUpTo(prepared.material, atNs, this.#clock);
     this.#contradicted = false;
@@ -478,13 +493,10 @@ export class Subscriber {
 
   #schedule(catchUp: CatchUp, clock: ClockEstimate): void {
     const agreed = clock.toLocal(catchUp.activateAt);
+    const at = agreed < this.#now ? this.#now : agreed;
     const { generation, fingerprintSha256 } = catchUp.material;
     this.#catchUp = undefined;
-    this.#scheduled = {
-      generation,
-      fingerprintSha256,
-      at: agreed > this.#now ? agreed : this.#now,
-    };
+    this.#scheduled = { generation, fingerprintSha256, at };
     this.#act({ kind: 'schedule', build: catchUp.build, ...this.#scheduled });
   }
 
@@ -494,12 +506,11 @@ export class Subscriber {
     const { generation, fingerprintSha256 } = due;
     this.#scheduled = undefined;
     this.#current = { generation, fingerprintSha256 };
-    if (this.#catchUp === undefined) {
-      this.#retireAt = undefined;
-      if (this.#leaseWaits && !this.#contradicted) {
-        this.#leaseWaits = false;
-        if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
-      }
+    this.#retireAt =
+      this.#catchUp && this.#clock ? this.#clock.toLocal(this.#catchUp.activateAt) : undefined;
+    if (this.#leaseWaits && this.#catchUp === undefined && !this.#contradicted) {
+      this.#leaseWaits = false;
+      if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
     }
     this.#act({ kind: 'promoted', generation, fingerprintSha256 });
     this.#unreportedSwap = { generation, at: due.at };
@@ -510,12 +521,14 @@ export class Subscriber {
   }
 
   #takeBuilt(build: BuildId, fingerprintSha256: string): void {
-    const { prepared, catchUp } = { prepared: this.#prepared, catchUp: this.#catchUp };
+    const prepared = this.#prepared;
+    const catchUp = this.#catchUp;
     const wanted = [prepared, catchUp].find((one) => one?.build === build)?.material;
     if (wanted === undefined) return;
     if (wanted.fingerprintSha256 !== fingerprintSha256) {
       const detail = `the handshake showed ${fingerprintSha256}, not ${wanted.fingerprintSha256}`;
-      return this.#takeBuildFailed(build, 'self-handshake-failed', detail);
+      this.#takeBuildFailed(build, 'self-handshake-failed', detail);
+      return;
     }
     if (prepared?.build === build) {
       if (prepared.state === 'building') prepared.state = 'built';
@@ -526,7 +539,8 @@ export class Subscriber {
   }
 
   #takeBuildFailed(build: BuildId, code: string, detail: string): void {
-    const { prepared, catchUp } = { prepared: this.#prepared, catchUp: this.#catchUp };
+    const prepared = this.#prepared;
+    const catchUp = this.#catchUp;
     if (prepared?.build === build) {
       this.#reject(prepared, code, detail);
     } else if (catchUp?.build === build) {

@@ -7,17 +7,40 @@
  * Instants are nanoseconds on this process's monotonic clock. Material passes through by reference and
  * is never looked into beyond its generation and fingerprint; no view of a rotation contains it.
  */
-import type {
-  Hello,
-  Material,
+import {
+  type Activated,
+  type Hello,
+  type Material,
   PartitionPolicy,
-  PortObservation,
-  RotationKind,
+  type PortObservation,
+  type Ready,
+  type Rejected,
+  type RotationKind,
   RotationState,
-  SubscribeRequest,
-  SubscribeResponse,
-  SubscriberOutcome,
+  type SubscribeRequest,
+  type SubscribeResponse,
+  type SubscriberOutcome,
+  SubscriberPhase,
+  type Verified,
 } from '@mail/proto';
+
+const LEASE_MS = 30_000;
+const HEARTBEATS_PER_LEASE = 4;
+const PREPARED_LEASE_MS = 1_000;
+const PREPARE_TIMEOUT_MS = 10_000;
+const MIN_LEAD_MS = 10;
+const LEAD_ROUND_TRIPS = 3;
+const LEAD_PER_SUBSCRIBER_MS = 0.05;
+const REPORT_TIMEOUT_MS = 10_000;
+/** A lease ends on the subscriber's clock first: this slack covers the drift of two clocks many times. */
+const DRIFT_SLACK_PER_MILLE = 2n;
+/** A reported round trip is a stranger's word; a longer one does not delay the fleet any further. */
+const MAX_ROUND_TRIP_NS = 1_000_000_000n;
+/** How far above its own a generation heard from a subscriber is believed, after a restored backup. */
+const MAX_GENERATION_GAP = 1_000_000n;
+const MAX_INSTANCE_LENGTH = 128;
+const MAX_DETAIL_LENGTH = 1_000;
+const MAX_PORTS = 64;
 
 /** One Subscribe stream; the shell numbers them and never uses a number twice. */
 export type StreamId = number;
@@ -217,16 +240,797 @@ export interface SubscriberView extends SubscriberName {
   readonly ports: readonly PortObservation[];
 }
 
-export declare class Coordinator {
-  constructor(options: CoordinatorOptions, restored: RestoredState, now: bigint);
+/** A subscriber whose stream is up or whose lease runs. */
+interface Member {
+  readonly name: SubscriberName;
+  partitionPolicy: PartitionPolicy;
+  stream: StreamId | undefined;
+  /** Welcome has gone out on the stream; it waits while a commit is being written. */
+  welcomed: boolean;
+  generation: bigint;
+  fingerprintSha256: string;
+  version: string;
+  connectedAt: bigint | undefined;
+  activeSince: bigint | undefined;
+  leaseUntil: bigint;
+  roundTripNs: bigint;
+  ports: readonly PortObservation[];
+}
+
+/** A member's part in the rotation under way. It outlives the member. */
+interface Participant {
+  readonly name: SubscriberName;
+  required: boolean;
+  phase: SubscriberPhase;
+  code: string;
+  detail: string;
+  /** It was ready when the commit was decided: Activate is for it, and its reports are awaited. */
+  counted: boolean;
+  swappedAt: bigint | undefined;
+  ports: readonly PortObservation[];
+}
+
+interface Rotation {
+  readonly request: RotateRequest;
+  readonly material: Material;
+  readonly fromGeneration: bigint;
+  readonly startedAt: bigint;
+  readonly prepareDeadline: bigint;
+  readonly participants: Map<string, Participant>;
+  stage: 'preparing' | 'committing' | 'activating';
+  state: RotationState;
+  committedAt: bigint | undefined;
+  activateAt: bigint | undefined;
+  activatedAt: bigint | undefined;
+  verifiedAt: bigint | undefined;
+  finishedAt: bigint | undefined;
+  failure: string;
+}
+
+/**
+ * The machine. What its rules come down to:
+ *
+ * - **Nobody is welcomed while a commit is being written.** Who is welcomed gets a lease on what is
+ *   active then; under FENCE that would outlive the instant. Their Welcome waits for the outcome.
+ * - **Who was not ready is welcomed again** after the commit, on the stream it has: that tells it what
+ *   is committed and from when, and it may still build it in time. Closing the stream would cost it
+ *   a back-off first.
+ * - **A rotation does not end before its instant**, so that instants come in the order of generations.
+ * - **After a restart** the instant that the former process told is not known. The committed generation
+ *   is due at once, or, where somebody fences, once a prepared lease has run out: until then a
+ *   subscriber that missed Activate may be serving the former one.
+ */
+export class Coordinator {
+  readonly #clockId: string;
+  readonly #lease: bigint;
+  readonly #leaseMs: number;
+  readonly #heartbeatIntervalMs: number;
+  readonly #preparedLeaseMs: number;
+  readonly #prepareTimeout: bigint;
+  readonly #minLead: bigint;
+  readonly #leadRoundTrips: bigint;
+  readonly #leadPerSubscriber: bigint;
+  readonly #reportTimeout: bigint;
+
+  readonly #members = new Map<string, Member>();
+  readonly #streams = new Map<StreamId, Member>();
+  #active: Material;
+  /** When the active material is, or was, to be swapped to. */
+  #activeAt: bigint;
+  /** No generation up to this one is given out again. */
+  #highestGeneration: bigint;
+  #rotation: Rotation | undefined;
+  #drain: { readonly belowGeneration: bigint; readonly graceMs: number } | undefined;
+
+  /** Not later than the first lease that ends: leases only grow, so it is looked up when it comes. */
+  #leaseCheckAt: bigint | undefined;
+  #wakeAt: bigint | undefined;
+  #now: bigint;
+  #actions: CoordinatorAction[] = [];
+
+  constructor(options: CoordinatorOptions, restored: RestoredState, now: bigint) {
+    this.#clockId = options.clockId;
+    this.#leaseMs = options.leaseMs ?? LEASE_MS;
+    this.#lease = withDriftSlack(msToNs(this.#leaseMs));
+    this.#heartbeatIntervalMs = options.heartbeatIntervalMs ?? this.#leaseMs / HEARTBEATS_PER_LEASE;
+    this.#preparedLeaseMs = options.preparedLeaseMs ?? PREPARED_LEASE_MS;
+    this.#prepareTimeout = msToNs(options.prepareTimeoutMs ?? PREPARE_TIMEOUT_MS);
+    this.#minLead = msToNs(options.minLeadMs ?? MIN_LEAD_MS);
+    this.#leadRoundTrips = BigInt(options.leadRoundTrips ?? LEAD_ROUND_TRIPS);
+    this.#leadPerSubscriber = msToNs(options.leadPerSubscriberMs ?? LEAD_PER_SUBSCRIBER_MS);
+    this.#reportTimeout = msToNs(options.reportTimeoutMs ?? REPORT_TIMEOUT_MS);
+    this.#now = now;
+    this.#active = restored.active;
+    this.#highestGeneration = restored.active.generation;
+    this.#drain = restored.drain;
+    for (const { service, instance, partitionPolicy } of restored.known) {
+      this.#members.set(keyOf({ service, instance }), {
+        name: { service, instance },
+        partitionPolicy,
+        stream: undefined,
+        welcomed: false,
+        generation: 0n,
+        fingerprintSha256: '',
+        version: '',
+        connectedAt: undefined,
+        activeSince: undefined,
+        leaseUntil: now + this.#lease,
+        roundTripNs: 0n,
+        ports: [],
+      });
+      this.#leaseCheckAt = now + this.#lease;
+    }
+    this.#activeAt = now + this.#fenceLead;
+  }
+
   /** Takes one event and says what to do about it. @throws nothing. */
-  handle(event: CoordinatorEvent): CoordinatorAction[];
+  handle(event: CoordinatorEvent): CoordinatorAction[] {
+    this.#actions = [];
+    this.#now = event.now;
+    switch (event.kind) {
+      case 'connected':
+        this.#connect(event.stream, event.hello);
+        break;
+      case 'message': {
+        const member = this.#streams.get(event.stream);
+        if (member !== undefined) this.#receive(member, event.stream, event.message);
+        break;
+      }
+      case 'lost':
+        this.#lose(event.stream, event.goodbye);
+        break;
+      case 'rotate':
+        this.#rotate(event.request);
+        break;
+      case 'committed':
+        this.#takeCommitted(event.generation);
+        break;
+      case 'commitFailed':
+        this.#takeCommitFailed(event.generation, event.detail);
+        break;
+      case 'timer':
+        break;
+    }
+    this.#expireLeases();
+    this.#advance();
+    this.#askForTimer();
+    return this.#actions;
+  }
+
   /** The committed material. */
-  get active(): Material;
+  get active(): Material {
+    return this.#active;
+  }
+
   /** The rotation under way, or undefined. */
-  get rotation(): RotationView | undefined;
+  get rotation(): RotationView | undefined {
+    return this.#rotation && viewOf(this.#rotation);
+  }
+
   /** Everybody whose stream is up or whose lease runs. */
-  get fleet(): SubscriberView[];
+  get fleet(): SubscriberView[] {
+    return [...this.#members.values()].map(
+      ({ name, stream, welcomed: _, ...rest }): SubscriberView => ({
+        ...name,
+        ...rest,
+        connected: stream !== undefined,
+      }),
+    );
+  }
+
   /** Who would take part in a rotation under this policy now, and who of them is required. */
-  preview(require: RequiredSubscribers): SubscriberOutcome[];
+  preview(require: RequiredSubscribers): SubscriberOutcome[] {
+    return [...this.#members.values()].map((member) =>
+      outcomeOf(participantFor(member, require), undefined),
+    );
+  }
+
+  // ---- streams ----------------------------------------------------------------------------------
+
+  #connect(stream: StreamId, hello: Hello): void {
+    const { service, instance } = hello;
+    const name = { service, instance };
+    if (service === '' || instance === '' || instance.length > MAX_INSTANCE_LENGTH) {
+      this.#act({ kind: 'close', stream, reason: 'protocol-violation' });
+      return;
+    }
+    const key = keyOf(name);
+    const before = this.#members.get(key);
+    if (before?.stream !== undefined) this.#close(before, before.stream, 'replaced');
+
+    const member: Member = {
+      name,
+      partitionPolicy: hello.partitionPolicy,
+      stream,
+      welcomed: false,
+      generation: hello.generation,
+      fingerprintSha256: hello.fingerprintSha256,
+      version: hello.version,
+      connectedAt: this.#now,
+      activeSince: before?.generation === hello.generation ? before.activeSince : this.#now,
+      leaseUntil: this.#now + this.#lease,
+      roundTripNs: before?.roundTripNs ?? 0n,
+      ports: before?.generation === hello.generation ? before.ports : [],
+    };
+    this.#members.set(key, member);
+    this.#streams.set(stream, member);
+    this.#leaseCheckAt ??= member.leaseUntil;
+    if (before?.partitionPolicy !== hello.partitionPolicy) {
+      const { partitionPolicy } = hello;
+      this.#act({ kind: 'remember', subscriber: { ...name, partitionPolicy } });
+    }
+    this.#believeGeneration(member);
+    this.#act({ kind: 'changed', what: 'fleet' });
+
+    const rotation = this.#rotation;
+    if (rotation?.stage === 'committing') return;
+    this.#welcome(member, stream);
+    if (rotation?.stage === 'preparing') {
+      rotation.participants.set(key, participantFor(member, rotation.request.require));
+      this.#sendPrepare(rotation, [stream]);
+    } else if (rotation?.stage === 'activating' && hello.generation === this.#active.generation) {
+      // Its report was lost with the stream; that it serves the new generation says enough.
+      this.#markActive(rotation, key, undefined);
+    }
+  }
+
+  /**
+   * A subscriber that serves a newer generation than is committed here has seen what this disk has
+   * forgotten: a backup was restored. Its number is skipped, so that the next switch moves everybody.
+   */
+  #believeGeneration(member: Member): void {
+    const { generation, name } = member;
+    if (generation <= this.#active.generation) return;
+    const detail = `serves generation ${generation}, ${this.#active.generation} is committed here`;
+    this.#act({ kind: 'violation', subscriber: name, detail });
+    if (generation > this.#active.generation + MAX_GENERATION_GAP) return;
+    if (generation > this.#highestGeneration) this.#highestGeneration = generation;
+  }
+
+  #welcome(member: Member, stream: StreamId): void {
+    member.welcomed = true;
+    member.leaseUntil = this.#now + this.#lease;
+    this.#send([stream], {
+      $case: 'welcome',
+      value: {
+        clockId: this.#clockId,
+        registryTimeNs: this.#now,
+        leaseMs: this.#leaseMs,
+        heartbeatIntervalMs: this.#heartbeatIntervalMs,
+        preparedLeaseMs: this.#preparedLeaseMs,
+        material: this.#active,
+        activateAtNs: this.#activeAt,
+      },
+    });
+    this.#sendDrain(member);
+  }
+
+  #lose(stream: StreamId, goodbye: boolean): void {
+    const member = this.#streams.get(stream);
+    if (member === undefined) return;
+    this.#streams.delete(stream);
+    member.stream = undefined;
+    member.welcomed = false;
+    if (goodbye) this.#forget(member, 'goodbye', 'stopped');
+    else this.#markLost(member, 'stream-lost', 'its stream broke');
+    this.#act({ kind: 'changed', what: 'fleet' });
+  }
+
+  #close(member: Member, stream: StreamId, reason: CloseReason): void {
+    this.#act({ kind: 'close', stream, reason });
+    this.#streams.delete(stream);
+    member.stream = undefined;
+    member.welcomed = false;
+    this.#markLost(member, 'stream-lost', `its stream was closed: ${reason}`);
+  }
+
+  /** Nothing is served under its name any more, as far as this clock can tell: it holds nobody back. */
+  #forget(member: Member, code: string, detail: string): void {
+    const key = keyOf(member.name);
+    this.#members.delete(key);
+    this.#act({ kind: 'forget', subscriber: member.name });
+    this.#markLost(member, code, detail);
+    const participant = this.#rotation?.participants.get(key);
+    if (participant !== undefined) participant.required = false;
+  }
+
+  #markLost(member: Member, code: string, detail: string): void {
+    const participant = this.#rotation?.participants.get(keyOf(member.name));
+    if (participant === undefined || isSettled(participant.phase)) return;
+    // Why it was not ready stays known.
+    if (participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED) return;
+    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_LOST;
+    participant.code = code;
+    participant.detail = detail;
+    this.#act({ kind: 'changed', what: 'rotation' });
+  }
+
+  #expireLeases(): void {
+    if (this.#leaseCheckAt === undefined || this.#leaseCheckAt > this.#now) return;
+    this.#leaseCheckAt = undefined;
+    for (const member of this.#members.values()) {
+      if (member.leaseUntil <= this.#now) {
+        if (member.stream !== undefined) this.#close(member, member.stream, 'lease-expired');
+        this.#forget(member, 'lease-expired', 'was lost, and its lease has run out');
+        this.#act({ kind: 'changed', what: 'fleet' });
+      } else if (this.#leaseCheckAt === undefined || member.leaseUntil < this.#leaseCheckAt) {
+        this.#leaseCheckAt = member.leaseUntil;
+      }
+    }
+  }
+
+  // ---- messages ---------------------------------------------------------------------------------
+
+  #receive(member: Member, stream: StreamId, message: FromSubscriber): void {
+    if (message.$case === 'hello') {
+      this.#act({ kind: 'violation', subscriber: member.name, detail: 'second hello on a stream' });
+      this.#close(member, stream, 'protocol-violation');
+      return;
+    }
+    if (!member.welcomed) return;
+    switch (message.$case) {
+      case 'heartbeat':
+        this.#takeHeartbeat(member, stream, message.value.sentAtNs, message.value.roundTripNs);
+        break;
+      case 'ready':
+        this.#takeReady(member, message.value);
+        break;
+      case 'rejected':
+        this.#takeRejected(member, message.value);
+        break;
+      case 'activated':
+        this.#takeActivated(member, message.value);
+        break;
+      case 'verified':
+        this.#takeVerified(member, message.value);
+        break;
+    }
+  }
+
+  #takeHeartbeat(member: Member, stream: StreamId, sentAtNs: bigint, roundTripNs: bigint): void {
+    member.roundTripNs = clamp(roundTripNs, 0n, MAX_ROUND_TRIP_NS);
+    member.leaseUntil = this.#now + this.#lease;
+    this.#send([stream], {
+      $case: 'heartbeatAck',
+      value: { sentAtNs, registryTimeNs: this.#now, leaseMs: this.#leaseMs },
+    });
+  }
+
+  /** The participant that this answer to the prepare under way is from. */
+  #answering(member: Member, nonce: string): Participant | undefined {
+    const rotation = this.#rotation;
+    if (rotation?.stage !== 'preparing' || rotation.request.nonce !== nonce) return undefined;
+    const participant = rotation.participants.get(keyOf(member.name));
+    const open = participant?.phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING;
+    return open ? participant : undefined;
+  }
+
+  #takeReady(member: Member, ready: Ready): void {
+    const participant = this.#answering(member, ready.nonce);
+    if (participant === undefined) return;
+    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_READY;
+    this.#act({ kind: 'changed', what: 'rotation' });
+  }
+
+  #takeRejected(member: Member, rejected: Rejected): void {
+    const participant =
+      this.#answering(member, rejected.nonce) ?? this.#catchingUp(member, rejected.generation);
+    if (participant === undefined) return;
+    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_REJECTED;
+    participant.code = rejected.code.slice(0, MAX_DETAIL_LENGTH);
+    participant.detail = rejected.detail.slice(0, MAX_DETAIL_LENGTH);
+    this.#act({ kind: 'changed', what: 'rotation' });
+  }
+
+  /** A participant that was left behind by the commit and can't use what Welcome brought either. */
+  #catchingUp(member: Member, generation: bigint): Participant | undefined {
+    const rotation = this.#rotation;
+    if (rotation?.stage !== 'activating' || generation !== this.#active.generation)
+      return undefined;
+    const participant = rotation.participants.get(keyOf(member.name));
+    return participant === undefined || isSwapped(participant.phase) ? undefined : participant;
+  }
+
+  #takeActivated(member: Member, activated: Activated): void {
+    if (activated.generation > this.#active.generation) {
+      const detail = `swapped to generation ${activated.generation}, which is not committed`;
+      this.#act({ kind: 'violation', subscriber: member.name, detail });
+      return;
+    }
+    if (activated.generation < member.generation) return;
+    member.generation = activated.generation;
+    member.fingerprintSha256 = activated.fingerprintSha256;
+    member.activeSince = min(activated.atNs, this.#now);
+    member.ports = [];
+    this.#act({ kind: 'changed', what: 'fleet' });
+    const rotation = this.#rotation;
+    if (rotation?.stage === 'activating' && activated.generation === this.#active.generation) {
+      this.#markActive(rotation, keyOf(member.name), activated.atNs);
+    }
+    this.#sendDrain(member);
+  }
+
+  #markActive(rotation: Rotation, key: string, swappedAt: bigint | undefined): void {
+    const participant = rotation.participants.get(key);
+    if (participant === undefined || isSettled(participant.phase)) return;
+    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE;
+    participant.swappedAt ??= swappedAt;
+    participant.code = '';
+    participant.detail = '';
+    this.#act({ kind: 'changed', what: 'rotation' });
+  }
+
+  #takeVerified(member: Member, verified: Verified): void {
+    if (verified.generation !== member.generation) return;
+    member.ports = verified.ports.slice(0, MAX_PORTS);
+    this.#act({ kind: 'changed', what: 'fleet' });
+    const rotation = this.#rotation;
+    const participant = rotation?.participants.get(keyOf(member.name));
+    if (rotation?.stage !== 'activating' || participant === undefined) return;
+    if (verified.generation !== this.#active.generation) return;
+    const wanted = this.#active.fingerprintSha256;
+    const odd = member.ports.find((port) => port.fingerprintSha256 !== wanted);
+    participant.ports = member.ports;
+    participant.phase =
+      odd === undefined
+        ? SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED
+        : SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED;
+    participant.code = odd === undefined ? '' : 'unverified';
+    participant.detail =
+      odd === undefined
+        ? ''
+        : `${odd.listener}: ${odd.error === '' ? 'served another certificate' : odd.error}`;
+    this.#act({ kind: 'changed', what: 'rotation' });
+  }
+
+  // ---- the rotation -----------------------------------------------------------------------------
+
+  #rotate(request: RotateRequest): void {
+    const refuse = (code: RefuseCode, detail: string) =>
+      this.#act({ kind: 'refuse', rotationId: request.id, code, detail });
+    if (this.#rotation !== undefined) {
+      refuse('rotation-in-progress', `rotation ${this.#rotation.request.id} is under way`);
+      return;
+    }
+    const { require } = request;
+    if (require.kind === 'services') {
+      const live = new Set([...this.#members.values()].map((member) => member.name.service));
+      const unknown = require.services.find((service) => !live.has(service));
+      if (unknown !== undefined) {
+        refuse('unknown-service', `no subscriber of service ${unknown} is alive`);
+        return;
+      }
+    }
+    const timeout =
+      request.prepareTimeoutMs === undefined
+        ? this.#prepareTimeout
+        : msToNs(request.prepareTimeoutMs);
+    const rotation: Rotation = {
+      request,
+      material: { ...request.material, generation: this.#highestGeneration + 1n },
+      fromGeneration: this.#active.generation,
+      startedAt: this.#now,
+      prepareDeadline: this.#now + timeout,
+      participants: new Map(),
+      stage: 'preparing',
+      state: RotationState.ROTATION_STATE_PREPARING,
+      committedAt: undefined,
+      activateAt: undefined,
+      activatedAt: undefined,
+      verifiedAt: undefined,
+      finishedAt: undefined,
+      failure: '',
+    };
+    for (const [key, member] of this.#members) {
+      rotation.participants.set(key, participantFor(member, require));
+    }
+    this.#rotation = rotation;
+    this.#act({ kind: 'changed', what: 'rotation' });
+    this.#sendPrepare(rotation, [...this.#streams.keys()]);
+  }
+
+  #sendPrepare(rotation: Rotation, to: readonly StreamId[]): void {
+    const { material, request, prepareDeadline } = rotation;
+    const timeoutMs = Math.max(1, Number((prepareDeadline - this.#now) / 1_000_000n));
+    this.#send(to, { $case: 'prepare', value: { material, nonce: request.nonce, timeoutMs } });
+  }
+
+  /** Moves the rotation on if what it waits for has come. */
+  #advance(): void {
+    const rotation = this.#rotation;
+    if (rotation?.stage === 'preparing') this.#advancePrepare(rotation);
+    else if (rotation?.stage === 'activating') this.#advanceReports(rotation);
+  }
+
+  #advancePrepare(rotation: Rotation): void {
+    const late = rotation.prepareDeadline <= this.#now;
+    let waits = false;
+    for (const participant of rotation.participants.values()) {
+      if (late && participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) {
+        participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_LATE;
+        participant.code = 'too-late';
+        participant.detail = 'did not answer before the deadline';
+      }
+      const { phase, required } = participant;
+      if (phase === SubscriberPhase.SUBSCRIBER_PHASE_READY) continue;
+      if (phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) waits = true;
+      else if (required && (late || phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED)) {
+        this.#abort(rotation, `${describe(participant)}; nothing was switched`);
+        return;
+      } else if (required) waits = true;
+    }
+    if (waits) return;
+    for (const participant of rotation.participants.values()) {
+      participant.counted = participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_READY;
+    }
+    rotation.stage = 'committing';
+    this.#highestGeneration = rotation.material.generation;
+    const { material, request } = rotation;
+    this.#act({ kind: 'commit', rotationId: request.id, material });
+  }
+
+  #takeCommitted(generation: bigint): void {
+    const rotation = this.#rotation;
+    if (rotation?.stage !== 'committing' || rotation.material.generation !== generation) return;
+    const activateAt = this.#instantFor(rotation);
+    rotation.stage = 'activating';
+    rotation.state = RotationState.ROTATION_STATE_COMMITTED;
+    rotation.committedAt = this.#now;
+    rotation.activateAt = activateAt;
+    this.#active = rotation.material;
+    this.#activeAt = activateAt;
+    this.#act({ kind: 'changed', what: 'rotation' });
+
+    const prepared: StreamId[] = [];
+    const behind: Member[] = [];
+    for (const [stream, member] of this.#streams) {
+      // Only who was ready on this very stream holds what Activate speaks of.
+      const counted = rotation.participants.get(keyOf(member.name))?.counted === true;
+      if (counted && member.welcomed) prepared.push(stream);
+      else behind.push(member);
+    }
+    const { nonce } = rotation.request;
+    this.#send(prepared, { $case: 'activate', value: { generation, nonce, atNs: activateAt } });
+    for (const member of behind) {
+      if (member.stream !== undefined) this.#welcome(member, member.stream);
+    }
+  }
+
+  /** Late enough that every activate has arrived by then and every undecided lease has run out. */
+  #instantFor(rotation: Rotation): bigint {
+    let worstTrip = 0n;
+    for (const member of this.#streams.values()) {
+      if (member.roundTripNs > worstTrip) worstTrip = member.roundTripNs;
+    }
+    const fanOut = BigInt(rotation.participants.size) * this.#leadPerSubscriber;
+    const lead = max(
+      this.#minLead,
+      max(worstTrip * this.#leadRoundTrips + fanOut, this.#fenceLead),
+    );
+    return max(this.#now + lead, this.#activeAt);
+  }
+
+  /** How long somebody who waits for an outcome may go on serving; 0 when nobody fences. */
+  get #fenceLead(): bigint {
+    for (const { partitionPolicy } of this.#members.values()) {
+      if (partitionPolicy === PartitionPolicy.PARTITION_POLICY_FENCE) {
+        return withDriftSlack(msToNs(this.#preparedLeaseMs));
+      }
+    }
+    return 0n;
+  }
+
+  #takeCommitFailed(generation: bigint, detail: string): void {
+    const rotation = this.#rotation;
+    if (rotation?.stage !== 'committing' || rotation.material.generation !== generation) return;
+    this.#abort(rotation, `the switch could not be written down: ${detail}`);
+  }
+
+  #abort(rotation: Rotation, failure: string): void {
+    const { nonce } = rotation.request;
+    const { generation } = rotation.material;
+    rotation.state = RotationState.ROTATION_STATE_ABORTED;
+    rotation.failure = failure;
+    const to: StreamId[] = [];
+    for (const [stream, member] of this.#streams) {
+      if (member.welcomed) to.push(stream);
+      else this.#welcome(member, stream);
+    }
+    this.#send(to, { $case: 'abort', value: { generation, nonce } });
+    this.#finish(rotation);
+  }
+
+  #advanceReports(rotation: Rotation): void {
+    if (rotation.activateAt === undefined || rotation.activateAt > this.#now) return;
+    const late = rotation.activateAt + this.#reportTimeout <= this.#now;
+    let [allActive, allVerified, waits] = [true, true, false];
+    for (const { counted, phase } of rotation.participants.values()) {
+      if (!counted) continue;
+      if (phase !== SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED) allVerified = false;
+      if (phase === SubscriberPhase.SUBSCRIBER_PHASE_READY) {
+        [allActive, waits] = [false, true];
+        if (!late) return;
+      } else if (phase === SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE) waits = true;
+      else if (phase === SubscriberPhase.SUBSCRIBER_PHASE_LOST) allActive = false;
+    }
+    // Whoever is lost holds nobody back: the drain and the end wait for the others alone.
+    if (rotation.activatedAt === undefined) {
+      if (allActive) {
+        rotation.activatedAt = this.#now;
+        rotation.state = RotationState.ROTATION_STATE_ACTIVATED;
+        this.#act({ kind: 'changed', what: 'rotation' });
+      }
+      this.#startDrain(rotation);
+    }
+    if (waits && !late) return;
+    if (allVerified) rotation.verifiedAt = this.#now;
+    rotation.state = allVerified
+      ? RotationState.ROTATION_STATE_VERIFIED
+      : RotationState.ROTATION_STATE_INCOMPLETE;
+    this.#finish(rotation);
+  }
+
+  #finish(rotation: Rotation): void {
+    rotation.finishedAt = this.#now;
+    this.#rotation = undefined;
+    this.#act({ kind: 'finish', rotation: viewOf(rotation) });
+    this.#act({ kind: 'changed', what: 'rotation' });
+  }
+
+  // ---- draining ---------------------------------------------------------------------------------
+
+  /** Begins once those who are there have swapped; others are told when they report the swap. */
+  #startDrain(rotation: Rotation): void {
+    const { drainGraceMs } = rotation.request;
+    const belowGeneration = rotation.material.generation;
+    if (drainGraceMs === undefined || this.#drain?.belowGeneration === belowGeneration) return;
+    this.#drain = { belowGeneration, graceMs: drainGraceMs };
+    const to: StreamId[] = [];
+    for (const [stream, member] of this.#streams) {
+      if (member.welcomed && member.generation >= belowGeneration) to.push(stream);
+    }
+    this.#send(to, { $case: 'drain', value: this.#drain });
+  }
+
+  #sendDrain(member: Member): void {
+    if (this.#drain === undefined || member.stream === undefined) return;
+    if (member.generation < this.#drain.belowGeneration) return;
+    this.#send([member.stream], { $case: 'drain', value: this.#drain });
+  }
+
+  // ---- actions ----------------------------------------------------------------------------------
+
+  #act(action: CoordinatorAction): void {
+    this.#actions.push(action);
+  }
+
+  #send(to: readonly StreamId[], message: ToSubscriber): void {
+    if (to.length > 0) this.#act({ kind: 'send', to, message });
+  }
+
+  #askForTimer(): void {
+    let next = this.#leaseCheckAt;
+    const consider = (at: bigint) => {
+      if (at > this.#now && (next === undefined || at < next)) next = at;
+    };
+    const rotation = this.#rotation;
+    if (rotation?.stage === 'preparing') consider(rotation.prepareDeadline);
+    if (rotation?.activateAt !== undefined) {
+      consider(rotation.activateAt);
+      consider(rotation.activateAt + this.#reportTimeout);
+    }
+    if (next === undefined || next === this.#wakeAt) return;
+    this.#wakeAt = next;
+    this.#act({ kind: 'wakeAt', at: next });
+  }
+}
+
+function participantFor(member: Member, require: RequiredSubscribers): Participant {
+  const lost = member.stream === undefined;
+  return {
+    name: member.name,
+    required:
+      require.kind === 'all' ||
+      (require.kind === 'services' && require.services.includes(member.name.service)),
+    phase: lost
+      ? SubscriberPhase.SUBSCRIBER_PHASE_LOST
+      : SubscriberPhase.SUBSCRIBER_PHASE_PREPARING,
+    code: lost ? 'stream-lost' : '',
+    detail: lost ? 'it was lost before, and its lease still runs' : '',
+    counted: false,
+    swappedAt: undefined,
+    ports: [],
+  };
+}
+
+/** Its part in the rotation is over. */
+function isSettled(phase: SubscriberPhase): boolean {
+  return (
+    phase === SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED ||
+    phase === SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED
+  );
+}
+
+function isSwapped(phase: SubscriberPhase): boolean {
+  return phase === SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE || isSettled(phase);
+}
+
+function describe({ name, phase, code, detail }: Participant): string {
+  const what =
+    phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED
+      ? 'rejected it'
+      : phase === SubscriberPhase.SUBSCRIBER_PHASE_LOST
+        ? 'is lost'
+        : 'was too late';
+  return `${name.service} ${name.instance} ${what} (${code}: ${detail})`;
+}
+
+function viewOf(rotation: Rotation): RotationView {
+  const { request, material, committedAt, activateAt } = rotation;
+  const participants = [...rotation.participants.values()];
+  let [earliest, latest]: [bigint | undefined, bigint | undefined] = [undefined, undefined];
+  for (const { swappedAt } of participants) {
+    if (swappedAt === undefined) continue;
+    if (earliest === undefined || swappedAt < earliest) earliest = swappedAt;
+    if (latest === undefined || swappedAt > latest) latest = swappedAt;
+  }
+  return {
+    id: request.id,
+    kind: request.rotationKind,
+    state: rotation.state,
+    fromGeneration: rotation.fromGeneration,
+    toGeneration: committedAt === undefined ? 0n : material.generation,
+    startedAt: rotation.startedAt,
+    committedAt,
+    activateAt,
+    activatedAt: rotation.activatedAt,
+    verifiedAt: rotation.verifiedAt,
+    finishedAt: rotation.finishedAt,
+    outcomes: participants.map((participant) => outcomeOf(participant, activateAt)),
+    skewNs: earliest === undefined || latest === undefined ? 0n : latest - earliest,
+    failure: rotation.failure,
+    drainPrevious: request.drainGraceMs !== undefined,
+  };
+}
+
+function outcomeOf(participant: Participant, activateAt: bigint | undefined): SubscriberOutcome {
+  const { name, phase, code, detail, required, swappedAt, ports } = participant;
+  return {
+    ...name,
+    phase,
+    code,
+    detail,
+    required,
+    swapOffsetMs:
+      swappedAt === undefined || activateAt === undefined
+        ? 0
+        : Number(swappedAt - activateAt) / 1_000_000,
+    ports: [...ports],
+  };
+}
+
+/** Service names come from identities and contain no line break. */
+function keyOf({ service, instance }: SubscriberName): string {
+  return `${service}\n${instance}`;
+}
+
+function withDriftSlack(duration: bigint): bigint {
+  return duration + (duration * DRIFT_SLACK_PER_MILLE) / 1_000n;
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+function clamp(value: bigint, least: bigint, most: bigint): bigint {
+  if (value < least) return least;
+  return value > most ? most : value;
+}
+
+function msToNs(ms: number): bigint {
+  return BigInt(Math.round(ms * 1_000_000));
 }
