@@ -106,8 +106,9 @@ async function runWorkers(count: number, logger: Logger): Promise<void> {
   const ready = new Set<number>();
   const gone = new Map<Worker, () => void>();
   const failure = Promise.withResolvers<never>();
-  const fork = (): void => {
-    const worker = cluster.fork();
+  const fork = (slot: number): void => {
+    // the slot, not the process, names a worker: its successor is the same subscriber to the registry
+    const worker = cluster.fork({ CONCERT_WORKER_SLOT: String(slot) });
     const bornAt = performance.now();
     let failed = '';
     gone.set(worker, () => {});
@@ -130,11 +131,11 @@ async function runWorkers(count: number, logger: Logger): Promise<void> {
         { worker: worker.id, code, signal, respawnMs },
         'a worker died; starting another',
       );
-      setTimeout(() => stopping || fork(), respawnMs);
+      setTimeout(() => stopping || fork(slot), respawnMs);
       respawnMs = Math.min(respawnMs * 2, RESPAWN_MS.most);
     });
   };
-  for (let index = 0; index < count; index += 1) fork();
+  for (let slot = 1; slot <= count; slot += 1) fork(slot);
   try {
     await Promise.race([signalled(), failure.promise]);
   } finally {
@@ -163,7 +164,7 @@ export async function runService(
     const workers = options.protocolWorkers ? common.CONCERT_WORKERS : 1;
     const clustered = workers > 1;
     const instance = cluster.isWorker
-      ? `${common.CONCERT_INSTANCE}-w${cluster.worker?.id}`
+      ? `${common.CONCERT_INSTANCE}-w${settings['CONCERT_WORKER_SLOT'] ?? ''}`
       : common.CONCERT_INSTANCE;
     logger = createLogger({ service, instance, level: common.CONCERT_LOG_LEVEL });
     if (clustered && cluster.isPrimary) {
