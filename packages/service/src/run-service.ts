@@ -102,6 +102,7 @@ async function runApp(
 /** Forks the workers, replaces those that die, and ends them with itself. */
 async function runWorkers(count: number, logger: Logger): Promise<void> {
   let stopping = false;
+  let inService = false;
   let respawnMs = RESPAWN_MS.least;
   const ready = new Set<number>();
   const gone = new Map<Worker, () => void>();
@@ -116,7 +117,9 @@ async function runWorkers(count: number, logger: Logger): Promise<void> {
       if (message.type === 'failed') failed = message.message;
       if (message.type !== 'ready') return;
       ready.add(worker.id);
-      if (ready.size === count) void tellParent({ type: 'ready' });
+      if (ready.size < count || inService) return;
+      inService = true;
+      void tellParent({ type: 'ready' });
     });
     worker.once('exit', (code, signal) => {
       gone.get(worker)?.();
@@ -124,8 +127,10 @@ async function runWorkers(count: number, logger: Logger): Promise<void> {
       const wasReady = ready.delete(worker.id);
       if (stopping) return;
       // what keeps a first worker from starting would keep all of them: a port in use, a bad setting
-      if (!wasReady && failed !== '')
-        return failure.reject(new ServiceError('start-failed', failed));
+      if (!inService && !wasReady && failed !== '') {
+        failure.reject(new ServiceError('start-failed', failed));
+        return;
+      }
       if (performance.now() - bornAt > SETTLED_MS) respawnMs = RESPAWN_MS.least;
       logger.error(
         { worker: worker.id, code, signal, respawnMs },
