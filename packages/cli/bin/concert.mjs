@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Runs the command on the pinned Node, whatever Node was installed: this file itself needs only 18.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -16,5 +16,19 @@ if (!existsSync(pinned) && fromSource) {
 }
 const node = existsSync(pinned) ? pinned : process.execPath;
 const args = fromSource ? [source] : ['--conditions=built', built];
-const result = spawnSync(node, [...args, ...process.argv.slice(2)], { stdio: 'inherit' });
-process.exit(result.status ?? 70);
+const child = spawn(node, [...args, ...process.argv.slice(2)], { stdio: 'inherit' });
+
+// what is meant for the command goes to the command; a terminal's Ctrl-C reaches both, and does no harm
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+for (const signal of signals) process.on(signal, () => child.kill(signal));
+
+child.on('error', (error) => {
+  console.error(`concert: cannot start ${node}: ${error.message}`);
+  process.exit(70);
+});
+child.on('exit', (code, signal) => {
+  if (signal === null) process.exit(code ?? 70);
+  // end by the same signal, as the shell expects of an interrupted command
+  for (const each of signals) process.removeAllListeners(each);
+  process.kill(process.pid, signal);
+});

@@ -1,0 +1,38 @@
+/** The mail store as the command opens it, its refusals turned into the command's own errors. */
+import { join } from 'node:path';
+import { type MailStore, openStore, StoreError, type StoreErrorCode } from '@mail/store';
+import type { CommandContext } from './command.ts';
+import { CliError, type CliErrorCode } from './errors.ts';
+
+const CODES: Partial<Record<StoreErrorCode, CliErrorCode>> = {
+  'no-such-account': 'not-found',
+  'account-exists': 'refused',
+  'bad-address': 'usage',
+  'database-corrupt': 'store-unavailable',
+  'database-unavailable': 'store-unavailable',
+  'schema-too-new': 'store-unavailable',
+};
+
+/**
+ * Opens the store that the services of this host use, does the work and closes it again. Throws
+ * CliError for what the store refuses.
+ */
+export async function withStore<R>(
+  context: CommandContext,
+  work: (store: MailStore) => Promise<R>,
+): Promise<R> {
+  const url =
+    context.settings['CONCERT_STORE'] ?? `sqlite:${join(context.dataFolder, 'mail/mail.db')}`;
+  try {
+    const store = await openStore({ url });
+    try {
+      return await work(store);
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    const code = error instanceof StoreError ? CODES[error.code] : undefined;
+    if (code === undefined || !(error instanceof StoreError)) throw error;
+    throw new CliError(code, error.message, { cause: error });
+  }
+}

@@ -1,0 +1,126 @@
+/** `concert account`: who has a mailbox here. Works on the store itself; the registry knows no mail. */
+import { AuthError, PasswordHasher } from '@mail/auth';
+import type { Account, MailStore } from '@mail/store';
+import type { Command } from 'commander';
+import { withStore } from '../account-store.ts';
+import { type CommandContext, examples, type Run } from '../command.ts';
+import { CliError } from '../errors.ts';
+import { columns, when } from '../output.ts';
+
+interface PasswordOptions {
+  readonly passwordStdin?: boolean;
+}
+
+/** Never an argument: those can be read in the process list and in the shell's history. */
+async function readPassword(options: PasswordOptions, context: CommandContext): Promise<string> {
+  if (options.passwordStdin === true) return context.terminal.readSecretLine();
+  const password = await context.terminal.askHidden('Password: ');
+  if (password === '') throw new CliError('usage', 'the password is empty');
+  if (password !== (await context.terminal.askHidden('Once more: '))) {
+    throw new CliError('usage', 'the two passwords differ');
+  }
+  return password;
+}
+
+/** A new password as the store keeps it. Throws CliError (usage) for one that can't be taken. */
+async function hashPassword(password: string): Promise<string> {
+  try {
+    return await new PasswordHasher().hash(password);
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    throw new CliError('usage', error.message, { cause: error });
+  }
+}
+
+async function findAccount(store: MailStore, address: string): Promise<Account> {
+  const account = await store.accounts.find(address);
+  if (account === undefined) throw new CliError('not-found', `there is no account ${address}`);
+  return account;
+}
+
+function accountView(account: Account) {
+  return { address: account.address, createdAt: account.createdAt.toISOString() };
+}
+
+export function addAccountCommands(program: Command, run: Run): void {
+  const account = program
+    .command('account')
+    .description('mailboxes on this host and their passwords');
+  account
+    .command('add')
+    .description('add a mailbox; its user logs in with the whole address')
+    .argument('<address>', 'such as alice@example.com')
+    .option('--password-stdin', 'the password is the first line of standard input')
+    .addHelpText(
+      'after',
+      examples(
+        'concert account add alice@example.com',
+        "printf 'secret\\n' | concert account add alice@example.com --password-stdin",
+      ),
+    )
+    .action((address: string, options: PasswordOptions) =>
+      run(async (context) => {
+        const passwordHash = await hashPassword(await readPassword(options, context));
+        return withStore(context, async (store) => {
+          const added = await store.accounts.add(address, passwordHash);
+          return { json: accountView(added), text: `Added ${added.address}.` };
+        });
+      }),
+    );
+  account
+    .command('list')
+    .description('list the mailboxes')
+    .addHelpText('after', examples('concert account list --json'))
+    .action(() =>
+      run((context) =>
+        withStore(context, async (store) => {
+          const accounts = (await store.accounts.list()).map(accountView);
+          const rows = accounts.map((each) => [each.address, when(each.createdAt)]);
+          return { json: { accounts }, text: columns(['ADDRESS', 'SINCE'], rows) };
+        }),
+      ),
+    );
+  account
+    .command('passwd')
+    .description('give a mailbox another password')
+    .argument('<address>')
+    .option('--password-stdin', 'the password is the first line of standard input')
+    .addHelpText('after', examples('concert account passwd alice@example.com'))
+    .action((address: string, options: PasswordOptions) =>
+      run((context) =>
+        withStore(context, async (store) => {
+          const found = await findAccount(store, address);
+          const password = await readPassword(options, context);
+          await store.accounts.setPasswordHash(found.id, await hashPassword(password));
+          return {
+            json: accountView(found),
+            text: `${found.address} has a new password from now on.`,
+          };
+        }),
+      ),
+    );
+  account
+    .command('remove')
+    .description('remove a mailbox with all its mail')
+    .argument('<address>')
+    .option('--yes', 'do not ask')
+    .addHelpText('after', examples('concert account remove alice@example.com --yes'))
+    .action((address: string, options: { yes?: boolean }) =>
+      run((context) =>
+        withStore(context, async (store) => {
+          const found = await findAccount(store, address);
+          const question = `Remove ${found.address} and all its mail for good?`;
+          if (options.yes !== true && !(await context.terminal.confirm(question))) {
+            throw new CliError('usage', `${found.address} was not removed`, {
+              remedy: 'Say yes, or give --yes.',
+            });
+          }
+          await store.accounts.remove(found.id);
+          return {
+            json: { address: found.address, removed: true },
+            text: `Removed ${found.address} and its mail.`,
+          };
+        }),
+      ),
+    );
+}

@@ -1,0 +1,113 @@
+/** `concert cert rotate` and `concert cert rollback`: move the fleet, and show how it goes. */
+import { CertRegistryServiceService, type Rotation } from '@mail/proto';
+import type { Command } from 'commander';
+import { type CommandContext, type CommandResult, examples, type Run } from '../command.ts';
+import { CliError, EXIT_INCOMPLETE } from '../errors.ts';
+import { addRotationOptions, type RotationFlags, toRotationOptions } from '../rotation-options.ts';
+import { explainFailures, RotationProgress, summarize } from '../rotation-progress.ts';
+import { type RotationView, rotationView } from '../views.ts';
+
+/** What the registry may take when --timeout does not say. */
+const DEFAULT_PREPARE_MS = 10_000;
+/** For commit, activation and verification, and for a slow network. */
+const REST_OF_ROTATION_MS = 60_000;
+
+/** Reads the snapshots of a rotation to its end, telling of each change unless JSON is wanted. */
+async function follow(
+  snapshots: AsyncIterable<{ rotation: Rotation | undefined }>,
+  context: CommandContext,
+): Promise<RotationView> {
+  const progress = new RotationProgress();
+  let last: RotationView | undefined;
+  for await (const { rotation } of snapshots) {
+    if (rotation === undefined) continue;
+    last = rotationView(rotation);
+    if (context.json) continue;
+    for (const { kind, text } of progress.advance(last)) {
+      const paint = {
+        good: context.palette.good,
+        bad: context.palette.bad,
+        step: context.palette.bold,
+      };
+      context.terminal.out(`${paint[kind](text)}\n`);
+    }
+  }
+  if (last === undefined) throw new Error('the registry told nothing of the rotation');
+  return last;
+}
+
+function report(rotation: RotationView, context: CommandContext): CommandResult {
+  if (rotation.state === 'aborted') {
+    throw new CliError('rotation-refused', rotation.failure || 'the switch was not made', {
+      rotation,
+    });
+  }
+  const failures = explainFailures(rotation);
+  const whole = rotation.state === 'verified';
+  const paint = whole ? context.palette.good : context.palette.warn;
+  return {
+    json: rotation,
+    text: [paint(summarize(rotation)), failures].filter((part) => part !== '').join('\n'),
+    exitCode: whole ? 0 : EXIT_INCOMPLETE,
+  };
+}
+
+const SWITCH_HELP =
+  '\nNothing is switched anywhere unless everyone required is ready. Once committed, the switch goes\n' +
+  'on even if this command is interrupted: see `concert rotations`.\n';
+
+export function addCertRotateCommands(cert: Command, run: Run): void {
+  const streamOptions = (flags: RotationFlags) => ({
+    timeoutMs: (flags.timeout ?? DEFAULT_PREPARE_MS) + REST_OF_ROTATION_MS,
+  });
+  addRotationOptions(
+    cert
+      .command('rotate')
+      .description('move the whole fleet to a certificate at one instant')
+      .argument('<id>', 'the certificate'),
+  )
+    .addHelpText('after', SWITCH_HELP)
+    .addHelpText(
+      'after',
+      examples(
+        'concert cert rotate 3f2a9c',
+        'concert cert rotate 3f2a9c --require imap,smtp --timeout 30s',
+        'concert cert rotate 3f2a9c --drain-previous --json   # after a key was lost',
+      ),
+    )
+    .action((certificateId: string, flags: RotationFlags) =>
+      run(async (context) => {
+        const options = toRotationOptions(flags);
+        const client = await context.registry();
+        if (!context.json) context.terminal.out(`Rotating to ${certificateId}\n`);
+        const snapshots = client.stream(
+          CertRegistryServiceService.rotateCertificate,
+          { certificateId, options },
+          streamOptions(flags),
+        );
+        return report(await follow(snapshots, context), context);
+      }),
+    );
+  addRotationOptions(
+    cert
+      .command('rollback')
+      .description(
+        'rotate to the certificate that was active before; a new generation all the same',
+      ),
+  )
+    .addHelpText('after', SWITCH_HELP)
+    .addHelpText('after', examples('concert cert rollback'))
+    .action((flags: RotationFlags) =>
+      run(async (context) => {
+        const options = toRotationOptions(flags);
+        const client = await context.registry();
+        if (!context.json) context.terminal.out('Rolling back\n');
+        const snapshots = client.stream(
+          CertRegistryServiceService.rollbackCertificate,
+          { options },
+          streamOptions(flags),
+        );
+        return report(await follow(snapshots, context), context);
+      }),
+    );
+}

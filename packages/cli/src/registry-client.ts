@@ -1,0 +1,236 @@
+/**
+ * Calls to the registry: mutual TLS from the files of an identity folder, a deadline on every call, and
+ * refusals as CliError. The registry proves itself by its URI name, so host names do not matter.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PeerCertificate } from 'node:tls';
+import {
+  type CallOptions,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { CheckFailure, RotationFailure, Status } from '@mail/proto';
+import { CliError, type CliErrorDetails } from './errors.ts';
+import { type CheckView, checkView, type RotationView, rotationView } from './views.ts';
+
+const REGISTRY_IDENTITY = 'spiffe://concert/registry';
+/** For calls that do not say otherwise. */
+const CALL_TIMEOUT_MS = 10_000;
+/** What a list of every certificate or a fleet of thousands may take. */
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
+const DETAILS_KEY = 'grpc-status-details-bin';
+
+/** As ts-proto generates it. */
+export interface Method<Q, R> {
+  readonly path: string;
+  readonly requestSerialize: (request: Q) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => R;
+}
+
+export interface StreamOptions {
+  /** Without it the stream lasts until one side ends it. */
+  readonly timeoutMs?: number;
+}
+
+export interface RegistryClient {
+  /** Throws CliError. */
+  unary<Q, R>(method: Method<Q, R>, request: Q): Promise<R>;
+  /** Throws CliError while it is read. Leaving the loop cancels the call. */
+  stream<Q, R>(method: Method<Q, R>, request: Q, options?: StreamOptions): AsyncIterable<R>;
+  close(): void;
+}
+
+/** The PEM texts of an identity folder. */
+interface IdentityFiles {
+  readonly chain: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer;
+}
+
+async function readIdentity(folder: string): Promise<IdentityFiles> {
+  const read = async (name: string): Promise<Buffer> => {
+    const path = join(folder, name);
+    try {
+      return await readFile(path);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+      if (code === 'EACCES') {
+        throw new CliError('no-identity', `this user may not read ${path}`, {
+          remedy: 'Run the command as the user who runs Concert, or name another --identity.',
+          cause: error,
+        });
+      }
+      throw new CliError('no-identity', `there is no identity in ${folder} (${name}: ${code})`, {
+        remedy:
+          'The registry writes one for its operator at its first start (`npm start` in a checkout); ' +
+          'name its folder with --identity, or the data folder with --data.',
+        cause: error,
+      });
+    }
+  };
+  const [chain, key, ca] = await Promise.all([read('cert.pem'), read('key.pem'), read('ca.pem')]);
+  return { chain, key, ca };
+}
+
+/**
+ * Whether a certificate carries the registry's URI name. Node quotes names that hold a comma or a
+ * quote, so a text without quotes splits safely (CVE-2021-44532).
+ */
+export function checkRegistryIdentity(
+  certificate: Pick<PeerCertificate, 'subjectaltname'>,
+): Error | undefined {
+  const names = certificate.subjectaltname ?? '';
+  if (!names.includes('"') && names.split(', ').includes(`URI:${REGISTRY_IDENTITY}`))
+    return undefined;
+  return new Error(`it does not prove that it is ${REGISTRY_IDENTITY}`);
+}
+
+/** What google.rpc.Status in a refusal's trailers says, as far as it is ours. */
+function readDetails(error: ServiceError): { checks: CheckView[]; rotation?: RotationView } {
+  const [packed] = error.metadata?.get(DETAILS_KEY) ?? [];
+  const details: { checks: CheckView[]; rotation?: RotationView } = { checks: [] };
+  if (!Buffer.isBuffer(packed)) return details;
+  try {
+    for (const { typeUrl, value } of Status.decode(packed).details) {
+      if (typeUrl.endsWith('/mail.certs.v1.CheckFailure')) {
+        details.checks.push(...CheckFailure.decode(value).checks.map(checkView));
+      } else if (typeUrl.endsWith('/mail.certs.v1.RotationFailure')) {
+        const { rotation } = RotationFailure.decode(value);
+        if (rotation !== undefined) details.rotation = rotationView(rotation);
+      }
+    }
+  } catch {
+    // details that can't be read leave the status and its message, which say enough
+  }
+  return details;
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && 'details' in error;
+}
+
+/** Turns what a call to the registry at `address` failed with into what the operator should know. */
+export function toCliError(error: unknown, address: string): unknown {
+  if (!isServiceError(error)) return error;
+  const { checks, rotation } = readDetails(error);
+  const details: CliErrorDetails = {
+    cause: error,
+    ...(checks.length === 0 ? {} : { checks }),
+    ...(rotation === undefined ? {} : { rotation }),
+  };
+  switch (error.code) {
+    case status.UNAVAILABLE:
+      return new CliError(
+        'registry-unreachable',
+        `the registry is not reachable at ${address}: ${error.details}`,
+        {
+          ...details,
+          remedy:
+            'Is it running (`npm start` in a checkout)? Another address goes with --registry.',
+        },
+      );
+    case status.DEADLINE_EXCEEDED:
+      return new CliError('timed-out', `the registry at ${address} did not answer in time`, {
+        ...details,
+        remedy: 'Look at `concert rotations` and `concert audit` before you repeat a change.',
+      });
+    case status.PERMISSION_DENIED:
+    case status.UNAUTHENTICATED:
+      return new CliError('not-permitted', error.details, {
+        ...details,
+        remedy: 'Use the identity of an operator: --identity DIR.',
+      });
+    case status.NOT_FOUND:
+      return new CliError('not-found', error.details, details);
+    case status.INVALID_ARGUMENT:
+    case status.OUT_OF_RANGE:
+      return new CliError(checks.length > 0 ? 'refused' : 'usage', error.details, details);
+    case status.ABORTED:
+      return new CliError('rotation-refused', error.details, details);
+    case status.FAILED_PRECONDITION:
+      return new CliError(
+        rotation === undefined ? 'refused' : 'rotation-refused',
+        error.details,
+        details,
+      );
+    case status.ALREADY_EXISTS:
+    case status.RESOURCE_EXHAUSTED:
+      return new CliError('refused', error.details, details);
+    case status.UNIMPLEMENTED:
+      return new CliError('refused', `the registry at ${address} does not know this call`, {
+        ...details,
+        remedy: 'Run the same version of the command and of the registry.',
+      });
+    default:
+      return new CliError('bug', `the registry failed: ${error.details}`, details);
+  }
+}
+
+/** Connects lazily: only a call can find the registry gone. Throws CliError (no-identity). */
+export async function openRegistry(
+  address: string,
+  identityFolder: string,
+): Promise<RegistryClient> {
+  const { chain, key, ca } = await readIdentity(identityFolder);
+  let channelCredentials: ReturnType<typeof credentials.createSsl>;
+  try {
+    channelCredentials = credentials.createSsl(ca, key, chain, {
+      checkServerIdentity: (_host, certificate) => checkRegistryIdentity(certificate),
+    });
+  } catch (error) {
+    throw new CliError('no-identity', `the identity in ${identityFolder} can't be used`, {
+      remedy: 'cert.pem and key.pem must belong together and be PEM, as ca.pem.',
+      cause: error,
+    });
+  }
+  const client = new Client(address, channelCredentials, {
+    // sent as SNI, where an IP address is not allowed (RFC 6066 §3)
+    'grpc.ssl_target_name_override': 'registry',
+    'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
+    'grpc.enable_retries': 0,
+  });
+  const callOptions = (timeoutMs: number | undefined): Partial<CallOptions> =>
+    timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+
+  return {
+    unary(method, request) {
+      return new Promise((resolve, reject) => {
+        client.makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+          new Metadata(),
+          callOptions(CALL_TIMEOUT_MS),
+          (error, response) => {
+            if (error) reject(toCliError(error, address));
+            else if (response === undefined) reject(new Error(`${method.path} answered nothing`));
+            else resolve(response);
+          },
+        );
+      });
+    },
+    async *stream(method, request, options = {}) {
+      const call = client.makeServerStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        new Metadata(),
+        callOptions(options.timeoutMs),
+      );
+      try {
+        yield* call;
+      } catch (error) {
+        throw toCliError(error, address);
+      } finally {
+        call.cancel();
+      }
+    },
+    close: () => client.close(),
+  };
+}
