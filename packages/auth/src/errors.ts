@@ -1,0 +1,23 @@
+/** What authentication refuses, as codes that services turn into their protocol's words. */
+
+export type AuthErrorCode =
+  /** A SASL response that is not what its mechanism says. */
+  | 'malformed-response'
+  /** The client sent "*" instead of a response. */
+  | 'cancelled'
+  /** Too many password computations wait already. */
+  | 'busy'
+  /** A new password that can't be taken: empty, or longer than the limit. */
+  | 'bad-password'
+  /** A stored hash that is no argon2id PHC string. */
+  | 'bad-hash';
+
+export class AuthError extends Error {
+  readonly code: AuthErrorCode;
+
+  constructor(code: AuthErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'AuthError';
+    this.code = code;
+  }
+}

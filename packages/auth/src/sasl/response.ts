@@ -1,0 +1,22 @@
+/** The base64 that IMAP, POP3 and SMTP wrap SASL responses in (RFC 4422, 4648 §4). */
+import { AuthError } from '../errors.ts';
+
+/** RFC 4616 asks for 255 octets of each of three fields; twice that, and base64 on top. */
+const MAX_RESPONSE_CHARACTERS = 2_048;
+
+/**
+ * Decodes one response. "=" is an empty initial response (RFC 4954 §4, 5034 §4, 4959 §3). Throws
+ * AuthError: cancelled for "*", malformed-response for what is no base64.
+ */
+export function decodeResponse(text: string): Buffer {
+  if (text === '*') throw new AuthError('cancelled', 'the client gave up authenticating');
+  if (text === '=') return Buffer.alloc(0);
+  if (
+    text.length > MAX_RESPONSE_CHARACTERS ||
+    text.length % 4 !== 0 ||
+    !/^[A-Za-z0-9+/]*={0,2}$/.test(text)
+  ) {
+    throw new AuthError('malformed-response', 'the response is no base64');
+  }
+  return Buffer.from(text, 'base64');
+}
