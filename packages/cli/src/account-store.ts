@@ -1,6 +1,6 @@
 /** The mail store as the command opens it, its refusals turned into the command's own errors. */
 import { join } from 'node:path';
-import { type MailStore, openStore, StoreError, type StoreErrorCode } from '@mail/store';
+import type { MailStore, StoreErrorCode } from '@mail/store';
 import type { CommandContext } from './command.ts';
 import { CliError, type CliErrorCode } from './errors.ts';
 
@@ -21,6 +21,8 @@ export async function withStore<R>(
   context: CommandContext,
   work: (store: MailStore) => Promise<R>,
 ): Promise<R> {
+  // loaded only here: commands for the registry have no use for a database
+  const { openStore, StoreError } = await import('@mail/store');
   const url =
     context.settings['CONCERT_STORE'] ?? `sqlite:${join(context.dataFolder, 'mail/mail.db')}`;
   try {

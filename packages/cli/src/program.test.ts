@@ -1,0 +1,520 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { status } from '@grpc/grpc-js';
+import {
+  Certificate,
+  CertificateState,
+  CheckSeverity,
+  Fleet,
+  Rotation,
+  RotationState,
+  SubscriberPhase,
+} from '@mail/proto';
+import { readSigningRequest } from '@mail/x509';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCommandLine } from './program.ts';
+import type { Terminal } from './terminal.ts';
+import {
+  type FakeRegistry,
+  openFakeRegistry,
+  refusal,
+  writeIdentity,
+} from './testing/fake-registry.ts';
+
+const BIN = fileURLToPath(new URL('../bin/concert.mjs', import.meta.url));
+const NOW = new Date('2026-11-24T12:00:00Z');
+
+let folder: string;
+let registry: FakeRegistry;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'concert-cli-'));
+  registry = await openFakeRegistry();
+  await writeIdentity(
+    join(folder, 'identities/operator/admin'),
+    registry.ca,
+    'spiffe://concert/operator/admin',
+  );
+  await writeFile(join(folder, 'cert.pem'), 'certificate');
+  await writeFile(join(folder, 'key.pem'), 'key');
+});
+
+afterAll(async () => {
+  registry.close();
+  await rm(folder, { recursive: true });
+});
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process, against the fake registry unless told otherwise. */
+async function run(
+  args: readonly string[],
+  options: { input?: string; answers?: string[]; settings?: Record<string, string> } = {},
+): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const terminal: Terminal = {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    interactive: options.answers !== undefined,
+    outputIsTerminal: false,
+    colour: false,
+    now: () => NOW,
+    readSecretLine: async () => options.input ?? '',
+    askHidden: async () => options.answers?.shift() ?? '',
+    confirm: async () => options.answers?.shift() === 'y',
+  };
+  const settings = {
+    CONCERT_DATA: folder,
+    CONCERT_REGISTRY: registry.address,
+    ...options.settings,
+  };
+  const code = await runCommandLine(args, terminal, () => settings, '/nowhere');
+  return { code, out, err };
+}
+
+const certificate = Certificate.fromPartial({
+  id: '3f2a9c01',
+  label: 'October',
+  state: CertificateState.CERTIFICATE_STATE_AVAILABLE,
+  fingerprintSha256: 'ab'.repeat(32),
+  subject: 'CN=mail.example.test',
+  dnsNames: ['mail.example.test', 'imap.example.test'],
+  keyType: 'ECDSA P-256',
+  notBefore: new Date('2026-10-01T00:00:00Z'),
+  notAfter: new Date('2027-01-31T12:00:00Z'),
+});
+
+const nameLoss = {
+  code: 'name-loss',
+  severity: CheckSeverity.CHECK_SEVERITY_ERROR,
+  certificate: '3f2a9c01',
+  message: 'It does not cover pop.example.test.',
+  remedy: 'Get one that does, or allow the loss with --allow-name-loss.',
+};
+
+function rotation(state: RotationState, phases: [string, SubscriberPhase][]): Rotation {
+  const committed = state !== RotationState.ROTATION_STATE_PREPARING;
+  return Rotation.fromPartial({
+    id: 7n,
+    state,
+    fromGeneration: 12n,
+    toGeneration: committed ? 13n : 0n,
+    toCertificateId: '3f2a9c01',
+    skewMs: 0.21,
+    verifiedMs: state === RotationState.ROTATION_STATE_VERIFIED ? 41.2 : 0,
+    outcomes: phases.map(([service, phase]) => ({
+      service,
+      instance: 'host-1',
+      phase,
+      required: true,
+      swapOffsetMs: 0.12,
+      ports: [{ listener: `${service}s 127.0.0.1:2993` }],
+    })),
+  });
+}
+
+const { SUBSCRIBER_PHASE_PREPARING, SUBSCRIBER_PHASE_READY, SUBSCRIBER_PHASE_VERIFIED } =
+  SubscriberPhase;
+
+const GOOD_ROTATION = [
+  {
+    rotation: rotation(RotationState.ROTATION_STATE_PREPARING, [
+      ['imap', SUBSCRIBER_PHASE_PREPARING],
+      ['smtp', SUBSCRIBER_PHASE_READY],
+    ]),
+  },
+  {
+    rotation: rotation(RotationState.ROTATION_STATE_VERIFIED, [
+      ['imap', SUBSCRIBER_PHASE_VERIFIED],
+      ['smtp', SUBSCRIBER_PHASE_VERIFIED],
+    ]),
+  },
+];
+
+describe('cert', () => {
+  test('import sends every file and prints the id', async () => {
+    registry.answer('importCertificate', { certificate, checks: [], alreadyPresent: false });
+    const files = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    const { code, out } = await run(['cert', 'import', ...files, '--label', 'October', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      id: '3f2a9c01',
+      state: 'available',
+      notAfter: '2027-01-31T12:00:00.000Z',
+      alreadyPresent: false,
+      checks: [],
+    });
+    expect(registry.requests.at(-1)?.request).toMatchObject({
+      blobs: [Buffer.from('certificate'), Buffer.from('key')],
+      label: 'October',
+    });
+  });
+
+  test('import asks a person for the passphrase that turns out to be needed', async () => {
+    registry.answer(
+      'importCertificate',
+      refusal({
+        code: status.INVALID_ARGUMENT,
+        message: 'the key is encrypted',
+        checks: [{ code: 'wrong-passphrase' }],
+      }),
+    );
+    const file = join(folder, 'key.pem');
+    const { code } = await run(['cert', 'import', file], { answers: ['sesame'] });
+    expect(code).toBe(1);
+    expect(registry.requests.at(-2)?.request).toMatchObject({ passphrase: '' });
+    expect(registry.requests.at(-1)?.request).toMatchObject({ passphrase: 'sesame' });
+  });
+
+  test('import shows what the checks found and what to do', async () => {
+    registry.answer(
+      'importCertificate',
+      refusal({ code: status.FAILED_PRECONDITION, message: 'refused', checks: [nameLoss] }),
+    );
+    const file = join(folder, 'cert.pem');
+    const { code, out, err } = await run(['cert', 'import', file]);
+    expect(code).toBe(1);
+    expect(out).toBe('');
+    expect(err).toContain('error name-loss: It does not cover pop.example.test.');
+    expect(err).toContain('allow the loss with --allow-name-loss');
+    const asJson = await run(['cert', 'import', file, '--json']);
+    expect(asJson.err).toBe('');
+    expect(JSON.parse(asJson.out)).toEqual({
+      error: {
+        code: 'refused',
+        message: 'refused',
+        checks: [{ ...nameLoss, severity: 'error' }],
+      },
+    });
+  });
+
+  test('list shows names, days left, and no escape sequences of strangers', async () => {
+    const label = '\x1b[2Jevil\u202e';
+    registry.answer('listCertificates', { certificates: [{ ...certificate, label }] });
+    const { code, out } = await run(['cert', 'list']);
+    expect(code).toBe(0);
+    expect(out).toContain('mail.example.test and 1 more  ECDSA P-256  68 days left  [2Jevil');
+    expect(out).not.toContain('\x1b');
+    expect(out).not.toContain('\u202e');
+  });
+
+  test('rotate tells of each subscriber ready, active, verified, and of the skew', async () => {
+    registry.answer('rotateCertificate', GOOD_ROTATION);
+    const { code, out } = await run(['cert', 'rotate', '3f2a9c01', '--require', 'imap,smtp']);
+    expect(code).toBe(0);
+    expect(out.split('\n')).toEqual([
+      'Rotating to 3f2a9c01',
+      '  ready     smtp host-1',
+      '  ready     imap host-1',
+      '  committed generation 13',
+      '  active    imap host-1  +0.12 ms',
+      '  verified  imap host-1  on imaps 127.0.0.1:2993',
+      '  active    smtp host-1  +0.12 ms',
+      '  verified  smtp host-1  on smtps 127.0.0.1:2993',
+      'Generation 13 is in force. 2 of 2 subscribers verified in 41 ms, skew 0.21 ms.',
+      '',
+    ]);
+    expect(registry.requests.at(-1)?.request).toMatchObject({
+      certificateId: '3f2a9c01',
+      options: {
+        require: { policy: { $case: 'services', value: { services: ['imap', 'smtp'] } } },
+      },
+    });
+  });
+
+  test('rotate --json prints one object at the end', async () => {
+    registry.answer('rotateCertificate', GOOD_ROTATION);
+    const { code, out } = await run([
+      ...['cert', 'rotate', '3f2a9c01', '--require', 'none', '--timeout', '2s'],
+      ...['--allow-name-loss', '--drain-previous', '--json'],
+    ]);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      id: 7,
+      state: 'verified',
+      toGeneration: 13,
+      skewMs: 0.21,
+      outcomes: [{ service: 'imap', phase: 'verified' }, { service: 'smtp' }],
+    });
+    expect(registry.requests.at(-1)?.request).toMatchObject({
+      options: {
+        require: { policy: { $case: 'none' } },
+        allowNameLoss: true,
+        drainPrevious: true,
+        prepareTimeoutMs: 2000,
+      },
+    });
+  });
+
+  test('a refused rotation says who, why and what to do', async () => {
+    const failed = Rotation.fromPartial({
+      state: RotationState.ROTATION_STATE_ABORTED,
+      outcomes: [
+        {
+          service: 'imap',
+          instance: 'host-1',
+          phase: SubscriberPhase.SUBSCRIBER_PHASE_REJECTED,
+          code: 'unusable-material',
+          detail: 'the key does not fit',
+          required: true,
+        },
+      ],
+    });
+    registry.answer(
+      'rotateCertificate',
+      refusal({
+        code: status.ABORTED,
+        message: 'imap host-1 rejected the certificate; nothing was switched',
+        rotation: failed,
+      }),
+    );
+    const { code, err } = await run(['cert', 'rotate', '3f2a9c01']);
+    expect(code).toBe(1);
+    expect(err).toContain('imap host-1 rejected: unusable-material; the key does not fit');
+    expect(err).toContain('--require can leave it out');
+    const asJson = await run(['cert', 'rotate', '3f2a9c01', '--json']);
+    expect(JSON.parse(asJson.out)).toMatchObject({
+      error: { code: 'rotation-refused', rotation: { outcomes: [{ phase: 'rejected' }] } },
+    });
+  });
+
+  test('a switch that not everybody proved exits with 5', async () => {
+    const snapshot = rotation(RotationState.ROTATION_STATE_INCOMPLETE, [
+      ['imap', SUBSCRIBER_PHASE_VERIFIED],
+      ['smtp', SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED],
+    ]);
+    registry.answer('rollbackCertificate', [{ rotation: snapshot }]);
+    const { code, out } = await run(['cert', 'rollback']);
+    expect(code).toBe(5);
+    expect(out).toContain('1 of 2 subscribers verified');
+    expect(out).toContain('smtp host-1 unverified');
+  });
+
+  test('preview says no with exit code 1', async () => {
+    registry.answer('previewRotation', {
+      certificate,
+      allowed: false,
+      checks: [nameLoss],
+      namesGained: [],
+      namesLost: ['pop.example.test'],
+      participants: [],
+    });
+    const { code, out } = await run(['cert', 'preview', '3f2a']);
+    expect(code).toBe(1);
+    expect(out).toContain('Names lost: pop.example.test');
+  });
+
+  test('csr prints nothing but the request', async () => {
+    registry.answer('createSigningRequest', { certificate, signingRequestPem: 'REQUEST\n' });
+    const { out, err } = await run(['cert', 'csr', 'mail.example.test', '--key-type', 'rsa-2048']);
+    expect(out).toBe('REQUEST\n');
+    expect(err).toContain('concert cert complete 3f2a9c01 FILE...');
+    expect(registry.requests.at(-1)?.request).toMatchObject({ keyType: 3 });
+    registry.answer('completeSigningRequest', { certificate, checks: [] });
+    const file = join(folder, 'cert.pem');
+    expect((await run(['cert', 'csr', '--complete', '3f2a9c01', file])).code).toBe(0);
+    expect((await run(['cert', 'complete', '3f2a9c01', file])).code).toBe(0);
+  });
+});
+
+test('fleet shows who lags, since when, and warnings', async () => {
+  const fleet = Fleet.fromPartial({
+    generation: 13n,
+    activeCertificate: certificate,
+    subscribers: [
+      { service: 'imap', instance: 'host-1', state: 1, generation: 13n, activeSince: NOW },
+      {
+        service: 'smtp',
+        instance: 'host-1',
+        state: 1,
+        generation: 12n,
+        lagging: true,
+        activeSince: new Date('2026-11-24T10:00:00Z'),
+      },
+    ],
+    warnings: ['smtp host-1 serves generation 12'],
+  });
+  registry.answer('getFleet', { fleet });
+  const { code, out } = await run(['fleet']);
+  expect(code).toBe(0);
+  expect(out).toContain(
+    'Generation 13, certificate 3f2a9c01 (mail.example.test and 1 more), 68 days',
+  );
+  expect(out).toMatch(/imap +host-1 +serving +13 +0 s/);
+  expect(out).toMatch(/smtp +host-1 +lagging +12 +2 h/);
+  expect(out).toContain('Warning: smtp host-1 serves generation 12');
+  registry.answer('watchFleet', [{ fleet }, { fleet }]);
+  const watched = await run(['fleet', '--watch', '--json']);
+  expect(
+    watched.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).generation),
+  ).toEqual([13, 13]);
+});
+
+test('rotations, names and audit', async () => {
+  registry.answer('listRotations', {
+    rotations: [
+      rotation(RotationState.ROTATION_STATE_VERIFIED, [['imap', SUBSCRIBER_PHASE_VERIFIED]]),
+    ],
+  });
+  expect((await run(['rotations', '--limit', '3'])).out).toContain('12 to 13');
+  expect(registry.requests.at(-1)?.request).toMatchObject({ limit: 3 });
+  registry.answer('getRequiredNames', { names: ['mail.example.test'] });
+  expect((await run(['names'])).out).toBe('mail.example.test\n');
+  registry.answer('setRequiredNames', { names: [] });
+  expect((await run(['names', 'set', '--force', '--json'])).out).toBe('{"names":[]}\n');
+  registry.answer('listAuditEvents', {
+    events: [{ id: 1n, at: NOW, actor: 'a', action: 'start', target: '', outcome: 'ok' }],
+  });
+  expect((await run(['audit'])).out).toContain('2026-11-24 12:00:00Z');
+});
+
+test('identity issue keeps the key here and writes a folder that others cannot read', async () => {
+  registry.answer('issueIdentity', { chainPem: 'CHAIN', caPem: 'CA' });
+  const out = join(folder, 'alice');
+  const { code } = await run(['identity', 'issue', 'operator/alice', '--out', out]);
+  expect(code).toBe(0);
+  expect(await readFile(join(out, 'key.pem'), 'utf8')).toContain('BEGIN PRIVATE KEY');
+  expect((await stat(join(out, 'key.pem'))).mode & 0o777).toBe(0o600);
+  const request = registry.requests.at(-1)?.request as { signingRequestPem: string };
+  expect(request.signingRequestPem).not.toContain('PRIVATE');
+  expect(readSigningRequest(request.signingRequestPem)).toBeDefined();
+  const again = await run(['identity', 'issue', 'operator/alice', '--out', out]);
+  expect(again.code).toBe(2);
+  expect((await run(['identity', 'issue', 'root/x', '--out', `${out}2`])).code).toBe(2);
+});
+
+describe('what goes wrong', () => {
+  test.each([
+    ['no command', [], 2],
+    ['an unknown command', ['cert', 'frobnicate'], 2],
+    ['an unknown option', ['fleet', '--colour'], 2],
+    ['a missing argument', ['cert', 'show'], 2],
+    ['a bad number', ['rotations', '--limit', '0'], 2],
+    ['a bad policy', ['cert', 'rotate', 'x', '--require', 'IMAP!'], 2],
+    ['a file that is not there', ['cert', 'import', '/no/such/file.pem'], 2],
+    ['help', ['cert', 'rotate', '--help'], 0],
+  ])('%s', async (_name, args, code) => {
+    const plain = await run(args);
+    expect(plain.code).toBe(code);
+    const asJson = await run([...args, '--json']);
+    expect(asJson.code).toBe(code);
+    if (code === 2) {
+      expect(plain.out).toBe('');
+      expect(plain.err).not.toBe('');
+      expect(JSON.parse(asJson.out).error.code).toBe('usage');
+    }
+  });
+
+  test.each([
+    [status.NOT_FOUND, 'not-found', 3],
+    [status.PERMISSION_DENIED, 'not-permitted', 4],
+    [status.UNAUTHENTICATED, 'not-permitted', 4],
+    [status.FAILED_PRECONDITION, 'refused', 1],
+    [status.INVALID_ARGUMENT, 'usage', 2],
+    [status.DEADLINE_EXCEEDED, 'timed-out', 69],
+    [status.INTERNAL, 'bug', 70],
+  ])('gRPC status %i is %s', async (code, word, exitCode) => {
+    registry.answer('getCertificate', refusal({ code, message: 'because' }));
+    const result = await run(['cert', 'show', 'x', '--json']);
+    expect(result.code).toBe(exitCode);
+    expect(JSON.parse(result.out).error.code).toBe(word);
+  });
+
+  test('a registry that is not there', async () => {
+    const { code, err } = await run(['fleet'], { settings: { CONCERT_REGISTRY: '127.0.0.1:1' } });
+    expect(code).toBe(69);
+    expect(err).toContain('not reachable at 127.0.0.1:1');
+    expect(err).toContain('npm start');
+  });
+
+  test('a server that does not prove that it is the registry', async () => {
+    const impostor = await openFakeRegistry({ uri: 'spiffe://concert/service/imap' });
+    const identity = join(folder, 'impostor');
+    await writeIdentity(identity, impostor.ca, 'spiffe://concert/operator/admin');
+    const { code, err } = await run(['fleet', '--identity', identity], {
+      settings: { CONCERT_REGISTRY: impostor.address },
+    });
+    expect(code).toBe(69);
+    expect(err).toContain('does not prove that it is spiffe://concert/registry');
+    expect(impostor.requests).toEqual([]);
+    impostor.close();
+  });
+
+  test('no identity', async () => {
+    const { code, err } = await run(['fleet', '--data', join(folder, 'empty')]);
+    expect(code).toBe(4);
+    expect(err).toContain('there is no identity in');
+  });
+
+  test('a damaged identity', async () => {
+    const identity = join(folder, 'damaged');
+    await writeIdentity(identity, registry.ca, 'spiffe://concert/operator/admin');
+    await writeFile(join(identity, 'key.pem'), 'nonsense');
+    const { code, err } = await run(['fleet', '--identity', identity]);
+    expect(code).toBe(4);
+    expect(err).toContain("can't be used");
+  });
+});
+
+describe('the command as installed', () => {
+  const start = (args: readonly string[]) =>
+    spawn(process.execPath, [BIN, ...args], {
+      env: { CONCERT_DATA: folder, CONCERT_REGISTRY: registry.address },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+
+  test('passes arguments, output and exit code through', async () => {
+    registry.answer('getCertificate', refusal({ code: status.NOT_FOUND, message: 'no 3f2a' }));
+    const result = await new Promise<Ran>((resolve) => {
+      const env = { CONCERT_DATA: folder, CONCERT_REGISTRY: registry.address };
+      execFile(
+        process.execPath,
+        [BIN, 'cert', 'show', '3f2a', '--json'],
+        { env },
+        (error, out, err) => resolve({ code: Number(error?.code ?? 0), out, err }),
+      );
+    });
+    expect(result).toEqual({
+      code: 3,
+      out: '{"error":{"code":"not-found","message":"no 3f2a"}}\n',
+      err: '',
+    });
+  });
+
+  test('ends by the signal that it gets, command included', async () => {
+    registry.keepOpen('watchFleet', [{ fleet: Fleet.fromPartial({ generation: 1n }) }]);
+    const child = start(['fleet', '--watch']);
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    const [code, signal] = await once(child, 'close');
+    expect([code, signal]).toEqual([null, 'SIGTERM']);
+  });
+
+  test('ends quietly when its reader has gone', async () => {
+    registry.keepOpen('watchFleet', [{ fleet: Fleet.fromPartial({ generation: 1n }) }]);
+    const child = start(['fleet', '--help']);
+    child.stdout.destroy();
+    let err = '';
+    child.stderr.on('data', (chunk) => {
+      err += chunk;
+    });
+    await once(child, 'close');
+    expect(err).toBe('');
+  });
+});
