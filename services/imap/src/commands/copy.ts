@@ -1,0 +1,44 @@
+/** COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851), by sequence number or UID, with COPYUID (RFC 4315 §3). */
+import type { CopyArguments } from '../parser/command.ts';
+import { formatSet } from '../parser/sequence-set.ts';
+import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
+
+type Copied = Awaited<ReturnType<Session['store']['messages']['copy']>>;
+
+/** UIDs come in order, so the two sets name the same messages pairwise. */
+function copyUid({ from, to, uidValidity }: Copied): `COPYUID ${string}` | undefined {
+  return from.length === 0 ? undefined : `COPYUID ${uidValidity} ${formatSet(from)} ${formatSet(to)}`;
+}
+
+export async function copy(
+  session: Session,
+  { set, mailbox }: CopyArguments,
+  numbering: Numbering,
+): Promise<Completion> {
+  const selection = session.resolve(set, numbering);
+  const target = await session.findMailbox(mailbox, 'TRYCREATE');
+  // RFC 2180 §4.4: all of them or none
+  completeOver(selection, numbering, { text: '' });
+  const uids = selection.found.map(({ message }) => message.uid);
+  const copied = await session.store.messages.copy(session.selected.mailbox.id, uids, target.id);
+  session.selected.stale = true;
+  const code = copyUid(copied);
+  return { ...(code && { code }), text: 'COPY completed' };
+}
+
+export async function move(
+  session: Session,
+  { set, mailbox }: CopyArguments,
+  numbering: Numbering,
+): Promise<Completion> {
+  session.requireWritable();
+  const selection = session.resolve(set, numbering);
+  const target = await session.findMailbox(mailbox, 'TRYCREATE');
+  const uids = selection.found.map(({ message }) => message.uid);
+  const moved = await session.store.messages.move(session.selected.mailbox.id, uids, target.id);
+  session.selected.stale = true;
+  // ahead of the EXPUNGEs, so that a client knows where they went (RFC 6851 §4.3)
+  const code = copyUid(moved);
+  if (code !== undefined) session.response.notice(code, 'Moved');
+  return completeOver(selection, numbering, { text: 'MOVE completed' });
+}

@@ -1,0 +1,25 @@
+/** EXPUNGE (RFC 3501 §6.4.3) and UID EXPUNGE (RFC 4315 §2.1). */
+import { rangesHold, type SequenceSet } from '../parser/sequence-set.ts';
+import type { Completion, Session } from '../session.ts';
+
+/** Removes what is \Deleted now, of `among` where it is given; the view hears of it by the store. */
+export async function expungeDeleted(session: Session, among?: SequenceSet): Promise<void> {
+  // flags as they are, not as this session last saw them: somebody may have taken one back
+  await session.refresh();
+  const { mailbox, view } = session.selected;
+  const ranges = among && view.uidRanges(among);
+  const uids: number[] = [];
+  for (const { message } of view) {
+    if (!message.flags.includes('\\Deleted')) continue;
+    if (ranges === undefined || rangesHold(ranges, message.uid)) uids.push(message.uid);
+  }
+  if (uids.length === 0) return;
+  await session.store.messages.expunge(mailbox.id, uids);
+  session.selected.stale = true;
+}
+
+export async function expunge(session: Session, among?: SequenceSet): Promise<Completion> {
+  session.requireWritable();
+  await expungeDeleted(session, among);
+  return { text: 'EXPUNGE completed' };
+}

@@ -1,0 +1,163 @@
+/**
+ * The table of commands: where each may come, how it is read, what it does, what CAPABILITY says because
+ * of it. To add one: parser/x.ts, commands/x.ts, a line here.
+ */
+import { parseAppend } from '../parser/append.ts';
+import {
+  parseAuthenticate,
+  parseCopy,
+  parseId,
+  parseLogin,
+  parseNothing,
+  parseUidExpunge,
+} from '../parser/command.ts';
+import { parseFetch } from '../parser/fetch.ts';
+import { parseStore } from '../parser/flags.ts';
+import { parseList, parseOneMailbox, parseRename, parseStatus } from '../parser/mailbox.ts';
+import { parseSearch } from '../parser/search.ts';
+import type { StateName } from '../state.ts';
+import { append } from './append.ts';
+import { type Command, command } from './command.ts';
+import { capability, id, logout, namespace, noop, startTls } from './connection.ts';
+import { copy, move } from './copy.ts';
+import { expunge } from './expunge.ts';
+import { fetch } from './fetch.ts';
+import { idle } from './idle.ts';
+import { list, lsub } from './list.ts';
+import { authenticate, login } from './login.ts';
+import { create, remove, rename, status, subscribe, unsubscribe } from './mailboxes.ts';
+import { search } from './search.ts';
+import { close, examine, select, unselect } from './select.ts';
+import { store } from './store.ts';
+
+const BEFORE_LOGIN: readonly StateName[] = ['not-authenticated'];
+const SELECTED: readonly StateName[] = ['selected'];
+const LOGGED_IN: readonly StateName[] = ['authenticated', 'selected'];
+const ANY: readonly StateName[] = [...BEFORE_LOGIN, ...LOGGED_IN];
+
+const copyBy = (numbering: 'sequence' | 'uid'): Command =>
+  command({
+    states: SELECTED,
+    parse: parseCopy,
+    handle: (session, parsed) => copy(session, parsed, numbering),
+  });
+const moveBy = (numbering: 'sequence' | 'uid'): Command =>
+  command({
+    states: SELECTED,
+    parse: parseCopy,
+    handle: (session, parsed) => move(session, parsed, numbering),
+    capability: ['MOVE'],
+  });
+// a UID command names no sequence number, so EXPUNGE may come with it (RFC 3501 §7.4.1)
+const fetchBy = (numbering: 'sequence' | 'uid'): Command =>
+  command({
+    states: SELECTED,
+    parse: parseFetch,
+    handle: (session, parsed) => fetch(session, parsed, numbering),
+    keepsNumbers: numbering === 'sequence',
+  });
+const searchBy = (numbering: 'sequence' | 'uid'): Command =>
+  command({
+    states: SELECTED,
+    parse: parseSearch,
+    handle: (session, parsed) => search(session, parsed, numbering),
+    keepsNumbers: numbering === 'sequence',
+  });
+const storeBy = (numbering: 'sequence' | 'uid'): Command =>
+  command({
+    states: SELECTED,
+    parse: parseStore,
+    handle: (session, parsed) => store(session, parsed, numbering),
+    keepsNumbers: numbering === 'sequence',
+  });
+
+export const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  [
+    'CAPABILITY',
+    // non-synchronising literals are the reader's, at any command (RFC 7888)
+    command({ states: ANY, parse: parseNothing, handle: capability, capability: ['LITERAL+'] }),
+  ],
+  ['NOOP', command({ states: ANY, parse: parseNothing, handle: noop })],
+  ['LOGOUT', command({ states: ANY, parse: parseNothing, handle: logout })],
+  ['ID', command({ states: ANY, parse: parseId, handle: id, capability: ['ID'] })],
+
+  ['STARTTLS', command({ states: BEFORE_LOGIN, parse: parseNothing, handle: startTls })],
+  ['LOGIN', command({ states: BEFORE_LOGIN, parse: parseLogin, handle: login })],
+  [
+    'AUTHENTICATE',
+    command({
+      states: BEFORE_LOGIN,
+      parse: parseAuthenticate,
+      handle: authenticate,
+      capability: ['SASL-IR'],
+    }),
+  ],
+
+  ['SELECT', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: select })],
+  ['EXAMINE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: examine })],
+  ['CREATE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: create })],
+  ['DELETE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: remove })],
+  ['RENAME', command({ states: LOGGED_IN, parse: parseRename, handle: rename })],
+  ['SUBSCRIBE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: subscribe })],
+  ['UNSUBSCRIBE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: unsubscribe })],
+  [
+    'LIST',
+    command({
+      states: LOGGED_IN,
+      parse: parseList,
+      handle: list,
+      capability: ['CHILDREN', 'SPECIAL-USE'],
+    }),
+  ],
+  ['LSUB', command({ states: LOGGED_IN, parse: parseList, handle: lsub })],
+  ['STATUS', command({ states: LOGGED_IN, parse: parseStatus, handle: status })],
+  ['APPEND', command({ states: LOGGED_IN, parse: parseAppend, handle: append })],
+  [
+    'NAMESPACE',
+    command({
+      states: LOGGED_IN,
+      parse: parseNothing,
+      handle: namespace,
+      capability: ['NAMESPACE'],
+    }),
+  ],
+  [
+    'IDLE',
+    command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] }),
+  ],
+
+  ['CHECK', command({ states: SELECTED, parse: parseNothing, handle: noop })],
+  ['CLOSE', command({ states: SELECTED, parse: parseNothing, handle: close })],
+  [
+    'UNSELECT',
+    command({ states: SELECTED, parse: parseNothing, handle: unselect, capability: ['UNSELECT'] }),
+  ],
+  [
+    'EXPUNGE',
+    command({ states: SELECTED, parse: parseNothing, handle: (session) => expunge(session) }),
+  ],
+  [
+    'UID EXPUNGE',
+    command({
+      states: SELECTED,
+      parse: parseUidExpunge,
+      handle: expunge,
+      capability: ['UIDPLUS'],
+    }),
+  ],
+  ['SEARCH', searchBy('sequence')],
+  ['UID SEARCH', searchBy('uid')],
+  ['FETCH', fetchBy('sequence')],
+  ['UID FETCH', fetchBy('uid')],
+  ['STORE', storeBy('sequence')],
+  ['UID STORE', storeBy('uid')],
+  ['COPY', copyBy('sequence')],
+  ['UID COPY', copyBy('uid')],
+  ['MOVE', moveBy('sequence')],
+  ['UID MOVE', moveBy('uid')],
+]);
+
+/** What CAPABILITY says beyond IMAP4rev1, whatever the connection. */
+export const EXTENSIONS: readonly string[] = [
+  ...new Set([...COMMANDS.values()].flatMap(({ capability }) => capability)),
+].sort();

@@ -1,0 +1,28 @@
+/** Settings of the IMAP service, with their defaults. */
+import { byteSize, duration, listeners, wholeNumber } from '@mail/service';
+import { z } from 'zod';
+
+export const imapSettings = z.object({
+  /** Where to listen: starttls:// and tls:// URLs (@mail/service, listeners.ts). */
+  CONCERT_IMAP_LISTENERS: listeners.prefault('starttls://127.0.0.1:2143 tls://127.0.0.1:2993'),
+  /** The largest message that APPEND takes. */
+  CONCERT_MAX_MESSAGE_SIZE: byteSize.prefault('50MiB'),
+  /** Memory for messages that are being appended, over all connections of a process. */
+  CONCERT_IMAP_APPEND_MEMORY: byteSize.prefault('256MiB'),
+  /** Silence after which a session ends; RFC 3501 §5.4 wants 30 minutes or more. */
+  CONCERT_IMAP_IDLE_TIMEOUT: duration.prefault('30m'),
+  /** From the connection to the login. */
+  CONCERT_IMAP_LOGIN_TIMEOUT: duration.prefault('2m'),
+  /** Connections of one process. */
+  CONCERT_IMAP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
+  /** Connections from one address: a client opens several, an office has many clients. */
+  CONCERT_IMAP_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).prefault('500'),
+});
+export type ImapSettings = z.output<typeof imapSettings>;
+
+/** How long a full send buffer may stay full: a client that does not read for longer is gone. */
+export const WRITE_TIMEOUT_MS = 2 * 60_000;
+/** How long APPEND waits for memory before it is refused. */
+export const APPEND_WAIT_MS = 30_000;
+/** At shutdown of certificates' drain: how long the sessions made under old ones may go on. */
+export const DRAIN_GRACE_MS = 10_000;

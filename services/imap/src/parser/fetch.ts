@@ -1,0 +1,145 @@
+/** What FETCH asks for (RFC 3501 §6.4.5, §9: fetch, fetch-att, section). Pure. */
+import { ImapSyntaxError } from '../errors.ts';
+import type { Lexer } from './lexer.ts';
+import { MAX_PART_LEVELS } from './limits.ts';
+import { parseSequenceSet, type SequenceSet } from './sequence-set.ts';
+
+/** What of a part: all of it, its header, ... `mime` is a part's own header (RFC 3501 §6.4.5). */
+export type SectionText =
+  | 'all'
+  | 'header'
+  | 'header-fields'
+  | 'header-fields-not'
+  | 'text'
+  | 'mime';
+
+export interface Section {
+  /** Part numbers from the outside; empty is the message itself. */
+  readonly part: readonly number[];
+  readonly text: SectionText;
+  /** Names for header-fields and header-fields-not, as asked; empty otherwise. */
+  readonly fields: readonly string[];
+}
+
+/** Octets `offset` up to `offset + count` of a section. */
+export interface Partial {
+  readonly offset: number;
+  readonly count: number;
+}
+
+/** How an answer names a section: as BODY[...], or as one of rev1's three older names. */
+export type SectionLabel = 'BODY' | 'RFC822' | 'RFC822.HEADER' | 'RFC822.TEXT';
+
+export interface SectionItem {
+  readonly kind: 'section';
+  readonly label: SectionLabel;
+  readonly section: Section;
+  readonly partial: Partial | undefined;
+  /** Whether \Seen is left alone. */
+  readonly peek: boolean;
+}
+
+const PLAIN_ITEMS = {
+  FLAGS: 'flags',
+  INTERNALDATE: 'internal-date',
+  'RFC822.SIZE': 'size',
+  ENVELOPE: 'envelope',
+  BODYSTRUCTURE: 'body-structure',
+  BODY: 'body',
+  UID: 'uid',
+} as const;
+
+export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };
+export type FetchItem = PlainItem | SectionItem;
+
+export interface FetchArguments {
+  readonly set: SequenceSet;
+  readonly items: readonly FetchItem[];
+}
+
+const section = (label: SectionLabel, text: SectionText, peek: boolean): SectionItem => ({
+  kind: 'section',
+  label,
+  section: { part: [], text, fields: [] },
+  partial: undefined,
+  peek,
+});
+
+const OLD_ITEMS: ReadonlyMap<string, SectionItem> = new Map([
+  ['RFC822', section('RFC822', 'all', false)],
+  ['RFC822.HEADER', section('RFC822.HEADER', 'header', true)],
+  ['RFC822.TEXT', section('RFC822.TEXT', 'text', false)],
+]);
+
+const FAST: readonly FetchItem[] = [{ kind: 'flags' }, { kind: 'internal-date' }, { kind: 'size' }];
+const ALL: readonly FetchItem[] = [...FAST, { kind: 'envelope' }];
+const MACROS: ReadonlyMap<string, readonly FetchItem[]> = new Map([
+  ['FAST', FAST],
+  ['ALL', ALL],
+  ['FULL', [...ALL, { kind: 'body' }]],
+]);
+
+const SECTION_TEXTS: ReadonlyMap<string, SectionText> = new Map([
+  ['', 'all'],
+  ['HEADER', 'header'],
+  ['HEADER.FIELDS', 'header-fields'],
+  ['HEADER.FIELDS.NOT', 'header-fields-not'],
+  ['TEXT', 'text'],
+  ['MIME', 'mime'],
+]);
+
+/** What stands between "[" and "]", the latter included. */
+function parseSection(lexer: Lexer): Section {
+  const words = lexer.itemName().split('.', MAX_PART_LEVELS + 4);
+  const part: number[] = [];
+  while (/^[1-9]\d{0,8}$/.test(words[0] ?? '')) part.push(Number(words.shift()));
+  if (part.length > MAX_PART_LEVELS) throw new ImapSyntaxError('too-deep', 'Part number too deep');
+  const text = SECTION_TEXTS.get(words.join('.'));
+  // "BODY[1.]" leaves one empty word behind, "BODY[]" is one empty word
+  const dangling = words.length === 1 && words[0] === '' && part.length > 0;
+  if (text === undefined || dangling || (text === 'mime' && part.length === 0)) {
+    return lexer.fail('Bad section');
+  }
+  let fields: string[] = [];
+  if (text === 'header-fields' || text === 'header-fields-not') {
+    lexer.space();
+    fields = lexer.filledList(() => lexer.astring());
+  }
+  lexer.expect(']');
+  return { part, text, fields };
+}
+
+function parsePartial(lexer: Lexer): Partial | undefined {
+  if (!lexer.accept('<')) return undefined;
+  const offset = lexer.number();
+  lexer.expect('.');
+  const count = lexer.positive();
+  lexer.expect('>');
+  return { offset, count };
+}
+
+function parseItem(lexer: Lexer): FetchItem {
+  const name = lexer.itemName();
+  if ((name === 'BODY' || name === 'BODY.PEEK') && lexer.accept('[')) {
+    return {
+      kind: 'section',
+      label: 'BODY',
+      section: parseSection(lexer),
+      partial: parsePartial(lexer),
+      peek: name === 'BODY.PEEK',
+    };
+  }
+  const old = OLD_ITEMS.get(name);
+  if (old !== undefined) return old;
+  if (!Object.hasOwn(PLAIN_ITEMS, name)) return lexer.fail('Unknown FETCH item');
+  return { kind: PLAIN_ITEMS[name as keyof typeof PLAIN_ITEMS] };
+}
+
+export function parseFetch(lexer: Lexer): FetchArguments {
+  lexer.space();
+  const set = parseSequenceSet(lexer);
+  lexer.space();
+  if (lexer.peek() === '(') return { set, items: lexer.filledList(() => parseItem(lexer)) };
+  for (const [name, items] of MACROS) if (lexer.accept(name)) return { set, items };
+  return { set, items: [parseItem(lexer)] };
+}

@@ -1,0 +1,165 @@
+/** What SEARCH asks for (RFC 3501 §6.4.4). Pure; ends in a tree that search/match.ts applies. */
+import { isUtf8 } from 'node:buffer';
+import { ImapSyntaxError } from '../errors.ts';
+import { parseDate } from './date.ts';
+import type { Lexer } from './lexer.ts';
+import { MAX_SEARCH_KEYS } from './limits.ts';
+import { parseSequenceSet, type SequenceSet } from './sequence-set.ts';
+
+export type SearchKey =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'and'; readonly keys: readonly SearchKey[] }
+  | { readonly kind: 'or'; readonly left: SearchKey; readonly right: SearchKey }
+  | { readonly kind: 'not'; readonly key: SearchKey }
+  | { readonly kind: 'sequence'; readonly set: SequenceSet }
+  | { readonly kind: 'uid'; readonly set: SequenceSet }
+  /** A system flag, \Recent, or a keyword. */
+  | { readonly kind: 'flag'; readonly flag: string }
+  | { readonly kind: 'larger'; readonly octets: number }
+  | { readonly kind: 'smaller'; readonly octets: number }
+  | {
+      readonly kind: 'date';
+      readonly of: 'internal' | 'sent';
+      readonly relation: 'before' | 'on' | 'since';
+      /** Days since 1970-01-01. */
+      readonly day: number;
+    }
+  /** An empty `value` asks whether the field is there. */
+  | { readonly kind: 'header'; readonly name: string; readonly value: string }
+  | { readonly kind: 'body'; readonly value: string }
+  | { readonly kind: 'text'; readonly value: string };
+
+export interface SearchArguments {
+  /** Undefined where the client names a charset that we have not. */
+  readonly charset: 'US-ASCII' | 'UTF-8' | undefined;
+  readonly key: SearchKey;
+}
+
+type KeyParser = (reader: SearchReader) => SearchKey;
+
+const FLAG_WORDS: readonly (readonly [string, string])[] = [
+  ['ANSWERED', '\\Answered'],
+  ['DELETED', '\\Deleted'],
+  ['DRAFT', '\\Draft'],
+  ['FLAGGED', '\\Flagged'],
+  ['SEEN', '\\Seen'],
+];
+const RECENT: SearchKey = { kind: 'flag', flag: '\\Recent' };
+const UNSEEN: SearchKey = { kind: 'not', key: { kind: 'flag', flag: '\\Seen' } };
+
+const date =
+  (of: 'internal' | 'sent', relation: 'before' | 'on' | 'since'): KeyParser =>
+  (reader) => ({ kind: 'date', of, relation, day: reader.day() });
+const header =
+  (name: string): KeyParser =>
+  (reader) => ({ kind: 'header', name, value: reader.text() });
+
+const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
+  ['ALL', () => ({ kind: 'all' })],
+  ...FLAG_WORDS.flatMap(([word, flag]): [string, KeyParser][] => [
+    [word, () => ({ kind: 'flag', flag })],
+    [`UN${word}`, () => ({ kind: 'not', key: { kind: 'flag', flag } })],
+  ]),
+  ['RECENT', () => RECENT],
+  ['OLD', () => ({ kind: 'not', key: RECENT })],
+  ['NEW', () => ({ kind: 'and', keys: [RECENT, UNSEEN] })],
+  ['KEYWORD', (reader) => ({ kind: 'flag', flag: reader.keyword() })],
+  ['UNKEYWORD', (reader) => ({ kind: 'not', key: { kind: 'flag', flag: reader.keyword() } })],
+  ['BEFORE', date('internal', 'before')],
+  ['ON', date('internal', 'on')],
+  ['SINCE', date('internal', 'since')],
+  ['SENTBEFORE', date('sent', 'before')],
+  ['SENTON', date('sent', 'on')],
+  ['SENTSINCE', date('sent', 'since')],
+  ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number() })],
+  ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number() })],
+  ['BCC', header('Bcc')],
+  ['CC', header('Cc')],
+  ['FROM', header('From')],
+  ['SUBJECT', header('Subject')],
+  ['TO', header('To')],
+  ['HEADER', (reader) => ({ kind: 'header', name: reader.text(), value: reader.text() })],
+  ['BODY', (reader) => ({ kind: 'body', value: reader.text() })],
+  ['TEXT', (reader) => ({ kind: 'text', value: reader.text() })],
+  ['UID', (reader) => ({ kind: 'uid', set: reader.set() })],
+  ['NOT', (reader) => ({ kind: 'not', key: reader.inner() })],
+  ['OR', (reader) => ({ kind: 'or', left: reader.inner(), right: reader.inner() })],
+]);
+
+/** Reads keys and their operands, each behind a space; counts the keys. */
+class SearchReader {
+  readonly #lexer: Lexer;
+  /** Whether strings are of a charset that we can read. */
+  readonly #readable: boolean;
+  #keys = 0;
+
+  constructor(lexer: Lexer, readable: boolean) {
+    this.#lexer = lexer;
+    this.#readable = readable;
+  }
+
+  key(): SearchKey {
+    this.#keys += 1;
+    if (this.#keys > MAX_SEARCH_KEYS) throw new ImapSyntaxError('too-many', 'Too many search keys');
+    const lexer = this.#lexer;
+    const next = lexer.peek();
+    if (next === '(') {
+      return { kind: 'and', keys: lexer.filledList(() => this.key()) };
+    }
+    if (/[\d*]/.test(next)) return { kind: 'sequence', set: parseSequenceSet(lexer) };
+    const parse = KEYS.get(lexer.word());
+    return parse === undefined ? lexer.fail('Unknown search key') : parse(this);
+  }
+
+  /** An operand that is a key: of NOT and OR. */
+  inner(): SearchKey {
+    this.#lexer.space();
+    return this.#lexer.nested(() => this.key());
+  }
+
+  text(): string {
+    this.#lexer.space();
+    const octets = this.#lexer.astring();
+    if (!this.#readable) return octets;
+    const buffer = Buffer.from(octets, 'latin1');
+    // 8-bit octets without a charset are taken as UTF-8: nothing else could be meant today
+    return isUtf8(buffer) ? buffer.toString('utf8') : this.#lexer.fail('Search text is not UTF-8');
+  }
+
+  keyword(): string {
+    this.#lexer.space();
+    return this.#lexer.atom();
+  }
+
+  number(): number {
+    this.#lexer.space();
+    return this.#lexer.number();
+  }
+
+  day(): number {
+    this.#lexer.space();
+    return parseDate(this.#lexer);
+  }
+
+  set(): SequenceSet {
+    this.#lexer.space();
+    return parseSequenceSet(this.#lexer);
+  }
+}
+
+function parseCharset(lexer: Lexer): SearchArguments['charset'] {
+  if (!lexer.accept('CHARSET ')) return 'US-ASCII';
+  const name = lexer.astring().toUpperCase();
+  lexer.space();
+  return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
+}
+
+export function parseSearch(lexer: Lexer): SearchArguments {
+  lexer.space();
+  const charset = parseCharset(lexer);
+  const reader = new SearchReader(lexer, charset !== undefined);
+  const keys = [reader.key()];
+  while (lexer.accept(' ')) keys.push(reader.key());
+  const only = keys.length === 1 ? keys[0] : undefined;
+  return { charset, key: only ?? { kind: 'and', keys } };
+}

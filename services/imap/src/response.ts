@@ -1,0 +1,142 @@
+/**
+ * The only writer of the wire: responses and the encodings within them (RFC 3501 §7, §9). Text is
+ * gathered and leaves in large pieces; whoever writes much awaits `room`, so that a client that does
+ * not read stops us instead of growing our memory.
+ */
+import type { Connection } from '@mail/line-server';
+import type { RefusalCode } from './errors.ts';
+
+/** What is gathered before it is handed to the socket. */
+const GATHER_CHARS = 16 * 1024;
+/** Longer strings go as literals: some clients bound their quoted strings. */
+const MAX_QUOTED_CHARS = 1000;
+const QUOTABLE = /^[\t\x20-\x7e]*$/;
+const ATOM_ONLY = /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/;
+
+/** string: quoted where it can be, else a literal; 8-bit text always is one (RFC 3501 §4.3). */
+export function encodeString(text: string): string {
+  if (text.length <= MAX_QUOTED_CHARS && QUOTABLE.test(text)) {
+    return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
+  }
+  return `{${Buffer.byteLength(text)}}\r\n${text}`;
+}
+
+/** nstring. */
+export function encodeNullable(text: string | null | undefined): string {
+  return text === null || text === undefined ? 'NIL' : encodeString(text);
+}
+
+/** astring: bare where it can be. */
+export function encodeAstring(text: string): string {
+  return ATOM_ONLY.test(text) && text.toUpperCase() !== 'NIL' ? text : encodeString(text);
+}
+
+export function encodeFlags(flags: readonly string[]): string {
+  return `(${flags.join(' ')})`;
+}
+
+/** Response codes that we send with OK, PREAUTH or BYE. */
+export type StatusCode =
+  | `CAPABILITY ${string}`
+  | `PERMANENTFLAGS ${string}`
+  | `UIDNEXT ${number}`
+  | `UIDVALIDITY ${number}`
+  | `UNSEEN ${number}`
+  | `APPENDUID ${string}`
+  | `COPYUID ${string}`
+  | 'CLOSED'
+  | 'READ-ONLY'
+  | 'READ-WRITE'
+  | RefusalCode;
+
+const withCode = (code: StatusCode | undefined, text: string): string =>
+  code === undefined ? text : `[${code}] ${text}`;
+
+export class ResponseWriter {
+  readonly #connection: Connection;
+  #gathered = '';
+  #room: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** `* line`. */
+  untagged(line: string): void {
+    this.raw(`* ${line}\r\n`);
+  }
+
+  /** `* OK [code] text`. */
+  notice(code: StatusCode | undefined, text: string): void {
+    this.untagged(`OK ${withCode(code, text)}`);
+  }
+
+  /** `tag OK [code] text` and the like: ends a command. */
+  tagged(
+    tag: string,
+    status: 'OK' | 'NO' | 'BAD',
+    code: StatusCode | undefined,
+    text: string,
+  ): void {
+    this.raw(`${tag} ${status} ${withCode(code, text)}\r\n`);
+  }
+
+  /** `+ text`: asks for more; leaves at once (RFC 3501 §7.5). */
+  async goAhead(text: string): Promise<void> {
+    this.raw(`+ ${text}\r\n`);
+    await this.flush();
+  }
+
+  /** A piece of a response, in the octets of its UTF-8. */
+  raw(text: string): void {
+    this.#gathered += text;
+    if (this.#gathered.length >= GATHER_CHARS) this.#send();
+  }
+
+  /** The octets of a literal whose head has been written by `raw`. */
+  octets(data: Uint8Array): void {
+    this.#send();
+    this.#watch(this.#connection.write(data));
+  }
+
+  /** Undefined while there is room; else what to await before writing on. Rejects as Connection.write. */
+  get room(): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return this.#room;
+  }
+
+  /** Hands over what is gathered and waits for room. Rejects as Connection.write. */
+  async flush(): Promise<void> {
+    this.#send();
+    await this.room;
+  }
+
+  /** Takes what is gathered, for a farewell or STARTTLS's go-ahead, which the connection sends itself. */
+  take(): string {
+    const gathered = this.#gathered;
+    this.#gathered = '';
+    return gathered;
+  }
+
+  #send(): void {
+    if (this.#gathered === '') return;
+    const text = this.take();
+    this.#watch(this.#connection.write(text));
+  }
+
+  #watch(written: Promise<void>): void {
+    const room = written.then(
+      () => {
+        if (this.#room === room) this.#room = undefined;
+      },
+      (error: unknown) => {
+        this.#failure ??= error;
+        throw error;
+      },
+    );
+    // told through `room` and `flush`; nobody may be waiting right now
+    room.catch(() => {});
+    this.#room = room;
+  }
+}

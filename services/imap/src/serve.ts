@@ -1,0 +1,165 @@
+/**
+ * The life of a session: greeting, commands one after another, farewell. The only place where errors
+ * become responses.
+ */
+import { type Connection, LineServerError } from '@mail/line-server';
+import { StoreError } from '@mail/store';
+import { CommandReader, type ReaderLimits } from './command-reader.ts';
+import { COMMANDS } from './commands/index.ts';
+import { ImapSyntaxError, ReplyError, refuse, SessionEnd } from './errors.ts';
+import { parseVerb } from './parser/command.ts';
+import { type CommandText, Lexer } from './parser/lexer.ts';
+import { ResponseWriter } from './response.ts';
+import { type Completion, Session, type SessionContext } from './session.ts';
+
+export interface ServeOptions {
+  readonly context: SessionContext;
+  readonly limits: ReaderLimits;
+  /** From the connection to the login; what a client sends meanwhile does not extend it. */
+  readonly loginTimeoutMs: number;
+  readonly now: () => number;
+}
+
+/** Commands in a row that were answered BAD before we take the client for a broken or hostile one. */
+const MAX_BAD_IN_A_ROW = 20;
+
+/** Speaks IMAP on `connection` until either side ends. Rejects only for what nobody can be told. */
+export async function serve(connection: Connection, options: ServeOptions): Promise<void> {
+  const response = new ResponseWriter(connection);
+  const session = new Session(connection, response, options.context);
+  try {
+    await converse(session, options);
+  } catch (error) {
+    const farewell = farewellFor(error);
+    if (farewell === undefined) throw error;
+    await connection.end(`${response.take()}* BYE ${farewell}\r\n`);
+  } finally {
+    session.deselect();
+  }
+}
+
+/** What a client is told at an end that it did not ask for; undefined where there is no telling. */
+function farewellFor(error: unknown): string | undefined {
+  if (error instanceof SessionEnd) return error.message;
+  if (error instanceof StoreError) return '[UNAVAILABLE] The mail store is closed';
+  if (!(error instanceof LineServerError)) return undefined;
+  switch (error.code) {
+    case 'idle-timeout':
+      return 'Nothing came for too long';
+    case 'line-too-long':
+      return 'Line too long';
+    case 'draining':
+      return 'The server has a new certificate, please connect again';
+    case 'shutting-down':
+      return '[UNAVAILABLE] The server is going down';
+    default:
+      return undefined;
+  }
+}
+
+async function converse(session: Session, options: ServeOptions): Promise<void> {
+  const { connection, response } = session;
+  const reader = new CommandReader(connection, response, options.limits);
+  const loginDeadline = options.now() + options.loginTimeoutMs;
+  response.notice(`CAPABILITY ${session.capabilities}`, 'Concert is ready');
+  await response.flush();
+  for (let badInARow = 0; badInARow < MAX_BAD_IN_A_ROW; ) {
+    const loggedIn = session.state.name !== 'not-authenticated';
+    if (!loggedIn) connection.idleTimeoutMs = Math.max(loginDeadline - options.now(), 1);
+    const received = await reader.next(loggedIn);
+    if (received === undefined) return;
+    try {
+      const outcome = await perform(session, received.text, received.refusal);
+      if (outcome === 'end') return;
+      badInARow = outcome === 'bad' ? badInARow + 1 : 0;
+    } finally {
+      received.release();
+    }
+  }
+  throw new SessionEnd('Too many bad commands');
+}
+
+/** One command, answered. */
+async function perform(
+  session: Session,
+  text: CommandText,
+  refusal: ReplyError | undefined,
+): Promise<'ok' | 'bad' | 'end'> {
+  const { connection, response } = session;
+  let tag = '*';
+  let keepsNumbers = false;
+  try {
+    const lexer = new Lexer(text);
+    tag = lexer.tag();
+    if (refusal !== undefined) throw refusal;
+    const rule = COMMANDS.get(parseVerb(lexer));
+    if (rule === undefined) throw new ReplyError('BAD', undefined, 'Unknown command');
+    if (!rule.states.includes(session.state.name)) {
+      throw new ReplyError('BAD', undefined, 'Not in this state');
+    }
+    keepsNumbers = rule.keepsNumbers;
+    const completion = await rule.prepare(lexer)(session);
+    await session.tellChanges(!keepsNumbers);
+    return await complete(session, tag, completion);
+  } catch (error) {
+    const reply = replyFor(error);
+    if (reply === undefined) {
+      session.context.logger.error({ error, listener: connection.listenerName }, 'a command failed');
+    }
+    const { status, code, message } = reply ?? refuse('SERVERBUG', 'Something went wrong here');
+    if (status === 'NO') await session.tellChanges(!keepsNumbers);
+    response.tagged(tag, status, code, message);
+    await response.flush();
+    return status === 'BAD' ? 'bad' : 'ok';
+  }
+}
+
+async function complete(
+  { connection, response }: Session,
+  tag: string,
+  { code, text, then }: Completion,
+): Promise<'ok' | 'end'> {
+  response.tagged(tag, 'OK', code, text);
+  switch (then) {
+    case 'start-tls':
+      await connection.startTls(response.take());
+      return 'ok';
+    case 'end':
+      await connection.end(response.take());
+      return 'end';
+    default:
+      await response.flush();
+      return 'ok';
+  }
+}
+
+/** The refusal that an error means; undefined for a bug. Rethrows what ends the session. */
+function replyFor(error: unknown): ReplyError | undefined {
+  if (error instanceof ReplyError) return error;
+  if (error instanceof ImapSyntaxError) return new ReplyError('BAD', undefined, error.message);
+  if (error instanceof SessionEnd || error instanceof LineServerError) throw error;
+  if (!(error instanceof StoreError)) return undefined;
+  switch (error.code) {
+    case 'no-such-mailbox':
+      return refuse('NONEXISTENT', 'No such mailbox', error);
+    case 'mailbox-exists':
+      return refuse('ALREADYEXISTS', 'There is a mailbox of that name', error);
+    case 'mailbox-not-deletable':
+      return refuse('CANNOT', 'INBOX cannot be deleted', error);
+    case 'bad-mailbox-name':
+      return refuse('CANNOT', 'A mailbox cannot have that name', error);
+    case 'bad-flag':
+      return refuse('LIMIT', 'Too many keywords, or one too long', error);
+    case 'no-such-message':
+      return refuse('EXPUNGEISSUED', 'The message is gone', error);
+    case 'too-large':
+      return refuse('TOOBIG', 'The message is too large', error);
+    case 'database-unavailable':
+      return refuse('UNAVAILABLE', 'The mail store does not answer, try again later', error);
+    case 'no-such-account':
+    case 'closed':
+      throw error;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * One connection's session: its state, and what commands do with it. Reads nothing itself; serve.ts
+ * pulls commands and calls their handlers with this.
+ */
+import type { Authenticator } from '@mail/auth';
+import type { Connection } from '@mail/line-server';
+import type { Logger } from '@mail/service';
+import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
+import { ReplyError, refuse, SessionEnd } from './errors.ts';
+import { MailboxView, type Selection } from './mailbox-view.ts';
+import type { SequenceSet } from './parser/sequence-set.ts';
+import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
+import type { Selected, SessionState } from './state.ts';
+
+/** What all sessions of a process share. */
+export interface SessionContext {
+  readonly store: MailStore;
+  readonly authenticator: Authenticator<Account>;
+  readonly logger: Logger;
+  /** Capabilities beyond IMAP4rev1 that do not depend on the connection. */
+  readonly extensions: readonly string[];
+  /** Counts a login by its outcome. */
+  readonly countLogin: (outcome: string) => void;
+  /** Counts messages that were stored. */
+  readonly countStored: (messages: number) => void;
+  /** Pause between a client's login and its next commands. */
+  readonly idleTimeoutMs: number;
+}
+
+/** How a command ended well. */
+export interface Completion {
+  readonly code?: StatusCode;
+  readonly text: string;
+  /** What the connection does once the client has been told. */
+  readonly then?: 'start-tls' | 'end';
+}
+
+/** How a set names messages: by the session's sequence numbers, or by UID (RFC 3501 §6.4.8). */
+export type Numbering = 'sequence' | 'uid';
+
+export class Session {
+  readonly connection: Connection;
+  readonly response: ResponseWriter;
+  readonly context: SessionContext;
+  #state: SessionState = { name: 'not-authenticated' };
+
+  constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
+    this.connection = connection;
+    this.response = response;
+    this.context = context;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get store(): MailStore {
+    return this.context.store;
+  }
+
+  /** Who is logged in; only for commands of states that have one. */
+  get account(): Account {
+    if (this.#state.name === 'not-authenticated') throw new Error('no account in this state');
+    return this.#state.account;
+  }
+
+  /** The selected mailbox; only for commands of the selected state. */
+  get selected(): Selected {
+    if (this.#state.name !== 'selected') throw new Error('no mailbox in this state');
+    return this.#state.selected;
+  }
+
+  /** What CAPABILITY says now (RFC 3501 §6.1.1). */
+  get capabilities(): string {
+    const { startTlsOffered, loginAllowed } = this.connection;
+    return [
+      'IMAP4rev1',
+      ...(startTlsOffered ? ['STARTTLS'] : []),
+      loginAllowed ? 'AUTH=PLAIN' : 'LOGINDISABLED',
+      ...this.context.extensions,
+    ].join(' ');
+  }
+
+  logIn(account: Account): void {
+    this.#state = { name: 'authenticated', account };
+    this.connection.idleTimeoutMs = this.context.idleTimeoutMs;
+  }
+
+  /** Makes `mailbox` the selected one, and returns it. Throws StoreError. */
+  async select(mailbox: Mailbox, readOnly: boolean): Promise<Selected> {
+    this.deselect();
+    const { account, store } = this;
+    let selected: Selected | undefined;
+    // watched before it is read: a change in between is looked for again rather than lost
+    const unwatch = store.watch(mailbox.id, () => {
+      if (selected === undefined || selected.stale) return;
+      selected.stale = true;
+      selected.onStale?.();
+    });
+    try {
+      const { messages, highestModSeq } = await store.messages.list(mailbox.id);
+      const view = new MailboxView(messages, highestModSeq);
+      selected = { mailbox, view, readOnly, stale: true, onStale: undefined, unwatch };
+    } catch (error) {
+      unwatch();
+      throw error;
+    }
+    this.#state = { name: 'selected', account, selected };
+    return selected;
+  }
+
+  /** Back to the authenticated state, if a mailbox is selected. */
+  deselect(): void {
+    if (this.#state.name !== 'selected') return;
+    this.#state.selected.unwatch();
+    this.#state = { name: 'authenticated', account: this.#state.account };
+  }
+
+  /** Takes in what the store has of the selected mailbox; says nothing yet. */
+  async refresh(): Promise<void> {
+    const { selected } = this;
+    selected.stale = false;
+    try {
+      const { mailbox, view } = selected;
+      view.apply(await this.store.messages.changesSince(mailbox.id, view.highestModSeq));
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'no-such-mailbox')) throw error;
+      throw new SessionEnd('The selected mailbox was deleted', { cause: error });
+    }
+  }
+
+  /**
+   * Tells the client what has happened in the selected mailbox, as far as it may be told now: with
+   * `expunges` false, sequence numbers stay as they are.
+   */
+  async tellChanges(expunges: boolean): Promise<void> {
+    if (this.#state.name !== 'selected') return;
+    const { selected } = this.#state;
+    if (selected.stale) await this.refresh();
+    for (const update of selected.view.release(expunges)) {
+      switch (update.kind) {
+        case 'expunge':
+          this.response.untagged(`${update.sequence} EXPUNGE`);
+          break;
+        case 'exists':
+          this.response.untagged(`${update.count} EXISTS`);
+          break;
+        case 'flags':
+          this.tellFlagsInUse(update.flags);
+          break;
+        case 'fetch': {
+          const { uid, flags } = update.message;
+          this.response.untagged(
+            `${update.sequence} FETCH (UID ${uid} FLAGS ${encodeFlags(flags)})`,
+          );
+        }
+      }
+      await this.response.room;
+    }
+  }
+
+  /** FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1). */
+  tellFlagsInUse(flags: readonly string[]): void {
+    this.response.untagged(`FLAGS ${encodeFlags(flags)}`);
+    const permanent = this.selected.readOnly ? [] : [...flags, '\\*'];
+    this.response.notice(`PERMANENTFLAGS ${encodeFlags(permanent)}`, 'Flags that are kept');
+  }
+
+  /** The mailbox of that name. Throws ReplyError with `code`. */
+  async findMailbox(name: string, code: 'NONEXISTENT' | 'TRYCREATE'): Promise<Mailbox> {
+    const mailbox = await this.store.mailboxes.find(this.account.id, name);
+    if (mailbox === undefined) throw refuse(code, 'No such mailbox');
+    return mailbox;
+  }
+
+  /** The messages that `set` names. Throws ReplyError BAD for sequence numbers that are not in use. */
+  resolve(set: SequenceSet, numbering: Numbering): Selection {
+    const { view } = this.selected;
+    const selection = numbering === 'uid' ? view.byUid(set) : view.bySequence(set);
+    // RFC 3501 §9, seq-number
+    if (selection === undefined) throw new ReplyError('BAD', undefined, 'No such message number');
+    return selection;
+  }
+
+  /** Throws ReplyError where the mailbox was opened by EXAMINE. */
+  requireWritable(): void {
+    if (this.selected.readOnly) throw refuse(undefined, 'The mailbox was opened read-only');
+  }
+}
+
+/** Completion of a command over messages: some may have gone without the client's knowing (RFC 2180 §4.1). */
+export function completeOver(
+  { missing }: Selection,
+  numbering: Numbering,
+  done: Completion,
+): Completion {
+  if (missing && numbering === 'sequence') {
+    throw refuse('EXPUNGEISSUED', 'Some of the messages are gone');
+  }
+  return done;
+}
