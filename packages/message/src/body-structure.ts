@@ -2,6 +2,8 @@
  * What the MIME fields of one part say, as BODYSTRUCTURE tells it (RFC 9051 §7.5.2, RFC 2045, 2183,
  * 3282, 2557). Data only: how it goes on the wire is imap's.
  */
+import { readDelimited } from './addresses.ts';
+import type { FieldTexts } from './structure.ts';
 
 /** Name in lower case, value without quotes; RFC 2231 names (`filename*0*`) stay as they are. */
 export type Parameter = readonly [name: string, value: string];
@@ -29,4 +31,105 @@ export interface PartFields {
   /** Content-Language tags. */
   readonly languages: readonly string[];
   readonly location: string | null;
+}
+
+export const PART_FIELDS = [
+  'content-type',
+  'content-id',
+  'content-description',
+  'content-transfer-encoding',
+  'content-md5',
+  'content-disposition',
+  'content-language',
+  'content-location',
+] as const;
+
+const MAX_PARAMETERS = 64;
+
+/** What a part without a usable Content-Type is (RFC 2045 §5.2, RFC 2046 §5.1.5 for digests). */
+export const TEXT_PLAIN = {
+  type: 'text',
+  subtype: 'plain',
+  parameters: [['charset', 'us-ascii']],
+} as const;
+export const MESSAGE_RFC822 = { type: 'message', subtype: 'rfc822', parameters: [] } as const;
+
+export function readPartFields(
+  fields: FieldTexts,
+  defaultType: Pick<PartFields, 'type' | 'subtype' | 'parameters'>,
+): PartFields {
+  const text = (name: string) => fields.get(name)?.[0] || null;
+  const encoding = parseValue(text('content-transfer-encoding') ?? '').value;
+  return {
+    ...(parseContentType(text('content-type') ?? '') ?? defaultType),
+    id: text('content-id'),
+    description: text('content-description'),
+    encoding: encoding.toLowerCase() || '7bit',
+    md5: text('content-md5'),
+    disposition: parseDisposition(text('content-disposition') ?? ''),
+    languages: (text('content-language') ?? '')
+      .split(',')
+      .map((tag) => tag.trim())
+      .filter((tag) => tag !== ''),
+    location: text('content-location'),
+  };
+}
+
+function parseContentType(
+  text: string,
+): Pick<PartFields, 'type' | 'subtype' | 'parameters'> | undefined {
+  const { value, parameters } = parseValue(text);
+  const [, type, subtype] = /^([^\s/]+)\s*\/\s*([^\s/]+)$/.exec(value.toLowerCase()) ?? [];
+  if (type === undefined || subtype === undefined) return undefined;
+  return { type, subtype, parameters };
+}
+
+function parseDisposition(text: string): Disposition | null {
+  const { value, parameters } = parseValue(text);
+  return value === '' ? null : { type: value.toLowerCase(), parameters };
+}
+
+/**
+ * `value; name=value; name="value"` with comments anywhere (RFC 2045 §5.1). Lenient: what is no parameter
+ * is skipped. Each octet is looked at once.
+ */
+function parseValue(text: string): { value: string; parameters: Parameter[] } {
+  let pieces: string[] = [];
+  let name: string | undefined;
+  let value: string | undefined;
+  const parameters: Parameter[] = [];
+
+  const endOfItem = () => {
+    const item = pieces.join('').trim();
+    pieces = [];
+    if (value === undefined) value = item;
+    else if (name && parameters.length < MAX_PARAMETERS) parameters.push([name, item]);
+    name = undefined;
+  };
+
+  const plain = /[^;="(]+/y;
+  for (let at = 0; at < text.length; ) {
+    const character = text[at];
+    if (character === '"') {
+      const { content, end } = readDelimited(text, at, '"');
+      pieces.push(content);
+      at = end;
+    } else if (character === '(') {
+      at = readDelimited(text, at, ')').end;
+    } else if (character === ';') {
+      endOfItem();
+      at += 1;
+    } else if (character === '=' && value !== undefined && name === undefined) {
+      name = pieces.join('').trim().toLowerCase();
+      pieces = [];
+      at += 1;
+    } else {
+      plain.lastIndex = at;
+      const run = plain.exec(text)?.[0] ?? text.charAt(at);
+      pieces.push(run);
+      at += run.length;
+    }
+  }
+  endOfItem();
+  return { value: value ?? '', parameters };
 }

@@ -2,6 +2,8 @@
  * The ENVELOPE of a message (RFC 9051 §7.5.2): what a mailbox listing shows, taken from the header once
  * and stored. Data only: how it goes on the wire is imap's.
  */
+import { parseAddressList } from './addresses.ts';
+import type { FieldTexts } from './structure.ts';
 
 /**
  * One item of an address list. Groups are flattened as IMAP wants them: a start marker with the
@@ -39,4 +41,39 @@ export interface Envelope {
   readonly bcc: readonly EnvelopeAddress[];
   readonly inReplyTo: string | null;
   readonly messageId: string | null;
+}
+
+export const ENVELOPE_FIELDS = [
+  'date',
+  'subject',
+  'from',
+  'sender',
+  'reply-to',
+  'to',
+  'cc',
+  'bcc',
+  'in-reply-to',
+  'message-id',
+] as const;
+
+/** Lists that are given twice are joined; of other fields the first counts. */
+export function readEnvelope(fields: FieldTexts): Envelope {
+  const text = (name: string) => fields.get(name)?.[0] ?? null;
+  const addresses = (name: string) => parseAddressList(fields.get(name)?.join(', ') ?? '');
+  const from = addresses('from');
+  const sender = addresses('sender');
+  const replyTo = addresses('reply-to');
+  return {
+    date: text('date'),
+    subject: text('subject'),
+    from,
+    // RFC 9051 §7.5.2: the server fills these in
+    sender: sender.length > 0 ? sender : from,
+    replyTo: replyTo.length > 0 ? replyTo : from,
+    to: addresses('to'),
+    cc: addresses('cc'),
+    bcc: addresses('bcc'),
+    inReplyTo: text('in-reply-to'),
+    messageId: text('message-id'),
+  };
 }

@@ -1,3 +1,16 @@
-export * from './body-structure.ts';
-export * from './envelope.ts';
-export * from './structure.ts';
+export { parseAddressList } from './addresses.ts';
+export type { Disposition, Parameter, PartFields } from './body-structure.ts';
+export { decodeWords } from './encoded-words.ts';
+export type { Envelope, EnvelopeAddress } from './envelope.ts';
+export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
+export { headerValues, type SearchableText, searchableText } from './search-text.ts';
+export { findMessage, findPart } from './sections.ts';
+export {
+  type EmbeddedMessagePart,
+  type LeafPart,
+  type MessagePart,
+  type MessageStructure,
+  type MultipartPart,
+  type PartRange,
+  parseMessage,
+} from './structure.ts';

@@ -2,8 +2,22 @@
  * The MIME tree of a message with octet offsets into its raw form: computed once at delivery, stored as
  * JSON, and enough to answer ENVELOPE, BODYSTRUCTURE and every BODY[section] without parsing again.
  */
-import type { PartFields } from './body-structure.ts';
-import type { Envelope } from './envelope.ts';
+import {
+  MESSAGE_RFC822,
+  PART_FIELDS,
+  type PartFields,
+  readPartFields,
+  TEXT_PLAIN,
+} from './body-structure.ts';
+import { ENVELOPE_FIELDS, type Envelope, readEnvelope } from './envelope.ts';
+import {
+  asBuffer,
+  decodeOctets,
+  fieldText,
+  headerFieldsOf,
+  isBlankLine,
+  lineEnd,
+} from './headers.ts';
 
 /** Where a part lies. Offsets are octets from the start of the whole message; ends are exclusive. */
 export interface PartRange {
@@ -43,4 +57,240 @@ export interface MessageStructure {
   readonly envelope: Envelope;
   /** The message itself: its header and body. */
   readonly root: MessagePart;
+}
+
+/** Texts of header fields by name in lower case, in their order. */
+export type FieldTexts = ReadonlyMap<string, readonly string[]>;
+
+/** Deeper ones stay undivided, as application/octet-stream. */
+const MAX_DEPTH = 32;
+/** In the whole message; later ones stay undivided. */
+const MAX_PARTS = 1_000;
+/** RFC 2046 §5.1.1 allows 70. */
+const MAX_BOUNDARY_BYTES = 200;
+/** A boundary line with all the blanks that may follow it. */
+const MAX_DELIMITER_BYTES = 1_000;
+/** Of one field; and of all that goes into a structure, so that it stays small enough to store. */
+const MAX_FIELD_BYTES = 64 * 1024;
+const MAX_TEXT_BYTES = 1024 * 1024;
+const MAX_REPEATED = 16;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const HYPHEN = 0x2d;
+
+const ROOT_FIELDS: ReadonlySet<string> = new Set([...ENVELOPE_FIELDS, ...PART_FIELDS]);
+const CHILD_FIELDS: ReadonlySet<string> = new Set(PART_FIELDS);
+
+/**
+ * Parses any octets: never throws, takes linear time, bounds depth, parts and text. Lines may end in CRLF
+ * or bare LF.
+ */
+export function parseMessage(raw: Uint8Array): MessageStructure {
+  const parser = new StructureParser(asBuffer(raw));
+  const { part, fields } = parser.readEntity(ROOT_FIELDS, TEXT_PLAIN, 0);
+  return { version: 1, size: raw.length, envelope: readEnvelope(fields), root: part };
+}
+
+/** A boundary line that ended what was being scanned. */
+interface Delimiter {
+  /** Index of its multipart on the stack of open ones. */
+  readonly level: number;
+  /** `--boundary--`: the multipart's last. */
+  readonly closing: boolean;
+  readonly start: number;
+  /** Line ends of the message before it. */
+  readonly linesBefore: number;
+}
+
+/** One pass over the message from the front; `#at` only grows. */
+class StructureParser {
+  readonly #raw: Buffer;
+  #at = 0;
+  /** Line ends in front of `#at`. */
+  #lines = 0;
+  #parts = 0;
+  #textBytes = 0;
+  /** Of the multiparts that are open, outermost first. */
+  readonly #boundaries: string[] = [];
+  /** What ended the last entity; undefined for the end of the message. */
+  #stop: Delimiter | undefined;
+
+  constructor(raw: Buffer) {
+    this.#raw = raw;
+  }
+
+  /** A header and its body, up to a delimiter of an open multipart or the end of the message. */
+  readEntity(
+    wanted: ReadonlySet<string>,
+    defaultType: Pick<PartFields, 'type' | 'subtype' | 'parameters'>,
+    depth: number,
+  ): { part: MessagePart; fields: FieldTexts } {
+    this.#parts += 1;
+    const headerStart = this.#at;
+    const hasBody = this.#skipHeader();
+    const bodyStart = hasBody ? this.#at : this.#end(headerStart);
+    const linesBefore = hasBody ? this.#lines : this.#linesUpTo(bodyStart);
+    const fields = this.#readFields(headerStart, bodyStart, wanted);
+    const partFields = readPartFields(fields, defaultType);
+
+    const range = (): PartRange => {
+      const bodyEnd = this.#end(bodyStart);
+      const whole = this.#linesUpTo(bodyEnd) - linesBefore;
+      const open = bodyEnd > bodyStart && this.#raw[bodyEnd - 1] !== LF ? 1 : 0;
+      return { headerStart, bodyStart, bodyEnd, lines: whole + open };
+    };
+    const leaf = (as: Partial<PartFields> = {}): MessagePart => ({
+      kind: 'leaf',
+      ...range(),
+      ...partFields,
+      ...as,
+    });
+
+    const { type, subtype } = partFields;
+    const composite =
+      type === 'multipart' || (type === 'message' && /^(rfc822|global)$/.test(subtype));
+    if (!composite) {
+      if (hasBody) this.#stop = this.#scan();
+      return { part: leaf(), fields };
+    }
+    if (depth >= MAX_DEPTH || this.#parts >= MAX_PARTS) {
+      if (hasBody) this.#stop = this.#scan();
+      const opaque = { type: 'application', subtype: 'octet-stream', parameters: [] };
+      return { part: leaf(opaque), fields };
+    }
+    if (type === 'message') {
+      const content = this.#readContent(hasBody, bodyStart, depth);
+      const envelope = readEnvelope(content.fields);
+      const part: MessagePart = {
+        kind: 'message',
+        ...range(),
+        ...partFields,
+        envelope,
+        content: content.part,
+      };
+      return { part, fields };
+    }
+    const children = hasBody ? this.#readChildren(partFields, depth) : [];
+    // a multipart without parts can't be told in BODYSTRUCTURE, and its text is there to be read
+    if (children.length === 0) return { part: leaf(TEXT_PLAIN), fields };
+    return { part: { kind: 'multipart', ...range(), ...partFields, children }, fields };
+  }
+
+  #readContent(hasBody: boolean, at: number, depth: number) {
+    if (hasBody) return this.readEntity(ROOT_FIELDS, TEXT_PLAIN, depth + 1);
+    const fields: FieldTexts = new Map();
+    const part: MessagePart = {
+      kind: 'leaf',
+      headerStart: at,
+      bodyStart: at,
+      bodyEnd: at,
+      lines: 0,
+      ...readPartFields(fields, TEXT_PLAIN),
+    };
+    return { part, fields };
+  }
+
+  #readChildren({ subtype, parameters }: PartFields, depth: number): MessagePart[] {
+    const children: MessagePart[] = [];
+    const boundary = parameters.find(([name]) => name === 'boundary')?.[1].trimEnd() ?? '';
+    if (boundary === '' || Buffer.byteLength(boundary) > MAX_BOUNDARY_BYTES) {
+      this.#stop = this.#scan();
+      return children;
+    }
+    const level = this.#boundaries.push(boundary) - 1;
+    const isNext = () => this.#stop?.level === level && !this.#stop.closing;
+    this.#stop = this.#scan();
+    while (isNext() && this.#parts < MAX_PARTS) {
+      const type = subtype === 'digest' ? MESSAGE_RFC822 : TEXT_PLAIN;
+      children.push(this.readEntity(CHILD_FIELDS, type, depth + 1).part);
+    }
+    while (isNext()) this.#stop = this.#scan();
+    this.#boundaries.pop();
+    // what follows the last boundary belongs to nobody
+    if (this.#stop?.level === level) this.#stop = this.#scan();
+    return children;
+  }
+
+  /** Whether a body follows: moves behind the blank line, or behind what ended the entity without one. */
+  #skipHeader(): boolean {
+    while (this.#at < this.#raw.length) {
+      const start = this.#at;
+      if (this.#isDelimiterAhead(start)) break;
+      this.#nextLine();
+      if (isBlankLine(this.#raw, start)) return true;
+    }
+    this.#stop = this.#scan();
+    return false;
+  }
+
+  /** Moves behind the next delimiter line and returns it, or to the end of the message. */
+  #scan(): Delimiter | undefined {
+    while (this.#at < this.#raw.length) {
+      const start = this.#at;
+      const linesBefore = this.#lines;
+      this.#nextLine();
+      const found = this.#delimiter(start, this.#at);
+      if (found) return { ...found, start, linesBefore };
+    }
+    return undefined;
+  }
+
+  #nextLine(): void {
+    this.#at = lineEnd(this.#raw, this.#at, this.#raw.length);
+    if (this.#raw[this.#at - 1] === LF) this.#lines += 1;
+  }
+
+  #isDelimiterAhead(start: number): boolean {
+    return this.#delimiter(start, lineEnd(this.#raw, start, this.#raw.length)) !== undefined;
+  }
+
+  #delimiter(start: number, end: number): { level: number; closing: boolean } | undefined {
+    if (this.#boundaries.length === 0) return undefined;
+    if (this.#raw[start] !== HYPHEN || this.#raw[start + 1] !== HYPHEN) return undefined;
+    if (end - start > MAX_DELIMITER_BYTES) return undefined;
+    const text = decodeOctets(this.#raw.subarray(start + 2, end)).trimEnd();
+    // innermost first, in case two share a boundary
+    for (let level = this.#boundaries.length - 1; level >= 0; level -= 1) {
+      const boundary = this.#boundaries[level] as string;
+      if (text === boundary) return { level, closing: false };
+      if (text.length === boundary.length + 2 && text === `${boundary}--`) {
+        return { level, closing: true };
+      }
+    }
+    return undefined;
+  }
+
+  /** Where an entity that was just ended ends: the line break before a delimiter is the delimiter's. */
+  #end(least: number): number {
+    let end = this.#stop?.start ?? this.#raw.length;
+    if (this.#stop && this.#raw[end - 1] === LF) {
+      end -= 1;
+      if (this.#raw[end - 1] === CR) end -= 1;
+    }
+    return Math.max(end, least);
+  }
+
+  /** Line ends before `end`, which `#end` has just given. */
+  #linesUpTo(end: number): number {
+    if (!this.#stop) return this.#lines;
+    return this.#stop.linesBefore - (end < this.#stop.start ? 1 : 0);
+  }
+
+  #readFields(start: number, end: number, wanted: ReadonlySet<string>): FieldTexts {
+    const found = new Map<string, string[]>();
+    for (const field of headerFieldsOf(this.#raw, start, end)) {
+      if (!wanted.has(field.name)) continue;
+      const texts = found.get(field.name) ?? [];
+      // a field that is given over and over is an attack or a joke
+      if (texts.length >= MAX_REPEATED) continue;
+      const budget = Math.min(MAX_FIELD_BYTES, MAX_TEXT_BYTES - this.#textBytes);
+      if (budget <= 0) break;
+      const text = fieldText(this.#raw, field, budget);
+      this.#textBytes += text.length;
+      texts.push(text);
+      found.set(field.name, texts);
+    }
+    return found;
+  }
 }
