@@ -237,8 +237,8 @@ export class Subscriber {
   #leaseFrom: bigint | undefined;
   /** The registry process that granted it. */
   #leaseClockId: string | undefined;
-  /** Leases granted now begin with the swap to what is committed, not at once. */
-  #leaseWaits = false;
+  /** Set while leases that are granted begin with the next swap: the old material stays valid up to here. */
+  #heldUntil: bigint | undefined;
   /** Local sending time of the last request that was answered, whether or not its lease counts yet. */
   #answeredFrom: bigint | undefined;
 
@@ -383,9 +383,9 @@ export class Subscriber {
       return;
     }
     const first = !stream.welcomed;
-    const sameProcess = this.#clock?.clockId === welcome.clockId;
+    const validUntil = this.#validUntil;
     stream.welcomed = true;
-    if (this.#clock === undefined || !sameProcess) this.#clock = new ClockEstimate(welcome.clockId);
+    if (this.#clock?.clockId !== welcome.clockId) this.#clock = new ClockEstimate(welcome.clockId);
     // Only the first answers something whose sending time is known.
     if (first) this.#clock.addSample(stream.helloAt, welcome.registryTimeNs, this.#now);
     this.#lease = msToNs(welcome.leaseMs);
@@ -413,7 +413,8 @@ export class Subscriber {
 
     const behind = this.#current !== undefined && this.#current.generation < material.generation;
     const grantedElsewhere = this.#leaseClockId !== welcome.clockId;
-    this.#leaseWaits = this.#contradicted || (behind && !heardInstant && grantedElsewhere);
+    const holds = this.#contradicted || (behind && !heardInstant && grantedElsewhere);
+    this.#heldUntil = holds ? validUntil : undefined;
     this.#extendLease(stream.helloAt);
     this.#beat(stream);
     this.#report();
@@ -492,8 +493,8 @@ export class Subscriber {
   }
 
   #schedule(catchUp: CatchUp, clock: ClockEstimate): void {
-    const agreed = clock.toLocal(catchUp.activateAt);
-    const at = agreed < this.#now ? this.#now : agreed;
+    let at = clock.toLocal(catchUp.activateAt);
+    if (at < this.#now) at = this.#now;
     const { generation, fingerprintSha256 } = catchUp.material;
     this.#catchUp = undefined;
     this.#scheduled = { generation, fingerprintSha256, at };
@@ -508,8 +509,8 @@ export class Subscriber {
     this.#current = { generation, fingerprintSha256 };
     this.#retireAt =
       this.#catchUp && this.#clock ? this.#clock.toLocal(this.#catchUp.activateAt) : undefined;
-    if (this.#leaseWaits && this.#catchUp === undefined && !this.#contradicted) {
-      this.#leaseWaits = false;
+    if (this.#heldUntil !== undefined && this.#catchUp === undefined && !this.#contradicted) {
+      this.#heldUntil = undefined;
       if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
     }
     this.#act({ kind: 'promoted', generation, fingerprintSha256 });
@@ -565,7 +566,7 @@ export class Subscriber {
     if (prepared?.state !== 'built' || this.#stream?.welcomed !== true) return;
     const fresh =
       this.#leaseFrom !== undefined && this.#now < this.#leaseFrom + this.#preparedLease / 2n;
-    if (this.#fences && !fresh && !this.#leaseWaits) return;
+    if (this.#fences && !fresh && this.#heldUntil === undefined) return;
     prepared.state = 'ready';
     const { generation } = prepared.material;
     this.#send({ $case: 'ready', value: { generation, nonce: prepared.nonce } });
@@ -650,7 +651,7 @@ export class Subscriber {
 
   #extendLease(from: bigint): void {
     this.#answeredFrom = from;
-    if (this.#leaseWaits) return;
+    if (this.#heldUntil !== undefined) return;
     this.#leaseFrom = from;
     this.#leaseClockId = this.#clock?.clockId;
   }
@@ -662,13 +663,17 @@ export class Subscriber {
 
   /** Local instant up to which what is served now may be taken for the one in force. */
   get #validUntil(): bigint {
-    if (this.#leaseFrom === undefined) return this.#startedAt ?? this.#now;
-    const leaseUntil = this.#leaseFrom + (this.#undecided ? this.#preparedLease : this.#lease);
+    const leaseUntil = this.#heldUntil ?? this.#leaseUntil;
     const retireAt = this.#retireAt;
     if (retireAt === undefined || retireAt > leaseUntil) return leaseUntil;
     // The holder swaps at the instant by itself: what it serves then is valid under the lease.
     const swapsInTime = this.#scheduled !== undefined && this.#scheduled.at <= retireAt;
     return swapsInTime ? leaseUntil : retireAt;
+  }
+
+  get #leaseUntil(): bigint {
+    if (this.#leaseFrom === undefined) return this.#startedAt ?? this.#now;
+    return this.#leaseFrom + (this.#undecided ? this.#preparedLease : this.#lease);
   }
 
   /** When the next heartbeat is due. */

@@ -1,0 +1,327 @@
+/**
+ * The rules of the switch, checked from outside at every step of a simulation. They see the true time and
+ * every process, and trust neither machine: what was sent, written and served is what counts.
+ */
+import { type Material, RotationState, SubscriberPhase } from '@mail/proto';
+import type {
+  CoordinatorEvent,
+  RotateRequest,
+  RotationView,
+  ToSubscriber,
+} from '../coordinator.ts';
+import {
+  type DriftingClock,
+  nameOf,
+  promoteIfDue,
+  type RegistryProcess,
+  type SubscriberProcess,
+} from './world.ts';
+
+/** Thrown at the step that breaks a rule. */
+export class RuleBroken extends Error {
+  readonly rule: string;
+
+  constructor(rule: string, detail: string) {
+    super(detail);
+    this.rule = rule;
+  }
+}
+
+/** A durable generation. */
+interface Switch {
+  readonly generation: bigint;
+  readonly material: Material;
+  /** True time of the earliest instant told to anybody; never, while nobody was told. */
+  instant: number;
+}
+
+interface Requested {
+  readonly request: RotateRequest;
+  readonly process: RegistryProcess;
+  /** Who refused its material, by name, while it was being prepared. */
+  readonly rejectedBy: Set<string>;
+  results: number;
+  state: RotationState | undefined;
+}
+
+/** Two clocks may drift apart by this share of the time that passes. */
+const DRIFT = 400 / 1_000_000;
+const ROUNDING_NS = 2_000;
+
+export class Rules {
+  readonly #switches: Switch[];
+  readonly #seeds = new Set<string>();
+  readonly #clocks = new Map<string, DriftingClock>();
+  readonly #requests = new Map<bigint, Requested>();
+  readonly #requestOf = new Map<string, Requested>();
+
+  constructor(first: Material) {
+    this.#switches = [{ generation: first.generation, material: first, instant: 0 }];
+    this.#seeds.add(first.ticketSeed.toString('hex'));
+  }
+
+  fail(rule: string, detail: string): never {
+    throw new RuleBroken(rule, detail);
+  }
+
+  addClock(clockId: string, clock: DriftingClock): void {
+    this.#clocks.set(clockId, clock);
+  }
+
+  // ---- what is served ---------------------------------------------------------------------------
+
+  /** A handshake starts now, on this process. */
+  checkServed(process: SubscriberProcess, now: number): void {
+    // A stalled process starts no handshake, and the first after it finds the clock where it is.
+    if (now < process.stalledUntil) return;
+    promoteIfDue(process, now);
+    const served = process.current;
+    if (served === undefined || now >= process.fenceFrom) return;
+    const { watch } = process;
+    const { generation } = served;
+    let index = this.#switches.length - 1;
+    for (; index >= 0; index -= 1) {
+      const later = this.#switches[index];
+      if (later === undefined || later.generation <= generation) break;
+      if (
+        process.fences &&
+        later.generation > watch.leftOut &&
+        now > later.instant + watch.error + ROUNDING_NS
+      ) {
+        const detail = `${nameOf(process.name)} serves ${generation} after the instant of ${later.generation}`;
+        this.fail('no fencing subscriber serves older material after the instant', detail);
+      }
+    }
+    const committed = this.#switches[index];
+    if (committed?.material !== served) {
+      const detail = `${nameOf(process.name)} serves generation ${generation}`;
+      this.fail('nobody serves what is not committed', detail);
+    }
+    if (now < committed.instant - watch.error) {
+      const detail = `${nameOf(process.name)} serves ${generation} ${committed.instant - now} ns early`;
+      this.fail('nobody swaps before the instant', detail);
+    }
+    if (generation < watch.mustServe && now > watch.mustFrom) {
+      const detail = `${nameOf(process.name)} serves ${generation}, not ${watch.mustServe}`;
+      this.fail('who was ready and heard activate serves nothing older after the instant', detail);
+    }
+  }
+
+  noteHeard(
+    process: SubscriberProcess,
+    registry: RegistryProcess,
+    message: ToSubscriber,
+    now: number,
+  ): void {
+    const { clock } = process.machine.status;
+    if (clock === undefined) return;
+    if (message.$case === 'heartbeatAck' || message.$case === 'welcome') {
+      const offset = registry.clock.read(now) - process.clock.read(now);
+      const error = offset - clock.offsetNs;
+      if ((error < 0n ? -error : error) > clock.errorNs + 1_000n) {
+        const detail = `${nameOf(process.name)}: off by ${error}, by its own word ${clock.errorNs}`;
+        this.fail('the clock estimate is as good as it says', detail);
+      }
+    }
+    if (message.$case !== 'welcome' && message.$case !== 'activate') return;
+    const [generation, atNs] =
+      message.$case === 'welcome'
+        ? [message.value.material?.generation ?? 0n, message.value.activateAtNs]
+        : [message.value.generation, message.value.atNs];
+    const { watch } = process;
+    const instant = registry.clock.when(atNs);
+    const error = Number(clock.errorNs) + Math.max(0, instant - now) * DRIFT + ROUNDING_NS;
+    watch.error = watch.errorFor === generation ? Math.max(watch.error, error) : error;
+    watch.errorFor = generation;
+    const material = this.#switchOf(generation)?.material;
+    for (const build of process.builds.values()) {
+      if (message.$case !== 'activate' || !build.done || build.material !== material) continue;
+      watch.mustServe = generation;
+      watch.mustFrom = Math.max(now, instant) + watch.error;
+    }
+  }
+
+  noteDrain(process: SubscriberProcess, belowGeneration: bigint, now: number): void {
+    promoteIfDue(process, now);
+    if (belowGeneration > (process.current?.generation ?? 0n)) {
+      const detail = `${nameOf(process.name)} drains below ${belowGeneration}`;
+      this.fail('only older generations are drained', detail);
+    }
+    process.watch.drained = belowGeneration;
+  }
+
+  // ---- what the registry sends and writes -------------------------------------------------------
+
+  checkSent(process: RegistryProcess, message: ToSubscriber): void {
+    if (message.$case === 'prepare') {
+      const generation = message.value.material?.generation ?? 0n;
+      if (generation <= this.#newest.generation) {
+        this.fail('numbers only grow', `generation ${generation} is prepared again`);
+      }
+    } else if (message.$case === 'activate') {
+      this.#tell(process, message.value.generation, message.value.atNs);
+    } else if (message.$case === 'welcome') {
+      const { material, activateAtNs } = message.value;
+      const generation = material?.generation ?? 0n;
+      this.#tell(process, generation, activateAtNs);
+      if (material !== this.#newest.material) {
+        this.fail('welcome brings what is committed', `generation ${generation}`);
+      }
+    }
+  }
+
+  #tell(process: RegistryProcess, generation: bigint, atNs: bigint): void {
+    const told = this.#switchOf(generation);
+    if (told === undefined) {
+      this.fail('a generation is durable before anybody hears of it', `generation ${generation}`);
+    }
+    told.instant = Math.min(told.instant, process.clock.when(atNs));
+  }
+
+  /** After the machine has taken it, before what it wants is done. */
+  noteRegistryEvent(process: RegistryProcess, event: CoordinatorEvent): void {
+    if (event.kind !== 'message' || event.message.$case !== 'rejected') return;
+    const { nonce } = event.message.value;
+    const link = process.links.get(event.stream);
+    if (link === undefined) return;
+    for (const { request, rejectedBy } of this.#requests.values()) {
+      if (request.nonce === nonce) rejectedBy.add(nameOf(link.subscriber.name));
+    }
+  }
+
+  /** The coordinator decides to commit: everybody required has to hold the new material. */
+  checkCommit(
+    registry: RegistryProcess,
+    material: Material,
+    processes: readonly (SubscriberProcess | undefined)[],
+    now: number,
+  ): void {
+    const requested = this.#requestOf.get(material.certificateId);
+    if (requested === undefined) return;
+    const { require } = requested.request;
+    const outcomes = registry.coordinator.rotation?.outcomes ?? [];
+    for (const process of processes) {
+      if (process === undefined) continue;
+      const name = nameOf(process.name);
+      const required =
+        require.kind === 'all' ||
+        (require.kind === 'services' && require.services.includes(process.name.service));
+      if (!required) {
+        const outcome = outcomes.find((one) => nameOf(one) === name);
+        const ready = outcome?.phase === SubscriberPhase.SUBSCRIBER_PHASE_READY;
+        if (outcome !== undefined && !ready) process.watch.leftOut = material.generation;
+        continue;
+      }
+      if (requested.rejectedBy.has(name)) {
+        this.fail('what a required subscriber rejects is not committed', name);
+      }
+      const { generation, stale } = process.machine.status;
+      const leased = generation > 0n && !stale && now >= process.stalledUntil;
+      const holds = [...process.builds.values()].some(
+        (build) => build.done && build.material === material,
+      );
+      if (leased && !holds) {
+        this.fail(
+          'nothing is committed while a required subscriber with a lease is not ready',
+          name,
+        );
+      }
+    }
+  }
+
+  noteDurable(material: Material): void {
+    if (material.generation <= this.#newest.generation) {
+      this.fail('numbers only grow', `${material.generation} after ${this.#newest.generation}`);
+    }
+    const seed = material.ticketSeed.toString('hex');
+    if (this.#seeds.has(seed)) {
+      this.fail('each generation has its own ticket seed', `generation ${material.generation}`);
+    }
+    if (this.#requestOf.get(material.certificateId)?.state !== undefined) {
+      this.fail('what has ended is not committed', `generation ${material.generation}`);
+    }
+    this.#seeds.add(seed);
+    this.#switches.push({
+      generation: material.generation,
+      material,
+      instant: Number.POSITIVE_INFINITY,
+    });
+  }
+
+  // ---- results ----------------------------------------------------------------------------------
+
+  noteRequest(process: RegistryProcess, request: RotateRequest): void {
+    const requested: Requested = {
+      request,
+      process,
+      rejectedBy: new Set(),
+      results: 0,
+      state: undefined,
+    };
+    this.#requests.set(request.id, requested);
+    this.#requestOf.set(request.material.certificateId, requested);
+  }
+
+  /** The result of a request: how the rotation ended, or undefined when it was refused. */
+  noteResult(id: bigint, rotation: RotationView | undefined): void {
+    const requested = this.#requests.get(id);
+    if (requested === undefined) return;
+    requested.results += 1;
+    if (requested.results > 1) this.fail('a request has one result', `request ${id} has more`);
+    requested.state = rotation?.state ?? RotationState.ROTATION_STATE_UNSPECIFIED;
+    const { certificateId } = requested.request.material;
+    const committed = this.#switches.some((one) => one.material.certificateId === certificateId);
+    const switched =
+      rotation?.state === RotationState.ROTATION_STATE_VERIFIED ||
+      rotation?.state === RotationState.ROTATION_STATE_INCOMPLETE;
+    if (committed !== switched) {
+      const detail = `request ${id} ended in state ${rotation?.state}, committed: ${committed}`;
+      this.fail('the result says whether anything was switched', detail);
+    }
+  }
+
+  drainOf(material: Material): number | undefined {
+    return this.#requestOf.get(material.certificateId)?.request.drainGraceMs;
+  }
+
+  /** Trouble is long over, and the last request was a rotation that required everybody. */
+  checkEnd(
+    registry: RegistryProcess | undefined,
+    processes: readonly (SubscriberProcess | undefined)[],
+    lastRequest: number,
+  ): void {
+    const rule = 'the fleet converges when trouble is over';
+    const { material, generation } = this.#newest;
+    const last = this.#requests.get(BigInt(lastRequest));
+    if (last?.state !== RotationState.ROTATION_STATE_VERIFIED) {
+      this.fail(rule, `the last rotation ended in state ${last?.state}`);
+    }
+    for (const { request, process, results } of this.#requests.values()) {
+      if (results === 0 && process === registry) {
+        this.fail('a request has one result', `request ${request.id} has none`);
+      }
+    }
+    for (const process of processes) {
+      if (process === undefined) this.fail(rule, 'a process did not come back');
+      const name = nameOf(process.name);
+      const { connected, stale, fenced } = process.machine.status;
+      if (process.current !== material) {
+        this.fail(rule, `${name} serves ${process.current?.generation}, not ${generation}`);
+      }
+      if (!connected || stale || fenced) {
+        this.fail(rule, `${name}: connected ${connected}, stale ${stale}, fenced ${fenced}`);
+      }
+      if (process.watch.drained !== generation) this.fail(rule, `${name} has not drained`);
+    }
+  }
+
+  get #newest(): Switch {
+    const newest = this.#switches.at(-1);
+    if (newest === undefined) throw new Error('the first generation is always there');
+    return newest;
+  }
+
+  #switchOf(generation: bigint): Switch | undefined {
+    return this.#switches.findLast((one) => one.generation === generation);
+  }
+}
