@@ -1,7 +1,7 @@
 /** RFC 2047 words in header texts, decoded for people and for SEARCH. Charsets are TextDecoder's. */
 
-const WORD = /=\?([!-)+,\-0-;A-~]{1,60})\?([bqBQ])\?([!->@-~]{0,2000})\?=/;
-const WORDS = new RegExp(`${WORD.source}(?:[ \\t]+(?==\\?))?`, 'g');
+/** A word, and the blank behind it where another word may follow. */
+const WORDS = /=\?([^?\s]{1,60})\?([bqBQ])\?([!->@-~]{0,2000})\?=(?:[ \t]+(?==\?))?/g;
 
 /** Replaces every encoded word that can be decoded; adjacent ones join without the blank (§6.2). */
 export function decodeWords(text: string): string {

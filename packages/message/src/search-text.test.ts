@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeWords } from './encoded-words.ts';
+import { headerValues, searchableText } from './search-text.ts';
+import { parseMessage } from './structure.ts';
+
+describe('RFC 2047 words', () => {
+  it.each([
+    ['plain', 'plain'],
+    ['=?utf-8?q?J=C3=BCrgen?=', 'Jürgen'],
+    ['=?ISO-8859-1?Q?a_b=E4?= <x@y>', 'a bä <x@y>'],
+    ['=?utf-8?b?w7w=?= =?utf-8?B?w7w=?=', 'üü'],
+    ['=?utf-8?b?4oI=?= =?utf-8?b?rA==?=', '€'],
+    ['=?utf-8?q?a?= b =?utf-8?q?c?=', 'a b c'],
+    ['=?utf-8*en?q?a?=', 'a'],
+    ['=?no-such-charset?q?a?=', '=?no-such-charset?q?a?='],
+    ['=?koi8-r?b?0NLJ18XU?=', 'привет'],
+    ['=?utf-8?x?a?= =?', '=?utf-8?x?a?= =?'],
+  ])('%s', (text, expected) => {
+    expect(decodeWords(text)).toBe(expected);
+  });
+
+  it('round-trip', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (text) => {
+        const word = `=?utf-8?b?${Buffer.from(text).toString('base64')}?=`;
+        expect(decodeWords(word)).toBe(text);
+      }),
+    );
+    fc.assert(fc.property(fc.string(), (text) => typeof decodeWords(text) === 'string'));
+  });
+});
+
+describe('searchable text', () => {
+  const raw = Buffer.from(
+    [
+      'Subject: =?utf-8?q?Gr=C3=BCn?=',
+      'Content-Type: multipart/mixed; boundary=x',
+      '',
+      '--x',
+      'Content-Type: text/plain; charset=iso-8859-1',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      'soft=',
+      'line =E4',
+      '--x',
+      'Content-Type: text/plain; charset=utf-8',
+      'Content-Transfer-Encoding: base64',
+      '',
+      Buffer.from('Überall').toString('base64'),
+      '--x',
+      'Content-Type: application/octet-stream',
+      '',
+      'not text',
+      '--x',
+      'Content-Type: message/rfc822',
+      '',
+      'Subject: within',
+      '',
+      'innermost',
+      '--x--',
+    ].join('\r\n'),
+  );
+  const structure = parseMessage(raw);
+
+  it('is decoded, of text parts and of messages within', () => {
+    const { headers, body } = searchableText(raw, structure);
+    expect(headers).toContain('subject: Grün');
+    expect(headers).toContain('subject: within');
+    expect(body).toBe('softline ä\nÜberall\ninnermost');
+  });
+
+  it('gives single fields', () => {
+    expect(headerValues(raw, structure, 'SUBJECT')).toEqual(['Grün']);
+    expect(headerValues(raw, structure, 'to')).toEqual([]);
+  });
+
+  it('takes any octets', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (octets) => {
+        expect(() => searchableText(octets, parseMessage(octets))).not.toThrow();
+      }),
+    );
+  });
+});
