@@ -1,0 +1,114 @@
+/**
+ * How large a fleet does one registry move? Simulated subscribers with the real state machine over the real
+ * stream, a connection with mutual TLS each.
+ *
+ *   npm run bench -- fleet [--subscribers 1000] [--rotations 20]
+ *
+ * Skew is the latest minus the earliest instant at which any subscriber swapped, on the clock that all
+ * processes of the host share. Memory is the registry's resident set with the fleet minus without.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { on, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fleetWhere, operatorClient, rotate } from '../tests/testing/operator.ts';
+import { layOutSystem, makeCertificate } from '../tests/testing/system.ts';
+import { option, report, summary } from './testing/figures.ts';
+import type { FleetMessage, FleetOrder } from './testing/simulated-subscribers.ts';
+
+const subscribers = option('subscribers', 1000);
+const rotations = option('rotations', 20);
+const CHILDREN = 2;
+
+function residentKiB(child: ChildProcess): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN);
+}
+
+/** The instants of one generation from one child. */
+async function swapsOf(child: ChildProcess, generation: bigint): Promise<bigint[]> {
+  for await (const [message] of on(child, 'message') as AsyncIterable<[FleetMessage]>) {
+    if (message.type === 'swapped' && BigInt(message.generation) === generation) {
+      return message.swappedAt.map(BigInt);
+    }
+  }
+  return [];
+}
+
+const system = await layOutSystem();
+const children: ChildProcess[] = [];
+try {
+  const registry = await system.start('cert-registry');
+  const client = operatorClient(system);
+  const certificates = [await makeCertificate(system), await makeCertificate(system)];
+  await pause(1_000);
+  const emptyKiB = residentKiB(registry);
+
+  const connectStarted = performance.now();
+  for (let index = 0; index < CHILDREN; index += 1) {
+    const child = fork(new URL('./testing/simulated-subscribers.ts', import.meta.url).pathname);
+    const count = Math.floor(subscribers / CHILDREN);
+    child.send({
+      data: system.data,
+      registryPort: system.registryPort,
+      first: index * count,
+      count,
+    } satisfies FleetOrder);
+    children.push(child);
+  }
+  const total = Math.floor(subscribers / CHILDREN) * CHILDREN;
+  await fleetWhere(
+    client,
+    (fleet) => fleet.subscribers.filter((one) => !one.lagging).length === total,
+    120_000,
+  );
+  const connectMs = performance.now() - connectStarted;
+  await pause(3_000);
+  const fullKiB = residentKiB(registry);
+
+  const callToActive: number[] = [];
+  const callToCommit: number[] = [];
+  const skew: number[] = [];
+  const failures: string[] = [];
+  for (let index = 0; index < rotations; index += 1) {
+    const generation = BigInt(index + 2);
+    const swaps = Promise.all(children.map((child) => swapsOf(child, generation)));
+    const started = performance.now();
+    let activeAt = Number.NaN;
+    const result = await rotate(client, certificates[index % 2] ?? '', {}, (rotation) => {
+      // ACTIVATED: every subscriber has said that it swapped
+      if (rotation.activatedMs > 0 && Number.isNaN(activeAt)) activeAt = performance.now();
+    });
+    if (!result.ok) {
+      failures.push(result.refusal.message);
+      continue;
+    }
+    callToActive.push(activeAt - started);
+    callToCommit.push(result.rotation.commitMs);
+    const instants = (await swaps).flat();
+    const least = instants.reduce((a, b) => (b < a ? b : a));
+    const most = instants.reduce((a, b) => (b > a ? b : a));
+    skew.push(Number(most - least) / 1e6);
+    await pause(200);
+  }
+  await pause(2_000);
+  const afterKiB = residentKiB(registry);
+  client.close();
+  report('fleet', `${total} simulated subscribers, one registry`, {
+    failedRotations: failures,
+    connectMs: Math.round(connectMs),
+    callToCommitMs: summary(callToCommit),
+    callToAllActiveMs: summary(callToActive),
+    skewMs: summary(skew),
+    registryKiBPerSubscriber: Math.round(((fullKiB - emptyKiB) / total) * 10) / 10,
+    registryKiBPerSubscriberAfterRotations: Math.round(((afterKiB - emptyKiB) / total) * 10) / 10,
+  });
+} finally {
+  for (const child of children) {
+    if (child.exitCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  }
+  await system.close();
+}
