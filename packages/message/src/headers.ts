@@ -78,9 +78,14 @@ export function decodeOctets(octets: Buffer): string {
   return octets.toString(isUtf8(octets) ? 'utf8' : 'latin1');
 }
 
+/** A call of indexOf costs as much as looking at this many octets here. */
+const SHORT_LINE_BYTES = 40;
+
 /** Offset behind the line that begins at `at`. */
 export function lineEnd(raw: Buffer, at: number, end: number): number {
-  const found = raw.indexOf(LF, at);
+  const shortEnd = Math.min(end, at + SHORT_LINE_BYTES);
+  for (let here = at; here < shortEnd; here += 1) if (raw[here] === LF) return here + 1;
+  const found = raw.indexOf(LF, shortEnd);
   return found < 0 || found >= end ? end : found + 1;
 }
 

@@ -10,14 +10,7 @@ import {
   TEXT_PLAIN,
 } from './body-structure.ts';
 import { ENVELOPE_FIELDS, type Envelope, readEnvelope } from './envelope.ts';
-import {
-  asBuffer,
-  decodeOctets,
-  fieldText,
-  headerFieldsOf,
-  isBlankLine,
-  lineEnd,
-} from './headers.ts';
+import { asBuffer, fieldText, headerFieldsOf, isBlankLine, lineEnd } from './headers.ts';
 
 /** Where a part lies. Offsets are octets from the start of the whole message; ends are exclusive. */
 export interface PartRange {
@@ -112,7 +105,7 @@ class StructureParser {
   #parts = 0;
   #textBytes = 0;
   /** Of the multiparts that are open, outermost first. */
-  readonly #boundaries: string[] = [];
+  readonly #boundaries: Buffer[] = [];
   /** What ended the last entity; undefined for the end of the message. */
   #stop: Delimiter | undefined;
 
@@ -193,8 +186,9 @@ class StructureParser {
 
   #readChildren({ subtype, parameters }: PartFields, depth: number): MessagePart[] {
     const children: MessagePart[] = [];
-    const boundary = parameters.find(([name]) => name === 'boundary')?.[1].trimEnd() ?? '';
-    if (boundary === '' || Buffer.byteLength(boundary) > MAX_BOUNDARY_BYTES) {
+    const named = parameters.find(([name]) => name === 'boundary')?.[1] ?? '';
+    const boundary = Buffer.from(named.trimEnd());
+    if (boundary.length === 0 || boundary.length > MAX_BOUNDARY_BYTES) {
       this.#stop = this.#scan();
       return children;
     }
@@ -249,14 +243,18 @@ class StructureParser {
     if (this.#boundaries.length === 0) return undefined;
     if (this.#raw[start] !== HYPHEN || this.#raw[start + 1] !== HYPHEN) return undefined;
     if (end - start > MAX_DELIMITER_BYTES) return undefined;
-    const text = decodeOctets(this.#raw.subarray(start + 2, end)).trimEnd();
+    let textEnd = end;
+    while (isBlankOrBreak(this.#raw[textEnd - 1])) textEnd -= 1;
+    const length = textEnd - start - 2;
     // innermost first, in case two share a boundary
     for (let level = this.#boundaries.length - 1; level >= 0; level -= 1) {
-      const boundary = this.#boundaries[level] as string;
-      if (text === boundary) return { level, closing: false };
-      if (text.length === boundary.length + 2 && text === `${boundary}--`) {
-        return { level, closing: true };
+      const boundary = this.#boundaries[level] as Buffer;
+      const rest = length - boundary.length;
+      if (rest !== 0 && rest !== 2) continue;
+      if (rest === 2 && !(this.#raw[textEnd - 1] === HYPHEN && this.#raw[textEnd - 2] === HYPHEN)) {
+        continue;
       }
+      if (startsWith(this.#raw, start + 2, boundary)) return { level, closing: rest === 2 };
     }
     return undefined;
   }
@@ -293,4 +291,16 @@ class StructureParser {
     }
     return found;
   }
+}
+
+function isBlankOrBreak(octet: number | undefined): boolean {
+  return octet === 0x20 || octet === 0x09 || octet === CR || octet === LF;
+}
+
+/** A call into Buffer costs more than the few octets that differ as a rule. */
+function startsWith(raw: Buffer, at: number, prefix: Buffer): boolean {
+  for (let here = 0; here < prefix.length; here += 1) {
+    if (raw[at + here] !== prefix[here]) return false;
+  }
+  return true;
 }
