@@ -1,0 +1,125 @@
+/** Accounts: who they are, how they log in, how they come and go. */
+import type { Kysely, Selectable } from 'kysely';
+import { parseAddress, requireAddress } from './addresses.ts';
+import { StoreError } from './errors.ts';
+import { noSuchAccount } from './existence.ts';
+import type { Account, AccountId } from './mail-store.ts';
+import { INBOX } from './mailbox-names.ts';
+import { insertMailbox, setSubscription } from './mailboxes.ts';
+import type { AccountsTable, Schema } from './schema.ts';
+import type { WriteContext } from './write-context.ts';
+
+/** Name and use (RFC 6154 §2) of what each account has from the start. */
+const DEFAULT_MAILBOXES: readonly (readonly [string, string | undefined])[] = [
+  [INBOX, undefined],
+  ['Drafts', '\\Drafts'],
+  ['Sent', '\\Sent'],
+  ['Junk', '\\Junk'],
+  ['Trash', '\\Trash'],
+  ['Archive', '\\Archive'],
+];
+
+const COLUMNS = ['id', 'address', 'created_at'] as const;
+
+function toAccount(row: Pick<Selectable<AccountsTable>, (typeof COLUMNS)[number]>): Account {
+  return { id: row.id, address: row.address, createdAt: new Date(row.created_at) };
+}
+
+export async function listAccounts(db: Kysely<Schema>): Promise<Account[]> {
+  const rows = await db
+    .selectFrom('accounts')
+    .select(COLUMNS)
+    .where('address_key', 'is not', null)
+    .orderBy('address_key')
+    .execute();
+  return rows.map(toAccount);
+}
+
+export async function findAccount(
+  db: Kysely<Schema>,
+  address: string,
+): Promise<Account | undefined> {
+  const key = parseAddress(address)?.key;
+  if (key === undefined) return undefined;
+  const row = await db
+    .selectFrom('accounts')
+    .select(COLUMNS)
+    .where('address_key', '=', key)
+    .executeTakeFirst();
+  return row && toAccount(row);
+}
+
+export async function readCredentials(
+  db: Kysely<Schema>,
+  address: string,
+): Promise<{ account: Account; passwordHash: string } | undefined> {
+  const key = parseAddress(address)?.key;
+  if (key === undefined) return undefined;
+  const row = await db
+    .selectFrom('accounts')
+    .select([...COLUMNS, 'password_hash'])
+    .where('address_key', '=', key)
+    .executeTakeFirst();
+  return row && { account: toAccount(row), passwordHash: row.password_hash };
+}
+
+export async function addAccount(
+  context: WriteContext,
+  args: { address: string; passwordHash: string },
+): Promise<Account> {
+  const { db, now } = context;
+  const { address, key } = requireAddress(args.address);
+  const row = await db
+    .insertInto('accounts')
+    .values({
+      address,
+      address_key: key,
+      password_hash: args.passwordHash,
+      created_at: now.getTime(),
+    })
+    .onConflict((conflict) => conflict.column('address_key').doNothing())
+    .returning(COLUMNS)
+    .executeTakeFirst();
+  if (row === undefined) {
+    throw new StoreError('account-exists', `there is an account ${address} already`);
+  }
+  for (const [name, specialUse] of DEFAULT_MAILBOXES) {
+    await insertMailbox(context, row.id, name, specialUse);
+    await setSubscription(context, { accountId: row.id, name, subscribed: true });
+  }
+  return toAccount(row);
+}
+
+export async function setPasswordHash(
+  { db }: WriteContext,
+  args: { id: AccountId; passwordHash: string },
+): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('accounts')
+    .set({ password_hash: args.passwordHash })
+    .where('id', '=', args.id)
+    .where('address_key', 'is not', null)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw noSuchAccount();
+}
+
+/** Takes the account out of sight at once; its mail is left to sweeps (sweep.ts). */
+export async function removeAccount(context: WriteContext, args: { id: AccountId }): Promise<void> {
+  const { db, touch } = context;
+  const { numUpdatedRows } = await db
+    .updateTable('accounts')
+    .set({ address_key: null, password_hash: '' })
+    .where('id', '=', args.id)
+    .where('address_key', 'is not', null)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw noSuchAccount();
+  const mailboxes = await db
+    .updateTable('mailboxes')
+    .set((eb) => ({ name: null, highest_modseq: eb('highest_modseq', '+', 1) }))
+    .where('account_id', '=', args.id)
+    .where('name', 'is not', null)
+    .returning(['id', 'highest_modseq'])
+    .execute();
+  for (const mailbox of mailboxes) touch(mailbox.id, mailbox.highest_modseq);
+  await db.deleteFrom('subscriptions').where('account_id', '=', args.id).execute();
+}

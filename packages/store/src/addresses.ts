@@ -1,0 +1,48 @@
+/** Account addresses: what is one, how it is kept, and what two are compared by. */
+import { domainToASCII } from 'node:url';
+import { StoreError } from './errors.ts';
+
+export interface AccountAddress {
+  /** Local part as written, domain as lower-case A-labels. */
+  readonly address: string;
+  /** Equal for addresses that mean one account: case of the local part is ignored too. */
+  readonly key: string;
+}
+
+/** RFC 5321 §4.5.3.1: octets of a local part and of a domain. */
+const MAX_LOCAL_OCTETS = 64;
+const MAX_DOMAIN_OCTETS = 255;
+
+/** A dot-string (RFC 5321 §4.1.2), with UTF-8 (RFC 6531 §3.3). Quoted strings name no account here. */
+const LOCAL_PART =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it keeps out
+  /^[^\x00-\x20\x7f-\xa0\u2028\u2029"(),.:;<>@[\\\]]+(?:\.[^\x00-\x20\x7f-\xa0\u2028\u2029"(),.:;<>@[\\\]]+)*$/u;
+const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Undefined for what is no `local@domain`. */
+export function parseAddress(text: string): AccountAddress | undefined {
+  // what is longer is no address, and is kept from the work below
+  if (text.length > MAX_LOCAL_OCTETS + 1 + MAX_DOMAIN_OCTETS) return undefined;
+  const at = text.lastIndexOf('@');
+  const local = text.slice(0, Math.max(at, 0)).normalize('NFC');
+  if (!local.isWellFormed() || !LOCAL_PART.test(local)) return undefined;
+  if (Buffer.byteLength(local) > MAX_LOCAL_OCTETS) return undefined;
+  const domain = domainToASCII(text.slice(at + 1));
+  const labels = domain.split('.');
+  if (domain.length > MAX_DOMAIN_OCTETS || !labels.every((label) => DOMAIN_LABEL.test(label))) {
+    return undefined;
+  }
+  // an IPv4 address in one of its spellings
+  if (/^\d+$/.test(labels.at(-1) ?? '')) return undefined;
+  return { address: `${local}@${domain}`, key: `${local.toLowerCase()}@${domain}` };
+}
+
+/** Throws StoreError (bad-address). */
+export function requireAddress(text: string): AccountAddress {
+  const address = parseAddress(text);
+  if (address !== undefined) return address;
+  throw new StoreError(
+    'bad-address',
+    `${JSON.stringify(text.slice(0, 100))} is no address; write it as local@domain`,
+  );
+}

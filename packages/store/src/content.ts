@@ -1,0 +1,157 @@
+/** The octets of messages: cut into rows, counted by reference, read back in part or whole. */
+import { type MessageStructure, parseMessage } from '@mail/message';
+import type { Kysely } from 'kysely';
+import { StoreError } from './errors.ts';
+import { requireMailbox } from './existence.ts';
+import { inGroups } from './id-groups.ts';
+import type { MailboxId, Uid } from './mail-store.ts';
+import type { Schema } from './schema.ts';
+import type { WriteContext } from './write-context.ts';
+
+/** One row's worth: a partial FETCH reads little more than it returns, and 50 MiB are 200 rows. */
+export const CHUNK_BYTES = 256 * 1024;
+/** Chunks read at one go, so that a large message does not hold up the thread. */
+const CHUNKS_PER_READ = 16;
+/** Beyond what any protocol's own limit lets through; keeps a mistake there from filling memory. */
+export const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
+/** What one sweep frees at most, so that it holds the database briefly. */
+const SWEEP = { contents: 200, bytes: 64 * 1024 * 1024 };
+
+/** A message made ready outside the transaction. */
+export interface Content {
+  readonly raw: Uint8Array;
+  readonly structure: MessageStructure;
+}
+
+/** Throws StoreError (too-large). */
+export function requireStorable(raw: Uint8Array): void {
+  if (raw.byteLength <= MAX_MESSAGE_BYTES) return;
+  throw new StoreError('too-large', `a message has at most ${MAX_MESSAGE_BYTES} octets`);
+}
+
+export function prepareContent(raw: Uint8Array): Content {
+  return { raw, structure: parseMessage(raw) };
+}
+
+/** Stores a content that `refs` messages are about to hold; returns its id. */
+export async function insertContent(
+  { db, randomId }: WriteContext,
+  { raw, structure }: Content,
+  refs: number,
+): Promise<number> {
+  const { id } = await db
+    .insertInto('contents')
+    .values({
+      email_id: `M${randomId()}`,
+      size: raw.byteLength,
+      structure: JSON.stringify(structure),
+      refs,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  for (let start = 0; start < raw.byteLength; start += CHUNK_BYTES) {
+    const data = raw.subarray(start, start + CHUNK_BYTES);
+    await db
+      .insertInto('content_chunks')
+      .values({ content_id: id, position: start / CHUNK_BYTES, data })
+      .execute();
+  }
+  return id;
+}
+
+/** Counts one reference more (or fewer, with -1) for each time that a content is named. */
+export async function countReferences(
+  { db }: WriteContext,
+  contentIds: readonly number[],
+  step: 1 | -1,
+): Promise<void> {
+  const times = new Map<number, number>();
+  for (const id of contentIds) times.set(id, (times.get(id) ?? 0) + 1);
+  const byTimes = Map.groupBy(times, ([, count]) => count);
+  for (const [count, entries] of byTimes) {
+    const ids = entries.map(([id]) => id);
+    for (const group of inGroups(ids)) {
+      await db
+        .updateTable('contents')
+        .set((eb) => ({ refs: eb('refs', '+', count * step) }))
+        .where('id', 'in', group)
+        .execute();
+    }
+  }
+}
+
+/** Octets from `start` up to `end` of the message. Throws StoreError (no-such-message). */
+export async function readContent(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  uid: Uid,
+  start: number,
+  end: number,
+): Promise<Buffer> {
+  const message = await db
+    .selectFrom('messages')
+    .innerJoin('mailboxes', 'mailboxes.id', 'messages.mailbox_id')
+    .select(['messages.content_id', 'messages.size'])
+    .where('messages.mailbox_id', '=', mailboxId)
+    .where('messages.uid', '=', uid)
+    .where('mailboxes.name', 'is not', null)
+    .executeTakeFirst();
+  if (message === undefined) {
+    await requireMailbox(db, mailboxId);
+    throw noSuchMessage(uid);
+  }
+  const from = Math.max(0, start);
+  const to = Math.min(message.size, end);
+  if (from >= to) return Buffer.alloc(0);
+  const first = Math.floor(from / CHUNK_BYTES);
+  const last = Math.ceil(to / CHUNK_BYTES);
+  const pieces: Uint8Array[] = [];
+  for (let position = first; position < last; position += CHUNKS_PER_READ) {
+    if (position > first) await new Promise((resolve) => setImmediate(resolve));
+    const upTo = Math.min(last, position + CHUNKS_PER_READ);
+    const rows = await db
+      .selectFrom('content_chunks')
+      .select('data')
+      .where('content_id', '=', message.content_id)
+      .where('position', '>=', position)
+      .where('position', '<', upTo)
+      .orderBy('position')
+      .execute();
+    // expunged by somebody since, and swept
+    if (rows.length !== upTo - position) throw noSuchMessage(uid);
+    for (const { data } of rows) pieces.push(data);
+  }
+  const [only] = pieces;
+  const whole =
+    only !== undefined && pieces.length === 1
+      ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+      : Buffer.concat(pieces);
+  return whole.subarray(from - first * CHUNK_BYTES, to - first * CHUNK_BYTES);
+}
+
+function noSuchMessage(uid: Uid): StoreError {
+  return new StoreError('no-such-message', `there is no message with UID ${uid} in this mailbox`);
+}
+
+/** Frees some contents that nothing holds. False when there were none. */
+export async function sweepContents({ db }: WriteContext): Promise<boolean> {
+  const unreferenced = await db
+    .selectFrom('contents')
+    .select(['id', 'size'])
+    .where((eb) => eb('refs', '=', eb.lit(0)))
+    .orderBy('id')
+    .limit(SWEEP.contents)
+    .execute();
+  const ids: number[] = [];
+  let bytes = 0;
+  for (const { id, size } of unreferenced) {
+    if (ids.length > 0 && bytes + size > SWEEP.bytes) break;
+    ids.push(id);
+    bytes += size;
+  }
+  for (const group of inGroups(ids)) {
+    await db.deleteFrom('content_chunks').where('content_id', 'in', group).execute();
+    await db.deleteFrom('contents').where('id', 'in', group).execute();
+  }
+  return ids.length > 0;
+}

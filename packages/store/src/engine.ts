@@ -1,0 +1,31 @@
+/**
+ * What a database must bring so that the store can be built on it (store.ts). The queries are Kysely
+ * and belong to no engine; an engine says how they are run.
+ */
+import type { Kysely } from 'kysely';
+import type { AccountId, MailboxId, MaildropLock, ModSeq, StoreStatistics } from './mail-store.ts';
+import type { Schema } from './schema.ts';
+import type { WriteArguments, WriteName, WriteResult } from './writes.ts';
+
+/** Mailboxes with their modification sequence after a write. */
+export type Touched = readonly (readonly [MailboxId, ModSeq])[];
+
+/** `touched` where it is known (our own writes), undefined where another process wrote something. */
+export type ChangeSignal = (touched: Touched | undefined) => void;
+
+/** Every method throws StoreError (closed, database-unavailable, database-corrupt). */
+export interface Engine {
+  /** Each query sees all writes that have resolved. */
+  read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T>;
+  /** As read; the queries of one call see one state. */
+  readAtOnce<T>(queries: (db: Kysely<Schema>) => Promise<T>): Promise<T>;
+  /** Durable when it resolves, or undone as a whole. */
+  write<N extends WriteName>(name: N, args: WriteArguments<N>): Promise<WriteResult<N>>;
+  /** Says when anything may have changed, until the returned function is called. */
+  listen(signal: ChangeSignal): () => void;
+  /** Throws maildrop-locked. */
+  lockMaildrop(accountId: AccountId): MaildropLock;
+  readonly failed: Promise<never>;
+  statistics(): StoreStatistics;
+  close(): Promise<void>;
+}

@@ -1,0 +1,138 @@
+/**
+ * The store's engine for one host: a SQLite file in WAL mode that the services share. Reads are short and
+ * run on the calling thread; writes go to one thread of this process, and from there in turn with those of
+ * other processes. Beside the database lie the bell (bell.ts) and the folder of maildrop locks.
+ */
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import type { Logger } from '@mail/service';
+import type { Kysely } from 'kysely';
+import type { ChangeSignal, Engine, Touched } from '../engine.ts';
+import { StoreError } from '../errors.ts';
+import type { AccountId, MaildropLock, StoreStatistics } from '../mail-store.ts';
+import type { Schema } from '../schema.ts';
+import type { WriteArguments, WriteName, WriteResult } from '../writes.ts';
+import { listenToBell } from './sqlite/bell.ts';
+import { kyselyOn, openReader } from './sqlite/connection.ts';
+import { fromSqlite } from './sqlite/errors.ts';
+import { MaildropLocks } from './sqlite/maildrop-locks.ts';
+import { SqliteWriter } from './sqlite/writer.ts';
+
+/** Only this user may read mail: SQLite gives its log the mode of the database. */
+function createFiles(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new StoreError('database-unavailable', `the file cannot be written (${code})`, {
+      cause: error,
+    });
+  }
+}
+
+class SqliteEngine implements Engine {
+  readonly #writer: SqliteWriter;
+  readonly #reader: DatabaseSync;
+  readonly #db: Kysely<Schema>;
+  readonly #locks: MaildropLocks;
+  readonly #bellPath: string;
+  readonly #signals: Set<ChangeSignal>;
+  readonly #logger: Logger;
+  readonly #reading = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    path: string,
+    bellPath: string,
+    writer: SqliteWriter,
+    signals: Set<ChangeSignal>,
+    logger: Logger,
+  ) {
+    this.#writer = writer;
+    this.#reader = openReader(path);
+    this.#db = kyselyOn(this.#reader);
+    this.#locks = new MaildropLocks(`${path}-maildrops`);
+    this.#bellPath = bellPath;
+    this.#signals = signals;
+    this.#logger = logger;
+  }
+
+  get failed(): Promise<never> {
+    return this.#writer.failed;
+  }
+
+  statistics(): StoreStatistics {
+    return this.#writer.statistics();
+  }
+
+  async read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    const result = query(this.#db);
+    this.#reading.add(result);
+    try {
+      return await result;
+    } catch (error) {
+      throw fromSqlite(error);
+    } finally {
+      this.#reading.delete(result);
+    }
+  }
+
+  readAtOnce<T>(queries: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
+    return this.read((db) => db.transaction().execute(queries));
+  }
+
+  write<N extends WriteName>(name: N, args: WriteArguments<N>): Promise<WriteResult<N>> {
+    return this.#writer.write(name, args);
+  }
+
+  listen(signal: ChangeSignal): () => void {
+    this.#requireOpen();
+    const stop = listenToBell(this.#bellPath, this.#reader, () => signal(undefined), this.#logger);
+    this.#signals.add(signal);
+    return () => {
+      this.#signals.delete(signal);
+      stop();
+    };
+  }
+
+  lockMaildrop(accountId: AccountId): MaildropLock {
+    this.#requireOpen();
+    return this.#locks.lock(accountId);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#writer.close();
+    await Promise.allSettled(this.#reading);
+    this.#locks.close();
+    this.#reader.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined) throw new StoreError('closed', 'the store is closed');
+  }
+}
+
+/** Throws StoreError (database-unavailable, database-corrupt, schema-too-new). */
+export async function openSqliteEngine(path: string, logger: Logger): Promise<Engine> {
+  createFiles(path);
+  const bellPath = `${path}-bell`;
+  const signals = new Set<ChangeSignal>();
+  const committed = (touched: Touched): void => {
+    for (const signal of signals) signal(touched);
+  };
+  const writer = await SqliteWriter.start({ path, bellPath }, committed);
+  try {
+    return new SqliteEngine(path, bellPath, writer, signals, logger);
+  } catch (error) {
+    await writer.close();
+    throw fromSqlite(error);
+  }
+}

@@ -1,0 +1,28 @@
+/** What the store refuses, as codes that services turn into their protocol's words. */
+
+export type StoreErrorCode =
+  | 'no-such-account'
+  | 'account-exists'
+  | 'bad-address'
+  | 'no-such-mailbox'
+  | 'mailbox-exists'
+  | 'mailbox-not-deletable'
+  | 'bad-mailbox-name'
+  | 'bad-flag'
+  | 'no-such-message'
+  | 'too-large'
+  | 'maildrop-locked'
+  | 'database-corrupt'
+  | 'database-unavailable'
+  | 'schema-too-new'
+  | 'closed';
+
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreError';
+    this.code = code;
+  }
+}

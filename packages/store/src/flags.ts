@@ -1,0 +1,93 @@
+/** Flags as they are stored: system flags in bits, keywords between spaces (RFC 9051 §2.3.2). */
+import { StoreError } from './errors.ts';
+import type { FlagChange } from './mail-store.ts';
+
+export interface StoredFlags {
+  readonly flags: number;
+  readonly keywords: string;
+}
+
+export const SEEN = 1;
+export const DELETED = 8;
+
+const SYSTEM_FLAGS: readonly (readonly [string, number])[] = [
+  ['\\Seen', SEEN],
+  ['\\Answered', 2],
+  ['\\Flagged', 4],
+  ['\\Deleted', DELETED],
+  ['\\Draft', 16],
+];
+
+const BIT_BY_NAME = new Map(SYSTEM_FLAGS.map(([name, bit]) => [name.toLowerCase(), bit]));
+
+/** An atom (RFC 9051 §9, flag-keyword). */
+const KEYWORD = /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]{1,100}$/;
+const MAX_KEYWORDS = 100;
+
+function splitKeywords(keywords: string): string[] {
+  return keywords === '' ? [] : keywords.split(' ');
+}
+
+/** Case of keywords is ignored; the first spelling is kept. */
+function joinKeywords(keywords: readonly string[]): string {
+  const byKey = new Map<string, string>();
+  for (const keyword of keywords) {
+    const key = keyword.toLowerCase();
+    if (!byKey.has(key)) byKey.set(key, keyword);
+  }
+  if (byKey.size > MAX_KEYWORDS) {
+    throw new StoreError('bad-flag', `a message has at most ${MAX_KEYWORDS} keywords`);
+  }
+  return [...byKey]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, keyword]) => keyword)
+    .join(' ');
+}
+
+/** Throws StoreError (bad-flag). */
+export function encodeFlags(names: readonly string[]): StoredFlags {
+  let flags = 0;
+  const keywords: string[] = [];
+  for (const name of names) {
+    const bit = BIT_BY_NAME.get(name.toLowerCase());
+    if (bit !== undefined) flags |= bit;
+    else if (KEYWORD.test(name)) keywords.push(name);
+    else
+      throw new StoreError('bad-flag', 'no such system flag, or not a keyword of 1 to 100 octets');
+  }
+  return { flags, keywords: joinKeywords(keywords) };
+}
+
+export function decodeFlags(stored: StoredFlags): string[] {
+  const system = SYSTEM_FLAGS.filter(([, bit]) => (stored.flags & bit) !== 0).map(([name]) => name);
+  return [...system, ...splitKeywords(stored.keywords)];
+}
+
+/** Throws StoreError (bad-flag) where the sum would be too many keywords. */
+export function applyFlags(
+  before: StoredFlags,
+  change: FlagChange,
+  given: StoredFlags,
+): StoredFlags {
+  switch (change) {
+    case 'replace':
+      return given;
+    case 'add':
+      return {
+        flags: before.flags | given.flags,
+        keywords:
+          given.keywords === ''
+            ? before.keywords
+            : joinKeywords([...splitKeywords(before.keywords), ...splitKeywords(given.keywords)]),
+      };
+    case 'remove': {
+      const gone = new Set(splitKeywords(given.keywords.toLowerCase()));
+      return {
+        flags: before.flags & ~given.flags,
+        keywords: splitKeywords(before.keywords)
+          .filter((keyword) => !gone.has(keyword.toLowerCase()))
+          .join(' '),
+      };
+    }
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The one interface to accounts, mailboxes and messages. Engines implement it; services know nothing
+ * else of the store. Every method throws StoreError for what it refuses; anything else is a bug.
+ *
+ * Ids are opaque. Mailbox names are Unicode with "/" between levels; "INBOX" in any case is INBOX
+ * (RFC 9051 §5.1). UIDs are 1 to 4294967295 (RFC 9051 §2.3.1.1); modification sequences are whole
+ * numbers below 2^53 that grow with each change in a mailbox (RFC 7162 §3.1).
+ */
+import type { MessageStructure } from '@mail/message';
+
+export type AccountId = number;
+export type MailboxId = number;
+export type Uid = number;
+export type ModSeq = number;
+
+export interface Account {
+  readonly id: AccountId;
+  /** The whole address, domain in lower case: what a user logs in with. */
+  readonly address: string;
+  readonly createdAt: Date;
+}
+
+export interface Mailbox {
+  readonly id: MailboxId;
+  readonly accountId: AccountId;
+  readonly name: string;
+  readonly uidValidity: number;
+  readonly subscribed: boolean;
+  /** "\\Drafts" and the like (RFC 6154). */
+  readonly specialUse: string | undefined;
+}
+
+export interface MailboxStatus {
+  readonly messages: number;
+  readonly unseen: number;
+  readonly deleted: number;
+  readonly uidNext: Uid;
+  readonly uidValidity: number;
+  readonly highestModSeq: ModSeq;
+  /** Octets of all messages. */
+  readonly size: number;
+}
+
+/** What a session keeps of each message; in UID order. */
+export interface MessageSummary {
+  readonly uid: Uid;
+  /** System flags ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft") and keywords. */
+  readonly flags: readonly string[];
+  readonly modSeq: ModSeq;
+  /** Octets of the message as stored, CRLF line ends. */
+  readonly size: number;
+  readonly internalDate: Date;
+  /** Stable for ever and across mailboxes; the content's identity (POP3 UIDL, RFC 8474). */
+  readonly emailId: string;
+}
+
+export interface NewMessage {
+  /** RFC 5322, CRLF line ends. */
+  readonly raw: Uint8Array;
+  readonly flags?: readonly string[];
+  readonly internalDate?: Date;
+}
+
+export interface AppendedMessage {
+  readonly uid: Uid;
+  readonly uidValidity: number;
+}
+
+export interface MailboxChanges {
+  /** New messages and those whose flags changed, in UID order. */
+  readonly changed: readonly MessageSummary[];
+  readonly expunged: readonly Uid[];
+  readonly highestModSeq: ModSeq;
+}
+
+export type FlagChange = 'replace' | 'add' | 'remove';
+
+export interface Accounts {
+  /**
+   * Adds an account with INBOX and the default folders (Drafts, Sent, Junk, Trash, Archive), all of
+   * them subscribed. Throws account-exists, bad-address.
+   */
+  add(address: string, passwordHash: string): Promise<Account>;
+  list(): Promise<Account[]>;
+  /** By whole address, case of the domain and of the local part ignored. */
+  find(address: string): Promise<Account | undefined>;
+  /** The PHC string for a login; undefined where there is no such account. */
+  credentials(address: string): Promise<{ account: Account; passwordHash: string } | undefined>;
+  /** Throws no-such-account, as remove does. */
+  setPasswordHash(id: AccountId, passwordHash: string): Promise<void>;
+  /** Removes the account at once and then its mail; resolves when all of it is gone. */
+  remove(id: AccountId): Promise<void>;
+}
+
+export interface Mailboxes {
+  /** In order of name, INBOX first. */
+  list(accountId: AccountId): Promise<Mailbox[]>;
+  find(accountId: AccountId, name: string): Promise<Mailbox | undefined>;
+  /**
+   * Makes missing superior levels as well. One "/" at the end is cut (RFC 9051 §6.3.4). `specialUse` is
+   * one of \\Archive, \\Drafts, \\Junk, \\Sent, \\Trash, the others being views. Throws mailbox-exists,
+   * bad-mailbox-name, no-such-account.
+   */
+  create(accountId: AccountId, name: string, specialUse?: string): Promise<Mailbox>;
+  /** Inferiors stay. Throws mailbox-not-deletable for INBOX, no-such-mailbox. */
+  delete(id: MailboxId): Promise<void>;
+  /**
+   * Renames inferiors as well; of INBOX it moves the messages (RFC 9051 §6.3.6). Subscriptions stay with
+   * their names. Throws no-such-mailbox, mailbox-exists, bad-mailbox-name.
+   */
+  rename(accountId: AccountId, from: string, to: string): Promise<void>;
+  /** Also names that have no mailbox can be subscribed (RFC 9051 §6.3.7). */
+  subscribe(accountId: AccountId, name: string, subscribed: boolean): Promise<void>;
+  subscriptions(accountId: AccountId): Promise<string[]>;
+  status(id: MailboxId): Promise<MailboxStatus>;
+}
+
+export interface Messages {
+  /**
+   * All recipients' INBOX in one durable transaction: after it resolves, power may fail. Each recipient
+   * gets one copy however often it is named. Throws no-such-account (nobody gets it then), too-large,
+   * bad-flag.
+   */
+  deliver(recipients: readonly AccountId[], message: NewMessage): Promise<void>;
+  /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, too-large, bad-flag. */
+  append(mailboxId: MailboxId, messages: readonly NewMessage[]): Promise<AppendedMessage[]>;
+  /** Every message of a mailbox, with the state they were read at. */
+  list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
+  /** Throws no-such-mailbox, as every method does that is given a mailbox. */
+  changesSince(mailboxId: MailboxId, modSeq: ModSeq): Promise<MailboxChanges>;
+  /** The whole message, or octets from `start` up to `end`. Throws no-such-message. */
+  read(mailboxId: MailboxId, uid: Uid, start?: number, end?: number): Promise<Buffer>;
+  /** Computed at delivery. In the order asked; those that are gone are left out. */
+  structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;
+  /**
+   * Durable. Returns those of `uids` that exist, in UID order, as they are now. The modification
+   * sequence grows only where something changed. Throws bad-flag for what is neither a system flag nor a
+   * keyword.
+   */
+  changeFlags(
+    mailboxId: MailboxId,
+    uids: readonly Uid[],
+    change: FlagChange,
+    flags: readonly string[],
+  ): Promise<MessageSummary[]>;
+  /**
+   * Removes those of `uids` that exist, whatever their flags; returns them in UID order. Durable, all or
+   * none.
+   */
+  expunge(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Uid[]>;
+  /** Copies what exists of `uids`, in order, flags and dates kept; content is not stored again. */
+  copy(
+    mailboxId: MailboxId,
+    uids: readonly Uid[],
+    target: MailboxId,
+  ): Promise<{ from: Uid[]; to: Uid[]; uidValidity: number }>;
+  /** As copy, and gone from the source in the same transaction (RFC 6851). */
+  move(
+    mailboxId: MailboxId,
+    uids: readonly Uid[],
+    target: MailboxId,
+  ): Promise<{ from: Uid[]; to: Uid[]; uidValidity: number }>;
+}
+
+/** RFC 1939 §3: one POP3 session at a time on a maildrop, over all processes. */
+export interface MaildropLock {
+  /** Idempotent. Also let go when the process dies. */
+  release(): Promise<void>;
+}
+
+/** Since the store was opened, of this process. */
+export interface StoreStatistics {
+  /** Durable transactions. */
+  readonly commits: number;
+  /** Writes that were asked for and answered; several share a commit when they come together. */
+  readonly writes: number;
+}
+
+export interface MailStore {
+  readonly accounts: Accounts;
+  readonly mailboxes: Mailboxes;
+  readonly messages: Messages;
+  /** Throws maildrop-locked. */
+  lockMaildrop(accountId: AccountId): Promise<MaildropLock>;
+  /**
+   * Calls back soon after any process changed that mailbox; now and then without a change. Watch first,
+   * then read: what is read then is never older than what is called back for. Returns how to stop it.
+   */
+  watch(mailboxId: MailboxId, changed: () => void): () => void;
+  /** Rejects when the store can write no more and this process should end; never resolves. */
+  readonly failed: Promise<never>;
+  statistics(): StoreStatistics;
+  /** Waits for what is under way, then closes. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,290 @@
+/** Mailboxes: their names, their numbers and their subscriptions. */
+import type { Kysely } from 'kysely';
+import { StoreError } from './errors.ts';
+import { noSuchMailbox, requireAccount, requireMailbox } from './existence.ts';
+import { inGroups } from './id-groups.ts';
+import type { AccountId, Mailbox, MailboxId, MailboxStatus, ModSeq } from './mail-store.ts';
+import {
+  compareNames,
+  INBOX,
+  isInferior,
+  parseMailboxName,
+  requireMailboxName,
+  superiorsOf,
+} from './mailbox-names.ts';
+import { moveMessages } from './messages.ts';
+import type { MailboxRow, Schema } from './schema.ts';
+import type { WriteContext } from './write-context.ts';
+
+/** Uses that a mailbox can be made for (RFC 6154 §2); \All and \Flagged are views. */
+const SPECIAL_USES = new Set(['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash']);
+
+function mailboxExists(name: string): StoreError {
+  return new StoreError('mailbox-exists', `there is a mailbox ${JSON.stringify(name)} already`);
+}
+
+function selectMailboxes(db: Kysely<Schema>, accountId: AccountId) {
+  return db
+    .selectFrom('mailboxes')
+    .leftJoin('subscriptions', (join) =>
+      join
+        .onRef('subscriptions.account_id', '=', 'mailboxes.account_id')
+        .onRef('subscriptions.name', '=', 'mailboxes.name'),
+    )
+    .select([
+      'mailboxes.id',
+      'mailboxes.name',
+      'mailboxes.uid_validity',
+      'mailboxes.special_use',
+      'subscriptions.name as subscription',
+    ])
+    .where('mailboxes.account_id', '=', accountId)
+    .where('mailboxes.name', 'is not', null)
+    .$narrowType<{ name: string }>();
+}
+
+type SelectedMailbox = Pick<MailboxRow, 'id' | 'uid_validity' | 'special_use'> & {
+  name: string;
+  subscription: string | null;
+};
+
+function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
+  return {
+    id: row.id,
+    accountId,
+    name: row.name,
+    uidValidity: row.uid_validity,
+    subscribed: row.subscription !== null,
+    specialUse: row.special_use ?? undefined,
+  };
+}
+
+export async function listMailboxes(db: Kysely<Schema>, accountId: AccountId): Promise<Mailbox[]> {
+  const rows = await selectMailboxes(db, accountId).execute();
+  // every account has an INBOX
+  if (rows.length === 0) await requireAccount(db, accountId);
+  return rows.map((row) => toMailbox(accountId, row)).sort((a, b) => compareNames(a.name, b.name));
+}
+
+export async function findMailbox(
+  db: Kysely<Schema>,
+  accountId: AccountId,
+  text: string,
+): Promise<Mailbox | undefined> {
+  const name = parseMailboxName(text);
+  if (name === undefined) return undefined;
+  const row = await selectMailboxes(db, accountId)
+    .where('mailboxes.name', '=', name)
+    .executeTakeFirst();
+  return row && toMailbox(accountId, row);
+}
+
+export async function readStatus(db: Kysely<Schema>, id: MailboxId): Promise<MailboxStatus> {
+  const row = await requireMailbox(db, id);
+  return {
+    messages: row.messages,
+    unseen: row.unseen,
+    deleted: row.deleted,
+    uidNext: row.uid_next,
+    uidValidity: row.uid_validity,
+    highestModSeq: row.highest_modseq,
+    size: row.size,
+  };
+}
+
+export async function listSubscriptions(
+  db: Kysely<Schema>,
+  accountId: AccountId,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('subscriptions')
+    .select('name')
+    .where('account_id', '=', accountId)
+    .execute();
+  if (rows.length === 0) await requireAccount(db, accountId);
+  return rows.map(({ name }) => name).sort(compareNames);
+}
+
+/**
+ * A number that no mailbox had before, and greater than all of them, so that a name never gets an older
+ * one back (RFC 9051 §2.3.1.1). It follows the clock, so that it also grows over a database made anew.
+ */
+async function nextUidValidity({ db, now }: WriteContext): Promise<number> {
+  const seconds = Math.floor(now.getTime() / 1000);
+  const { value } = await db
+    .updateTable('counters')
+    .set((eb) => ({
+      value: eb
+        .case()
+        .when('value', '<', seconds)
+        .then(seconds)
+        .else(eb('value', '+', 1))
+        .end(),
+    }))
+    .where('name', '=', 'uid_validity')
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return value;
+}
+
+/** `name` is in its stored spelling and free. */
+export async function insertMailbox(
+  context: WriteContext,
+  accountId: AccountId,
+  name: string,
+  specialUse: string | undefined,
+): Promise<MailboxId> {
+  const { id } = await context.db
+    .insertInto('mailboxes')
+    .values({
+      account_id: accountId,
+      object_id: `F${context.randomId()}`,
+      name,
+      special_use: specialUse ?? null,
+      uid_validity: await nextUidValidity(context),
+      uid_next: 1,
+      highest_modseq: 1,
+      messages: 0,
+      unseen: 0,
+      deleted: 0,
+      size: 0,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+export async function createMailbox(
+  context: WriteContext,
+  args: { accountId: AccountId; name: string; specialUse: string | undefined },
+): Promise<Mailbox> {
+  const { db } = context;
+  const { accountId, specialUse } = args;
+  const name = requireMailboxName(args.name.replace(/\/$/, ''));
+  if (specialUse !== undefined && !SPECIAL_USES.has(specialUse)) {
+    throw new StoreError('bad-mailbox-name', 'no mailbox can be made for that special use');
+  }
+  await requireAccount(db, accountId);
+  if ((await findMailbox(db, accountId, name)) !== undefined) throw mailboxExists(name);
+  await createSuperiors(context, accountId, name);
+  await insertMailbox(context, accountId, name, specialUse);
+  const created = await findMailbox(db, accountId, name);
+  if (created === undefined) throw noSuchMailbox();
+  return created;
+}
+
+async function createSuperiors(
+  context: WriteContext,
+  accountId: AccountId,
+  name: string,
+): Promise<void> {
+  for (const superior of superiorsOf(name)) {
+    if ((await findMailbox(context.db, accountId, superior)) === undefined) {
+      await insertMailbox(context, accountId, superior, undefined);
+    }
+  }
+}
+
+/** Takes the mailbox out of sight at once; its messages are left to sweeps (sweep.ts). */
+export async function deleteMailbox(
+  { db, touch }: WriteContext,
+  args: { id: MailboxId },
+): Promise<void> {
+  const { name, highest_modseq } = await requireMailbox(db, args.id);
+  if (name === INBOX) {
+    throw new StoreError('mailbox-not-deletable', 'INBOX cannot be deleted');
+  }
+  await db
+    .updateTable('mailboxes')
+    .set({ name: null, highest_modseq: highest_modseq + 1 })
+    .where('id', '=', args.id)
+    .execute();
+  touch(args.id, highest_modseq + 1);
+}
+
+export async function renameMailbox(
+  context: WriteContext,
+  args: { accountId: AccountId; from: string; to: string },
+): Promise<void> {
+  const { db } = context;
+  const { accountId } = args;
+  const to = requireMailboxName(args.to.replace(/\/$/, ''));
+  const source = await findMailbox(db, accountId, args.from);
+  if (source === undefined) {
+    await requireAccount(db, accountId);
+    throw noSuchMailbox();
+  }
+  const from = source.name;
+  const names = (await listMailboxes(db, accountId)).map((mailbox) => mailbox.name);
+  if (names.includes(to)) throw mailboxExists(to);
+  if (from === INBOX) return renameInbox(context, source, to);
+  if (isInferior(to, from)) {
+    throw new StoreError('bad-mailbox-name', 'a mailbox cannot be moved below itself');
+  }
+  const moved = names.filter((name) => name === from || isInferior(name, from));
+  const staying = new Set(names.filter((name) => !moved.includes(name)));
+  // superiors first, so that a name is free before an inferior's new name takes it
+  for (const name of moved.sort(compareNames)) {
+    const renamed = requireMailboxName(to + name.slice(from.length));
+    if (staying.has(renamed)) throw mailboxExists(renamed);
+    await db
+      .updateTable('mailboxes')
+      .set({ name: renamed })
+      .where('account_id', '=', accountId)
+      .where('name', '=', name)
+      .execute();
+  }
+  await createSuperiors(context, accountId, to);
+}
+
+/** INBOX stays, empty, and so do its inferiors (RFC 9051 §6.3.6). */
+async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): Promise<void> {
+  await createSuperiors(context, inbox.accountId, to);
+  const target = await insertMailbox(context, inbox.accountId, to, undefined);
+  const rows = await context.db
+    .selectFrom('messages')
+    .select('uid')
+    .where('mailbox_id', '=', inbox.id)
+    .orderBy('uid')
+    .execute();
+  await moveMessages(context, { mailboxId: inbox.id, uids: rows.map(({ uid }) => uid), target });
+}
+
+export async function setSubscription(
+  { db }: WriteContext,
+  args: { accountId: AccountId; name: string; subscribed: boolean },
+): Promise<void> {
+  const { accountId, subscribed } = args;
+  const name = requireMailboxName(args.name);
+  await requireAccount(db, accountId);
+  if (subscribed) {
+    await db
+      .insertInto('subscriptions')
+      .values({ account_id: accountId, name })
+      .onConflict((conflict) => conflict.columns(['account_id', 'name']).doNothing())
+      .execute();
+  } else {
+    await db
+      .deleteFrom('subscriptions')
+      .where('account_id', '=', accountId)
+      .where('name', '=', name)
+      .execute();
+  }
+}
+
+/** Of those that still exist; deleted ones count until they are swept. */
+export async function readModSeqs(
+  db: Kysely<Schema>,
+  ids: readonly MailboxId[],
+): Promise<Map<MailboxId, ModSeq>> {
+  const modSeqs = new Map<MailboxId, ModSeq>();
+  for (const group of inGroups(ids)) {
+    const rows = await db
+      .selectFrom('mailboxes')
+      .select(['id', 'highest_modseq'])
+      .where('id', 'in', group)
+      .execute();
+    for (const row of rows) modSeqs.set(row.id, row.highest_modseq);
+  }
+  return modSeqs;
+}

@@ -1,0 +1,428 @@
+/**
+ * Messages in mailboxes: how they come, change and go. Each write takes one new modification sequence
+ * from a mailbox that it changes, gives it to what it changed, and keeps the mailbox's counters right.
+ */
+import type { MessageStructure } from '@mail/message';
+import type { Kysely } from 'kysely';
+import { type Content, countReferences, insertContent } from './content.ts';
+import { StoreError } from './errors.ts';
+import { noSuchMailbox, requireMailbox } from './existence.ts';
+import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
+import { inGroups } from './id-groups.ts';
+import type {
+  AccountId,
+  AppendedMessage,
+  FlagChange,
+  MailboxChanges,
+  MailboxId,
+  MessageSummary,
+  ModSeq,
+  Uid,
+} from './mail-store.ts';
+import { INBOX } from './mailbox-names.ts';
+import type { MessageRow, Schema } from './schema.ts';
+import type { WriteContext } from './write-context.ts';
+
+/** Rows of one insert: its 9 values each must stay below SQLite's and PostgreSQL's 32,766. */
+const ROWS_PER_INSERT = 500;
+
+/** A new message made ready outside the transaction. */
+export interface ReadyMessage {
+  readonly content: Content;
+  readonly flags: readonly string[];
+  /** Undefined for the time of the write. */
+  readonly internalDate: Date | undefined;
+}
+
+export interface Copied {
+  readonly from: Uid[];
+  readonly to: Uid[];
+  readonly uidValidity: number;
+}
+
+// ---- reading
+
+function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
+  return db
+    .selectFrom('messages')
+    .innerJoin('contents', 'contents.id', 'messages.content_id')
+    .select([
+      'messages.uid',
+      'messages.flags',
+      'messages.keywords',
+      'messages.modseq',
+      'messages.size',
+      'messages.internal_date',
+      'contents.email_id',
+    ])
+    .where('messages.mailbox_id', '=', mailboxId)
+    .orderBy('messages.uid');
+}
+
+type SummaryRow = Pick<
+  MessageRow,
+  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date'
+> & { email_id: string };
+
+function toSummary(row: SummaryRow): MessageSummary {
+  return {
+    uid: row.uid,
+    flags: decodeFlags(row),
+    modSeq: row.modseq,
+    size: row.size,
+    internalDate: new Date(row.internal_date),
+    emailId: row.email_id,
+  };
+}
+
+export async function listMessages(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }> {
+  const mailbox = await requireMailbox(db, mailboxId);
+  const rows = await selectSummaries(db, mailboxId).execute();
+  return { messages: rows.map(toSummary), highestModSeq: mailbox.highest_modseq };
+}
+
+export async function readChanges(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  modSeq: ModSeq,
+): Promise<MailboxChanges> {
+  const mailbox = await requireMailbox(db, mailboxId);
+  const changed = await selectSummaries(db, mailboxId)
+    .where('messages.modseq', '>', modSeq)
+    .execute();
+  const expunged = await db
+    .selectFrom('tombstones')
+    .select('uid')
+    .where('mailbox_id', '=', mailboxId)
+    .where('modseq', '>', modSeq)
+    .execute();
+  return {
+    changed: changed.map(toSummary),
+    expunged: expunged.map(({ uid }) => uid).sort((a, b) => a - b),
+    highestModSeq: mailbox.highest_modseq,
+  };
+}
+
+export async function readStructures(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  uids: readonly Uid[],
+): Promise<Map<Uid, MessageStructure>> {
+  await requireMailbox(db, mailboxId);
+  const found = new Map<Uid, string>();
+  for (const group of inGroups(uids)) {
+    const rows = await db
+      .selectFrom('messages')
+      .innerJoin('contents', 'contents.id', 'messages.content_id')
+      .select(['messages.uid', 'contents.structure'])
+      .where('messages.mailbox_id', '=', mailboxId)
+      .where('messages.uid', 'in', group)
+      .execute();
+    for (const { uid, structure } of rows) found.set(uid, structure);
+  }
+  const structures = new Map<Uid, MessageStructure>();
+  for (const uid of uids) {
+    const json = found.get(uid);
+    if (json !== undefined) structures.set(uid, JSON.parse(json) as MessageStructure);
+  }
+  return structures;
+}
+
+/** The rows that exist, in the order asked, each once. */
+async function selectRows(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  uids: readonly Uid[],
+): Promise<MessageRow[]> {
+  const found = new Map<Uid, MessageRow>();
+  for (const group of inGroups(uids)) {
+    const rows = await db
+      .selectFrom('messages')
+      .selectAll()
+      .where('mailbox_id', '=', mailboxId)
+      .where('uid', 'in', group)
+      .execute();
+    for (const row of rows) found.set(row.uid, row);
+  }
+  return [...new Set(uids)].flatMap((uid) => found.get(uid) ?? []);
+}
+
+// ---- writing
+
+/** What a message adds to its mailbox's counters. */
+interface Tally {
+  messages: number;
+  unseen: number;
+  deleted: number;
+  size: number;
+}
+
+function tally(rows: readonly { flags: number; size: number }[]): Tally {
+  const sum: Tally = { messages: rows.length, unseen: 0, deleted: 0, size: 0 };
+  for (const { flags, size } of rows) {
+    if ((flags & SEEN) === 0) sum.unseen += 1;
+    if ((flags & DELETED) !== 0) sum.deleted += 1;
+    sum.size += size;
+  }
+  return sum;
+}
+
+/**
+ * Takes a modification sequence, and `uids` UIDs, from a mailbox and counts `plus` and `minus`.
+ * Throws StoreError (no-such-mailbox).
+ */
+async function advanceMailbox(
+  { db, touch }: WriteContext,
+  mailboxId: MailboxId,
+  change: { plus?: Tally; minus?: Tally; uids?: number },
+): Promise<{ modSeq: ModSeq; firstUid: Uid; uidValidity: number }> {
+  const { plus, minus, uids = 0 } = change;
+  const by = (key: keyof Tally): number => (plus?.[key] ?? 0) - (minus?.[key] ?? 0);
+  const row = await db
+    .updateTable('mailboxes')
+    .set((eb) => ({
+      highest_modseq: eb('highest_modseq', '+', 1),
+      uid_next: eb('uid_next', '+', uids),
+      messages: eb('messages', '+', by('messages')),
+      unseen: eb('unseen', '+', by('unseen')),
+      deleted: eb('deleted', '+', by('deleted')),
+      size: eb('size', '+', by('size')),
+    }))
+    .where('id', '=', mailboxId)
+    .where('name', 'is not', null)
+    .returning(['highest_modseq', 'uid_next', 'uid_validity'])
+    .executeTakeFirst();
+  if (row === undefined) throw noSuchMailbox();
+  touch(mailboxId, row.highest_modseq);
+  return {
+    modSeq: row.highest_modseq,
+    firstUid: row.uid_next - uids,
+    uidValidity: row.uid_validity,
+  };
+}
+
+type Placement = Pick<MessageRow, 'content_id' | 'flags' | 'keywords' | 'internal_date' | 'size'>;
+
+/** Puts messages, at least one, into a mailbox under new UIDs. Their contents are counted already. */
+async function placeMessages(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  placements: readonly Placement[],
+): Promise<AppendedMessage[]> {
+  const { modSeq, firstUid, uidValidity } = await advanceMailbox(context, mailboxId, {
+    plus: tally(placements),
+    uids: placements.length,
+  });
+  const rows = placements.map(({ content_id, flags, keywords, internal_date, size }, index) => ({
+    mailbox_id: mailboxId,
+    uid: firstUid + index,
+    content_id,
+    modseq: modSeq,
+    flags,
+    keywords,
+    internal_date,
+    saved_at: context.now.getTime(),
+    size,
+  }));
+  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
+    const group = rows.slice(start, start + ROWS_PER_INSERT);
+    await context.db.insertInto('messages').values(group).execute();
+  }
+  return rows.map(({ uid }) => ({ uid, uidValidity }));
+}
+
+/** Stores one content for `refs` messages. */
+async function insertMessage(
+  context: WriteContext,
+  message: ReadyMessage,
+  refs: number,
+): Promise<Placement> {
+  const stored = encodeFlags(message.flags);
+  return {
+    content_id: await insertContent(context, message.content, refs),
+    ...stored,
+    internal_date: (message.internalDate ?? context.now).getTime(),
+    size: message.content.raw.byteLength,
+  };
+}
+
+export async function deliverMessage(
+  context: WriteContext,
+  args: { recipients: readonly AccountId[]; message: ReadyMessage },
+): Promise<void> {
+  const recipients = [...new Set(args.recipients)];
+  const inboxes: MailboxId[] = [];
+  for (const group of inGroups(recipients)) {
+    const rows = await context.db
+      .selectFrom('mailboxes')
+      .select('id')
+      .where('account_id', 'in', group)
+      .where('name', '=', INBOX)
+      .execute();
+    for (const { id } of rows) inboxes.push(id);
+  }
+  if (inboxes.length !== recipients.length) {
+    throw new StoreError('no-such-account', 'a recipient has no account any more');
+  }
+  if (inboxes.length === 0) return;
+  const placement = await insertMessage(context, args.message, inboxes.length);
+  for (const inbox of inboxes) await placeMessages(context, inbox, [placement]);
+}
+
+export async function appendMessages(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; messages: readonly ReadyMessage[] },
+): Promise<AppendedMessage[]> {
+  await requireMailbox(context.db, args.mailboxId);
+  if (args.messages.length === 0) return [];
+  const placements: Placement[] = [];
+  for (const message of args.messages) placements.push(await insertMessage(context, message, 1));
+  return placeMessages(context, args.mailboxId, placements);
+}
+
+export async function changeFlags(
+  context: WriteContext,
+  args: {
+    mailboxId: MailboxId;
+    uids: readonly Uid[];
+    change: FlagChange;
+    flags: readonly string[];
+  },
+): Promise<MessageSummary[]> {
+  const { db } = context;
+  const { mailboxId, uids } = args;
+  const given = encodeFlags(args.flags);
+  await requireMailbox(db, mailboxId);
+  const before: MessageRow[] = [];
+  const after: (MessageRow & StoredFlags)[] = [];
+  for (const row of await selectRows(db, mailboxId, uids)) {
+    const changed = applyFlags(row, args.change, given);
+    if (changed.flags === row.flags && changed.keywords === row.keywords) continue;
+    before.push(row);
+    after.push({ ...row, ...changed });
+  }
+  if (after.length > 0) {
+    const { modSeq } = await advanceMailbox(context, mailboxId, {
+      plus: tally(after),
+      minus: tally(before),
+    });
+    const alike = Map.groupBy(after, ({ flags, keywords }) => `${flags} ${keywords}`);
+    for (const rows of alike.values()) {
+      const [{ flags, keywords } = given] = rows;
+      for (const group of inGroups(rows.map(({ uid }) => uid))) {
+        await db
+          .updateTable('messages')
+          .set({ flags, keywords, modseq: modSeq })
+          .where('mailbox_id', '=', mailboxId)
+          .where('uid', 'in', group)
+          .execute();
+      }
+    }
+  }
+  const summaries: MessageSummary[] = [];
+  for (const group of inGroups([...new Set(uids)].sort((a, b) => a - b))) {
+    const rows = await selectSummaries(db, mailboxId).where('messages.uid', 'in', group).execute();
+    summaries.push(...rows.map(toSummary));
+  }
+  return summaries;
+}
+
+export async function expungeMessages(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; uids: readonly Uid[] },
+): Promise<Uid[]> {
+  await requireMailbox(context.db, args.mailboxId);
+  const rows = await selectRows(context.db, args.mailboxId, args.uids);
+  await removeRows(context, args.mailboxId, rows);
+  return rows.map(({ uid }) => uid).sort((a, b) => a - b);
+}
+
+async function removeRows(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  rows: readonly MessageRow[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const { db } = context;
+  const { modSeq } = await advanceMailbox(context, mailboxId, { minus: tally(rows) });
+  await deleteRows(context, mailboxId, rows);
+  const tombstones = rows.map(({ uid }) => ({ mailbox_id: mailboxId, modseq: modSeq, uid }));
+  for (let start = 0; start < tombstones.length; start += ROWS_PER_INSERT) {
+    const group = tombstones.slice(start, start + ROWS_PER_INSERT);
+    await db.insertInto('tombstones').values(group).execute();
+  }
+}
+
+async function deleteRows(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  rows: readonly Pick<MessageRow, 'uid' | 'content_id'>[],
+): Promise<void> {
+  for (const group of inGroups(rows.map(({ uid }) => uid))) {
+    await context.db
+      .deleteFrom('messages')
+      .where('mailbox_id', '=', mailboxId)
+      .where('uid', 'in', group)
+      .execute();
+  }
+  const contentIds = rows.map(({ content_id }) => content_id);
+  await countReferences(context, contentIds, -1);
+}
+
+export async function copyMessages(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
+): Promise<Copied> {
+  const { copied } = await copyRows(context, args);
+  return copied;
+}
+
+export async function moveMessages(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
+): Promise<Copied> {
+  const { rows, copied } = await copyRows(context, args);
+  await removeRows(context, args.mailboxId, rows);
+  return copied;
+}
+
+async function copyRows(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
+): Promise<{ rows: MessageRow[]; copied: Copied }> {
+  await requireMailbox(context.db, args.mailboxId);
+  const { uid_validity: uidValidity } = await requireMailbox(context.db, args.target);
+  const rows = await selectRows(context.db, args.mailboxId, args.uids);
+  if (rows.length === 0) return { rows, copied: { from: [], to: [], uidValidity } };
+  const contentIds = rows.map(({ content_id }) => content_id);
+  await countReferences(context, contentIds, 1);
+  const placed = await placeMessages(context, args.target, rows);
+  return {
+    rows,
+    copied: {
+      from: rows.map(({ uid }) => uid),
+      to: placed.map(({ uid }) => uid),
+      uidValidity,
+    },
+  };
+}
+
+/** Takes some messages out of a mailbox that is deleted. False when it had none. */
+export async function sweepMessages(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  most: number,
+): Promise<boolean> {
+  const rows = await context.db
+    .selectFrom('messages')
+    .select(['uid', 'content_id'])
+    .where('mailbox_id', '=', mailboxId)
+    .orderBy('uid')
+    .limit(most)
+    .execute();
+  await deleteRows(context, mailboxId, rows);
+  return rows.length > 0;
+}

@@ -1,0 +1,110 @@
+/**
+ * The tables, as Kysely sees them. The DDL is in migrations/; what the columns mean is said here.
+ * Times are milliseconds since the epoch, sizes are octets, ids are never used again.
+ */
+import type { ColumnType, Generated, Selectable } from 'kysely';
+
+/** Written once, when the row is made. */
+type Fixed<T> = ColumnType<T, T, never>;
+
+export interface AccountsTable {
+  id: Generated<number>;
+  /** As written by whoever added it, domain in lower case. */
+  address: Fixed<string>;
+  /** What addresses are compared by; null from removal until the mail is swept. */
+  address_key: string | null;
+  password_hash: string;
+  created_at: Fixed<number>;
+}
+
+export interface MailboxesTable {
+  id: Generated<number>;
+  account_id: Fixed<number>;
+  /** MAILBOXID (RFC 8474). */
+  object_id: Fixed<string>;
+  /** Null from deletion until the mail is swept. */
+  name: string | null;
+  special_use: Fixed<string | null>;
+  uid_validity: Fixed<number>;
+  uid_next: number;
+  highest_modseq: number;
+  /** Counters, kept right by each write, so that STATUS reads one row. */
+  messages: number;
+  unseen: number;
+  deleted: number;
+  size: number;
+}
+
+export interface SubscriptionsTable {
+  account_id: number;
+  name: string;
+}
+
+/** One message in one mailbox. */
+export interface MessagesTable {
+  mailbox_id: Fixed<number>;
+  uid: Fixed<number>;
+  content_id: Fixed<number>;
+  modseq: number;
+  /** System flags, by the bits of flags.ts. */
+  flags: number;
+  /** Keywords between single spaces. */
+  keywords: string;
+  internal_date: Fixed<number>;
+  /** When it came into this mailbox: SAVEDATE (RFC 8514). */
+  saved_at: Fixed<number>;
+  /** The content's size, repeated so that listing a mailbox reads one table. */
+  size: Fixed<number>;
+}
+
+/** UIDs that are gone, for QRESYNC (RFC 7162 §3.2). */
+export interface TombstonesTable {
+  mailbox_id: number;
+  modseq: number;
+  uid: number;
+}
+
+/** What messages hold, stored once however many mailboxes have it. */
+export interface ContentsTable {
+  id: Generated<number>;
+  /** EMAILID (RFC 8474), POP3 UIDL. */
+  email_id: Fixed<string>;
+  size: Fixed<number>;
+  /** MessageStructure of @mail/message as JSON. */
+  structure: string;
+  /** Messages that hold it; 0 waits to be swept. */
+  refs: number;
+}
+
+/** The octets, CHUNK_BYTES to a row, so that a partial read touches what it needs. */
+export interface ContentChunksTable {
+  content_id: Fixed<number>;
+  position: Fixed<number>;
+  data: Fixed<Uint8Array>;
+}
+
+export interface CountersTable {
+  name: string;
+  value: number;
+}
+
+export interface SchemaMigrationsTable {
+  number: number;
+  name: string;
+  applied_at: number;
+}
+
+export interface Schema {
+  accounts: AccountsTable;
+  mailboxes: MailboxesTable;
+  subscriptions: SubscriptionsTable;
+  messages: MessagesTable;
+  tombstones: TombstonesTable;
+  contents: ContentsTable;
+  content_chunks: ContentChunksTable;
+  counters: CountersTable;
+  schema_migrations: SchemaMigrationsTable;
+}
+
+export type MailboxRow = Selectable<MailboxesTable>;
+export type MessageRow = Selectable<MessagesTable>;

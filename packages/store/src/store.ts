@@ -1,0 +1,91 @@
+/** The store over an engine: which query or write answers which method. */
+import type { Logger } from '@mail/service';
+import { findAccount, listAccounts, readCredentials } from './accounts.ts';
+import { ChangeFeed } from './change-feed.ts';
+import { readContent, requireStorable } from './content.ts';
+import type { Engine } from './engine.ts';
+import { requireAccount } from './existence.ts';
+import type { Accounts, Mailboxes, MailStore, Messages } from './mail-store.ts';
+import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
+import { listMessages, readChanges, readStructures } from './messages.ts';
+import { Sweeper } from './sweeper.ts';
+
+export function createStore(engine: Engine, logger: Logger): MailStore {
+  const feed = new ChangeFeed(engine, logger);
+  const sweeper = new Sweeper(engine, logger);
+
+  const accounts: Accounts = {
+    add: (address, passwordHash) => engine.write('addAccount', { address, passwordHash }),
+    list: () => engine.read(listAccounts),
+    find: (address) => engine.read((db) => findAccount(db, address)),
+    credentials: (address) => engine.read((db) => readCredentials(db, address)),
+    setPasswordHash: (id, passwordHash) => engine.write('setPasswordHash', { id, passwordHash }),
+    async remove(id) {
+      await engine.write('removeAccount', { id });
+      await sweeper.sweep();
+    },
+  };
+
+  const mailboxes: Mailboxes = {
+    list: (accountId) => engine.read((db) => listMailboxes(db, accountId)),
+    find: (accountId, name) => engine.read((db) => findMailbox(db, accountId, name)),
+    create: (accountId, name, specialUse) =>
+      engine.write('createMailbox', { accountId, name, specialUse }),
+    async delete(id) {
+      await engine.write('deleteMailbox', { id });
+      sweeper.sweepInBackground();
+    },
+    rename: (accountId, from, to) => engine.write('renameMailbox', { accountId, from, to }),
+    subscribe: (accountId, name, subscribed) =>
+      engine.write('setSubscription', { accountId, name, subscribed }),
+    subscriptions: (accountId) => engine.read((db) => listSubscriptions(db, accountId)),
+    status: (id) => engine.read((db) => readStatus(db, id)),
+  };
+
+  const messages: Messages = {
+    async deliver(recipients, message) {
+      requireStorable(message.raw);
+      await engine.write('deliver', { recipients, message });
+    },
+    async append(mailboxId, appended) {
+      for (const { raw } of appended) requireStorable(raw);
+      return engine.write('append', { mailboxId, messages: appended });
+    },
+    list: (mailboxId) => engine.readAtOnce((db) => listMessages(db, mailboxId)),
+    changesSince: (mailboxId, modSeq) =>
+      engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq)),
+    read: (mailboxId, uid, start = 0, end = Number.POSITIVE_INFINITY) =>
+      engine.read((db) => readContent(db, mailboxId, uid, start, end)),
+    structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
+    changeFlags: (mailboxId, uids, change, flags) =>
+      engine.write('changeFlags', { mailboxId, uids, change, flags }),
+    async expunge(mailboxId, uids) {
+      const expunged = await engine.write('expunge', { mailboxId, uids });
+      if (expunged.length > 0) sweeper.sweepInBackground();
+      return expunged;
+    },
+    copy: (mailboxId, uids, target) => engine.write('copy', { mailboxId, uids, target }),
+    move: (mailboxId, uids, target) => engine.write('move', { mailboxId, uids, target }),
+  };
+
+  // what a process that died had begun to remove
+  sweeper.sweepInBackground();
+
+  return {
+    accounts,
+    mailboxes,
+    messages,
+    async lockMaildrop(accountId) {
+      await engine.read((db) => requireAccount(db, accountId));
+      return engine.lockMaildrop(accountId);
+    },
+    watch: (mailboxId, changed) => feed.watch(mailboxId, changed),
+    failed: engine.failed,
+    statistics: () => engine.statistics(),
+    async close() {
+      sweeper.stop();
+      feed.close();
+      await engine.close();
+    },
+  };
+}

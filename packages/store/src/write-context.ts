@@ -1,0 +1,14 @@
+/** What a write works with; made anew for each. */
+import type { Kysely } from 'kysely';
+import type { MailboxId, ModSeq } from './mail-store.ts';
+import type { Schema } from './schema.ts';
+
+export interface WriteContext {
+  /** Inside the write's transaction. */
+  readonly db: Kysely<Schema>;
+  readonly now: Date;
+  /** 128 random bits, in the letters of object ids (RFC 8474 §5.1). */
+  readonly randomId: () => string;
+  /** Tells the watchers, once the write is committed. */
+  readonly touch: (mailboxId: MailboxId, modSeq: ModSeq) => void;
+}
