@@ -1,0 +1,147 @@
+/** The registry's settings, their defaults, and every limit that it puts on what callers may send. */
+import { join } from 'node:path';
+import {
+  commonSettings,
+  duration,
+  list,
+  parseSettings,
+  type Settings,
+  wholeNumber,
+} from '@mail/service';
+import { z } from 'zod';
+
+/** Limits on calls and on what is kept. Sizes in bytes, times in milliseconds. */
+export const LIMITS = {
+  /** Largest message taken from a caller; import alone needs more than a few kilobytes. */
+  receiveBytes: 1024 * 1024,
+  /** Largest message sent; below what gRPC clients take by default (4 MiB). */
+  sendBytes: 4 * 1024 * 1024,
+  /** A page of rotations stops here, since each may list a thousand subscribers. */
+  pageBytes: 2 * 1024 * 1024,
+  importBlobs: 16,
+  importBytes: 256 * 1024,
+  passphraseBytes: 1024,
+  certificates: 10_000,
+  names: 100,
+  nameLength: 253,
+  labelLength: 200,
+  /** Of Hello. */
+  instanceLength: 128,
+  versionLength: 64,
+  /** Of Rejected, and of what ports are said to have served. */
+  detailLength: 1_000,
+  observedPorts: 64,
+  selfSignedDays: 825,
+  pageRows: 1_000,
+  /** Open TCP connections. */
+  connections: 12_000,
+  /** HTTP/2 streams at once on one connection. */
+  callsPerConnection: 64,
+  subscribers: 10_000,
+  fleetWatchers: 64,
+  rotationsKept: 1_000,
+  auditEventsKept: 100_000,
+  tlsHandshakeMs: 10_000,
+  /** Until Hello must have come on a new Subscribe stream. */
+  helloMs: 10_000,
+  /** Bytes that wait for one subscriber that does not read. */
+  unreadBytes: 256 * 1024,
+  keepaliveMs: 20_000,
+  keepaliveTimeoutMs: 10_000,
+  /** prepare_timeout_ms and drain_grace_ms of a call. */
+  prepareTimeoutMs: { least: 100, most: 300_000 },
+  drainGraceMs: { least: 1, most: 3_600_000 },
+} as const;
+
+/** Defaults of calls that leave a figure at 0. */
+export const DEFAULTS = {
+  selfSignedDays: 90,
+  drainGraceMs: 5_000,
+  pageRows: 50,
+} as const;
+
+/** Life of the identities and when they are due for another. */
+export const IDENTITY = {
+  caDays: 3650,
+  serviceDays: 90,
+  registryDays: 30,
+  /** Renewed once less than this part of the life is left. */
+  renewBelow: 1 / 3,
+  /** How often the registry looks at its own. */
+  checkMs: 3_600_000,
+} as const;
+
+/** After a ticket seed could not be changed, or another rotation was under way. */
+export const TICKET_SEED_RETRY_MS = 300_000;
+/** The fleet is counted for the metrics at most this often. */
+export const SUBSCRIBER_METRICS_MS = 1_000;
+/** Watchers of the fleet hear at most this often. */
+export const FLEET_INTERVAL_MS = 100;
+/** A rotation's stream tells each change of a small fleet, and of a larger one at most this often. */
+export const PROGRESS = { smallFleet: 32, intervalMs: 50 } as const;
+/** The fleet's warnings begin this long before the active certificate ends. */
+export const EXPIRY_WARNING_DAYS = 21;
+
+const settingsSchema = commonSettings.extend({
+  CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
+  /** The vault's key, 32 bytes as base64 or hex. */
+  CONCERT_REGISTRY_KEY: z.string().optional(),
+  /** First required names, and the names of the first certificate. */
+  CONCERT_REGISTRY_NAMES: list.prefault('localhost'),
+  /** DNS names under which generic gRPC clients reach the registry; ours go by its identity. */
+  CONCERT_REGISTRY_HOSTS: list.prefault('localhost'),
+  /** Where identities are written. */
+  CONCERT_IDENTITIES: z.string().optional(),
+  /** Which identities lie there after a start. */
+  CONCERT_REGISTRY_IDENTITIES: list.prefault(
+    'service/smtp service/pop service/imap operator/admin',
+  ),
+  CONCERT_REGISTRY_LEASE: duration.prefault('30s'),
+  CONCERT_REGISTRY_HEARTBEAT: duration.optional(),
+  CONCERT_REGISTRY_PREPARE_TIMEOUT: duration.prefault('10s'),
+  CONCERT_REGISTRY_TICKET_SEED_AGE: duration.prefault('24h'),
+  /** Life of an identity in days. */
+  CONCERT_REGISTRY_IDENTITY_DAYS: wholeNumber(1, 825).prefault(String(IDENTITY.serviceDays)),
+});
+
+export interface RegistryConfig {
+  readonly folder: string;
+  readonly databaseFile: string;
+  readonly lockFile: string;
+  readonly vaultKeyFile: string;
+  readonly vaultKey: string | undefined;
+  readonly listen: string;
+  readonly names: readonly string[];
+  readonly hosts: readonly string[];
+  readonly identitiesFolder: string;
+  /** "service/imap", "operator/admin". */
+  readonly identities: readonly string[];
+  readonly identityDays: number;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly prepareTimeoutMs: number;
+  readonly ticketSeedAgeMs: number;
+}
+
+/** Throws ServiceError (bad-setting). */
+export function readConfig(settings: Settings): RegistryConfig {
+  const read = parseSettings(settingsSchema, settings);
+  const folder = join(read.CONCERT_DATA, 'registry');
+  return {
+    folder,
+    databaseFile: join(folder, 'registry.db'),
+    lockFile: join(folder, 'registry.lock'),
+    vaultKeyFile: join(folder, 'vault.key'),
+    vaultKey: read.CONCERT_REGISTRY_KEY,
+    listen: read.CONCERT_REGISTRY_LISTEN,
+    names: read.CONCERT_REGISTRY_NAMES,
+    hosts: read.CONCERT_REGISTRY_HOSTS,
+    identitiesFolder: read.CONCERT_IDENTITIES ?? join(read.CONCERT_DATA, 'identities'),
+    identities: read.CONCERT_REGISTRY_IDENTITIES,
+    identityDays: read.CONCERT_REGISTRY_IDENTITY_DAYS,
+    leaseMs: read.CONCERT_REGISTRY_LEASE,
+    heartbeatMs: read.CONCERT_REGISTRY_HEARTBEAT ?? read.CONCERT_REGISTRY_LEASE / 4,
+    prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
+    ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
+  };
+}

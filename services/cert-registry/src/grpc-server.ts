@@ -1,0 +1,190 @@
+/**
+ * The gRPC server: mutual TLS from the internal CA, the role check in front of every call, limits, and
+ * orderly ending. Health and reflection are added here; our own services are handed in.
+ */
+import { readFileSync } from 'node:fs';
+import { createServer, isIPv6, type Server as NetServer, type Socket } from 'node:net';
+import {
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { DESCRIPTOR_SET } from '@mail/proto';
+import { type Logger, listenError, ServiceError } from '@mail/service';
+import { HealthImplementation } from 'grpc-health-check';
+import { LIMITS } from './config.ts';
+import { toGrpcError } from './errors.ts';
+import type { IdentityFiles } from './identities.ts';
+import { authorise, type Identity, identityOf } from './roles.ts';
+
+/** Mutual TLS 1.3; the registry's own certificate can be replaced while connections stay. */
+class MutualTls extends ServerCredentials {
+  constructor(files: IdentityFiles) {
+    super(
+      {
+        requestCert: true,
+        rejectUnauthorized: true,
+        handshakeTimeout: LIMITS.tlsHandshakeMs,
+        minVersion: 'TLSv1.3',
+      },
+      contextOf(files),
+    );
+  }
+
+  replace(files: IdentityFiles): void {
+    this.updateSecureContextOptions(contextOf(files));
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+/** Whole each time: Node drops what is left out. */
+function contextOf({ cert, key, ca }: IdentityFiles) {
+  return { cert, key, ca, minVersion: 'TLSv1.3' } as const;
+}
+
+/** Told of each refusal before it is sent. */
+export type OnDenied = (path: string, identity: Identity | undefined, error: unknown) => void;
+
+/** The one role check: no handler runs, and nothing of the request is read, before it. */
+function roleCheck(logger: Logger, onDenied: OnDenied): ServerInterceptor {
+  return ({ path }, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, proceed) => {
+            const identity = identityOf(call.getAuthContext());
+            try {
+              authorise(path, identity);
+            } catch (error) {
+              onDenied(path, identity, error);
+              const { code, details, metadata: trailers } = toGrpcError(error, path, logger);
+              call.sendStatus({ code, details, metadata: trailers });
+              return;
+            }
+            proceed(metadata);
+          },
+        }),
+    });
+}
+
+export interface GrpcServerOptions {
+  readonly identity: IdentityFiles;
+  readonly services: readonly {
+    definition: ServiceDefinition;
+    implementation: UntypedServiceImplementation;
+  }[];
+  readonly logger: Logger;
+  readonly onDenied: OnDenied;
+}
+
+export class GrpcServer {
+  readonly #server: Server;
+  readonly #credentials: MutualTls;
+  readonly #health = new HealthImplementation();
+  readonly #serviceNames: string[];
+  /** By "address:port" of the peer, as grpc-js names it. */
+  readonly #sockets = new Map<string, Socket>();
+  #listener: NetServer | undefined;
+
+  constructor({ identity, services, logger, onDenied }: GrpcServerOptions) {
+    this.#credentials = new MutualTls(identity);
+    this.#server = new Server({
+      interceptors: [roleCheck(logger, onDenied)],
+      'grpc.max_receive_message_length': LIMITS.receiveBytes,
+      'grpc.max_send_message_length': LIMITS.sendBytes,
+      'grpc.max_concurrent_streams': LIMITS.callsPerConnection,
+      'grpc.keepalive_time_ms': LIMITS.keepaliveMs,
+      'grpc.keepalive_timeout_ms': LIMITS.keepaliveTimeoutMs,
+      // it keeps a record of each connection and call, and nobody asks for it
+      'grpc.enable_channelz': 0,
+    });
+    for (const { definition, implementation } of services) {
+      this.#server.addService(definition, implementation);
+    }
+    this.#health.addToServer(this.#server);
+    const packages = loadFileDescriptorSetFromBuffer(readFileSync(DESCRIPTOR_SET));
+    new ReflectionService(packages).addToServer(this.#server);
+    const paths = services.flatMap(({ definition }) =>
+      Object.values(definition).map(({ path }) => path),
+    );
+    this.#serviceNames = ['', ...new Set(paths.map((path) => path.split('/')[1] ?? ''))];
+    this.setServing(false);
+  }
+
+  /** What grpc.health.v1 answers, for the server and each service of ours. */
+  setServing(serving: boolean): void {
+    for (const name of this.#serviceNames) {
+      this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    }
+  }
+
+  /** `address` is "host:port". Resolves with the port. Throws ServiceError. */
+  async listen(address: string): Promise<number> {
+    const [host, port] = parseAddress(address);
+    const injector = this.#server.createConnectionInjector(this.#credentials);
+    const listener = createServer({ noDelay: true }, (socket) => {
+      const peer = peerOf(socket);
+      this.#sockets.set(peer, socket);
+      socket.once('close', () => this.#sockets.delete(peer));
+      socket.on('error', () => socket.destroy());
+      injector.injectConnection(socket);
+    });
+    listener.maxConnections = LIMITS.connections;
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', (error) => reject(listenError(error, host, port)));
+      listener.listen(port, host, resolve);
+    });
+    this.#listener = listener;
+    const bound = listener.address();
+    return typeof bound === 'object' && bound !== null ? bound.port : port;
+  }
+
+  /** New connections are answered with this certificate. */
+  replaceIdentity(identity: IdentityFiles): void {
+    this.#credentials.replace(identity);
+  }
+
+  cutConnection(peer: string): void {
+    this.#sockets.get(peer)?.destroy();
+  }
+
+  /** Takes no more connections, lets calls end for `graceMs`, then cuts what is left. */
+  async close(graceMs: number): Promise<void> {
+    this.setServing(false);
+    this.#listener?.close();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, graceMs);
+    const ended = new Promise<void>((done) => this.#server.tryShutdown(() => done()));
+    await Promise.race([ended, late]);
+    clearTimeout(timer);
+    this.#server.forceShutdown();
+    for (const socket of this.#sockets.values()) socket.destroy();
+  }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`;
+}
+
+/** "host:port", IPv6 hosts in brackets. Throws ServiceError. */
+function parseAddress(address: string): [host: string, port: number] {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
+  const [, six, name, digits] = match ?? [];
+  const host = six ?? name ?? '';
+  const port = Number(digits);
+  if (match === null || port > 65_535 || (six !== undefined && !isIPv6(six))) {
+    throw new ServiceError(
+      'bad-setting',
+      `CONCERT_REGISTRY_LISTEN wants host:port such as 127.0.0.1:7443, not "${address}"`,
+    );
+  }
+  return [host, port];
+}

@@ -1,0 +1,136 @@
+/**
+ * Who may call what. The caller's role comes from the one URI name of the certificate that it proved by
+ * mutual TLS, and from nothing else. What is not in the table is refused.
+ */
+import {
+  CertRegistryServiceService,
+  CertSubscriptionServiceService,
+  IdentityServiceService,
+} from '@mail/proto';
+import { RegistryError } from './errors.ts';
+
+export type Role = 'operator' | 'service' | 'registry';
+
+/** An authenticated caller. */
+export interface Identity {
+  readonly role: Role;
+  /** "imap", "alice"; empty for the registry itself. */
+  readonly name: string;
+  /** "spiffe://concert/service/imap". */
+  readonly uri: string;
+}
+
+/** What grpc-js tells of a caller; nothing of it is there unless TLS has verified the certificate. */
+export interface PeerContext {
+  readonly sslPeerCertificate?: { readonly subjectaltname?: string | undefined };
+}
+
+const TRUST_DOMAIN = 'spiffe://concert';
+const NAME = /^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/;
+
+/** "service/imap" or "operator/alice" as an identity. Throws RegistryError (invalid-argument). */
+export function parseIdentity(text: string): Identity {
+  const [role, name, ...rest] = text.split('/');
+  if ((role !== 'service' && role !== 'operator') || !NAME.test(name ?? '') || rest.length > 0) {
+    throw new RegistryError(
+      'invalid-argument',
+      `"${text.slice(0, 80)}" is no identity; write service/NAME or operator/NAME with a name of a-z, 0-9, dots, hyphens, underscores`,
+    );
+  }
+  return { role, name: name ?? '', uri: `${TRUST_DOMAIN}/${text}` };
+}
+
+export const REGISTRY_IDENTITY: Identity = {
+  role: 'registry',
+  name: '',
+  uri: `${TRUST_DOMAIN}/registry`,
+};
+
+/**
+ * The identity in a peer certificate's subjectAltName as Node writes it, undefined for none. Node quotes
+ * names that hold a comma or a quote; no identity has such, so any quote means no identity.
+ */
+export function identityFromAltName(subjectAltName: string | undefined): Identity | undefined {
+  if (subjectAltName === undefined || subjectAltName.includes('"')) return undefined;
+  const uris = subjectAltName
+    .split(', ')
+    .filter((name) => name.startsWith('URI:'))
+    .map((name) => name.slice('URI:'.length));
+  const [uri] = uris;
+  if (uris.length !== 1 || uri === undefined) return undefined;
+  if (uri === REGISTRY_IDENTITY.uri) return REGISTRY_IDENTITY;
+  if (!uri.startsWith(`${TRUST_DOMAIN}/`)) return undefined;
+  try {
+    return parseIdentity(uri.slice(TRUST_DOMAIN.length + 1));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The caller of a gRPC call, undefined where it has proved none. */
+export function identityOf(context: PeerContext): Identity | undefined {
+  return identityFromAltName(context.sslPeerCertificate?.subjectaltname);
+}
+
+const OPERATORS: readonly Role[] = ['operator'];
+const SERVICES: readonly Role[] = ['service'];
+const BOTH: readonly Role[] = ['operator', 'service'];
+
+type Methods<Definition> = { readonly [Method in keyof Definition]: readonly Role[] };
+
+const REGISTRY_ROLES: Methods<typeof CertRegistryServiceService> = {
+  importCertificate: OPERATORS,
+  createSigningRequest: OPERATORS,
+  completeSigningRequest: OPERATORS,
+  createSelfSigned: OPERATORS,
+  listCertificates: OPERATORS,
+  getCertificate: OPERATORS,
+  deleteCertificate: OPERATORS,
+  previewRotation: OPERATORS,
+  rotateCertificate: OPERATORS,
+  rollbackCertificate: OPERATORS,
+  getFleet: OPERATORS,
+  watchFleet: OPERATORS,
+  listRotations: OPERATORS,
+  getRequiredNames: OPERATORS,
+  setRequiredNames: OPERATORS,
+  listAuditEvents: OPERATORS,
+};
+const SUBSCRIPTION_ROLES: Methods<typeof CertSubscriptionServiceService> = { subscribe: SERVICES };
+const IDENTITY_ROLES: Methods<typeof IdentityServiceService> = {
+  renewIdentity: BOTH,
+  issueIdentity: OPERATORS,
+};
+
+function byPath<Definition extends Record<string, { path: string }>>(
+  definition: Definition,
+  roles: Methods<Definition>,
+): [string, readonly Role[]][] {
+  return Object.entries(definition).map(([method, { path }]) => [path, roles[method] ?? []]);
+}
+
+/** Each RPC's path with the roles that may call it. */
+export const ROLES: ReadonlyMap<string, readonly Role[]> = new Map([
+  ...byPath(CertRegistryServiceService, REGISTRY_ROLES),
+  ...byPath(CertSubscriptionServiceService, SUBSCRIPTION_ROLES),
+  ...byPath(IdentityServiceService, IDENTITY_ROLES),
+  ['/grpc.health.v1.Health/Check', BOTH],
+  ['/grpc.health.v1.Health/Watch', BOTH],
+  ['/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', BOTH],
+  ['/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', BOTH],
+]);
+
+/** Returns the identity, or throws RegistryError (forbidden) that says who and what is needed. */
+export function authorise(path: string, identity: Identity | undefined): Identity {
+  const allowed = ROLES.get(path) ?? [];
+  if (identity !== undefined && allowed.includes(identity.role)) return identity;
+  const method = path.split('/').at(-1) ?? path;
+  const who = identity?.uri ?? 'a certificate without a Concert identity';
+  const needed = allowed.map((role) => `${TRUST_DOMAIN}/${role}/NAME`).join(' or ');
+  throw new RegistryError(
+    'forbidden',
+    needed === ''
+      ? `${who} may not call ${method}: nobody may`
+      : `${who} may not call ${method}; it takes ${needed}`,
+  );
+}

@@ -1,0 +1,530 @@
+/**
+ * Rotations: what a switch is asked for, whether it may begin, its row in the history from the first
+ * moment to the last, and the daily change of the ticket seed. How the fleet is moved is the
+ * coordinator's; here is what it is moved to, on whose word, and what came of it.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  Rotation,
+  RotationKind,
+  type RotationOptions,
+  RotationState,
+  type SubscriberOutcome,
+} from '@mail/proto';
+import { type Logger, METRICS, type Metrics } from '@mail/service';
+import type { AuditTrail } from './audit.ts';
+import { type Certificates, type Evaluation, isError } from './certificates.ts';
+import type { Conductor, RotationOwner } from './conductor.ts';
+import { DEFAULTS, LIMITS, PROGRESS, TICKET_SEED_RETRY_MS } from './config.ts';
+import type { RequiredSubscribers, RotationView } from './coordinator.ts';
+import type { CertificateRow, RegistryDatabase } from './database.ts';
+import { describeOutcome, RegistryError } from './errors.ts';
+import type { KeyVault } from './key-vault.ts';
+import { REGISTRY_IDENTITY } from './roles.ts';
+
+/** Drains survive a restart: those who missed one hear of it when they come back. */
+export const DRAIN_SETTING = 'drain';
+const SEED_BYTES = 32;
+const NONCE_BYTES = 16;
+const MAX_TIMER_MS = 3_600_000;
+
+/** What a rotation's row says that the coordinator does not know. */
+interface RotationFacts {
+  readonly id: bigint;
+  readonly kind: RotationKind;
+  readonly fromCertificateId: string;
+  readonly toCertificateId: string;
+  readonly actor: string;
+  readonly startedAt: number;
+  /** When the call came, on the monotonic clock: the time its caller has waited since. */
+  readonly calledAt: bigint;
+}
+
+/** What a caller asks for, read from the contract's options. */
+export interface SwitchOptions {
+  readonly require: RequiredSubscribers;
+  readonly allowNameLoss: boolean;
+  readonly prepareTimeoutMs: number | undefined;
+  /** Set to drain. */
+  readonly drainGraceMs: number | undefined;
+}
+
+const PLAIN_SWITCH: SwitchOptions = {
+  require: { kind: 'all' },
+  allowNameLoss: false,
+  prepareTimeoutMs: undefined,
+  drainGraceMs: undefined,
+};
+
+export interface Preview extends Evaluation {
+  readonly participants: SubscriberOutcome[];
+}
+
+export interface RotationsOptions {
+  readonly database: RegistryDatabase;
+  readonly vault: KeyVault;
+  readonly certificates: Certificates;
+  readonly conductor: () => Conductor;
+  readonly audit: AuditTrail;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly ticketSeedAgeMs: number;
+  readonly onFatal: (error: unknown) => void;
+  /** Wall clock, milliseconds. */
+  readonly now: () => number;
+  /** Monotonic clock, nanoseconds. */
+  readonly monotonicNow: () => bigint;
+}
+
+export class Rotations {
+  readonly #options: RotationsOptions;
+  #current: RotationFacts | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  #seedTimer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: RotationsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the first generation, at the first start. */
+  begin(row: CertificateRow): void {
+    const { database } = this.#options;
+    database.transaction(() => this.#writeGeneration(1, row.id, randomBytes(SEED_BYTES)));
+  }
+
+  /** The certificate that a rotation under way goes to. */
+  get certificateInUse(): string | undefined {
+    return this.#current?.toCertificateId;
+  }
+
+  /** The rotation under way as the contract has it. */
+  get current(): Rotation | undefined {
+    const view = this.#options.conductor().rotation;
+    return this.#current === undefined || view === undefined
+      ? undefined
+      : this.#describe(this.#current, view);
+  }
+
+  /** Newest first; a page ends early where it would grow too big. */
+  list(limit: number, beforeId: number | undefined): Rotation[] {
+    const page: Rotation[] = [];
+    let bytes = 0;
+    for (const { body } of this.#options.database.rotations(limit, beforeId)) {
+      bytes += body.length;
+      if (bytes > LIMITS.pageBytes && page.length > 0) break;
+      page.push(Rotation.fromJSON(JSON.parse(body)));
+    }
+    return page;
+  }
+
+  /** What `rotate` would say, without acting. Throws RegistryError. */
+  preview(certificateId: string, options: SwitchOptions): Preview {
+    const row = this.#options.certificates.find(certificateId);
+    const evaluation = this.#options.certificates.evaluate(row, options.allowNameLoss);
+    const participants = this.#options.conductor().preview(options.require);
+    return { ...evaluation, participants };
+  }
+
+  /**
+   * Moves the fleet to a certificate. `onProgress` hears of each change, the last being the end;
+   * resolves with the end, or rejects with RegistryError when nothing was switched.
+   */
+  rotate(
+    certificateId: string,
+    options: SwitchOptions,
+    actor: string,
+    onProgress: (rotation: Rotation) => void,
+  ): Promise<Rotation> {
+    const row = this.#options.certificates.find(certificateId);
+    this.#refuseUnfit(row, options);
+    return this.#switch(RotationKind.ROTATION_KIND_ROTATE, row, options, actor, onProgress);
+  }
+
+  /** As `rotate`, to the certificate that was active before the active one. */
+  rollback(
+    options: SwitchOptions,
+    actor: string,
+    onProgress: (rotation: Rotation) => void,
+  ): Promise<Rotation> {
+    const { database } = this.#options;
+    const active = this.#options.conductor().active.certificateId;
+    const previous = database.certificateIdBefore(active);
+    if (previous === undefined) {
+      throw new RegistryError('precondition', 'no other certificate was active before this one');
+    }
+    const row = database.certificate(previous);
+    if (row === undefined) {
+      throw new RegistryError(
+        'precondition',
+        `certificate ${previous}, active before, has been deleted; import it again and rotate to it`,
+      );
+    }
+    this.#refuseUnfit(row, options);
+    return this.#switch(RotationKind.ROTATION_KIND_ROLLBACK, row, options, actor, onProgress);
+  }
+
+  /** Rotations that a former process left open get the end that the disk knows. */
+  closeLeftOpen(): void {
+    const { database, logger } = this.#options;
+    for (const { id, body } of database.unfinishedRotations()) {
+      const rotation = Rotation.fromJSON(JSON.parse(body));
+      const committed = rotation.toGeneration > 0n;
+      rotation.state = committed
+        ? RotationState.ROTATION_STATE_INCOMPLETE
+        : RotationState.ROTATION_STATE_ABORTED;
+      rotation.failure = committed
+        ? 'the registry stopped before all had reported'
+        : 'the registry stopped before anything was switched';
+      rotation.finishedAt = new Date(this.#options.now());
+      database.updateRotation(id, toBody(rotation), true);
+      logger.warn({ rotation: id, committed }, rotation.failure);
+    }
+  }
+
+  /** Changes the ticket seed once it is due, again and again. */
+  watchTicketSeed(): void {
+    const age = this.#options.now() - (this.#options.database.activeGeneration()?.committedAt ?? 0);
+    this.#seedTimerIn(this.#options.ticketSeedAgeMs - age);
+  }
+
+  /** Begins no more, and resolves once the one under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#seedTimer);
+    await this.#running;
+  }
+
+  #seedTimerIn(ms: number): void {
+    clearTimeout(this.#seedTimer);
+    if (this.#stopped) return;
+    // far timers are cut short, and look again then
+    const due = ms <= MAX_TIMER_MS;
+    this.#seedTimer = setTimeout(
+      () => {
+        if (due) this.#changeTicketSeed().catch(this.#options.onFatal);
+        else this.watchTicketSeed();
+      },
+      Math.min(Math.max(ms, 0), MAX_TIMER_MS),
+    );
+  }
+
+  async #changeTicketSeed(): Promise<void> {
+    const { database, certificates, conductor, audit, logger } = this.#options;
+    const active = database.activeGeneration();
+    const age = this.#options.now() - (active?.committedAt ?? 0);
+    if (active === undefined || age < this.#options.ticketSeedAgeMs) {
+      this.watchTicketSeed();
+      return;
+    }
+    const actor = REGISTRY_IDENTITY.uri;
+    let outcome = 'ok';
+    try {
+      const row = certificates.find(active.certificateId);
+      const kind = RotationKind.ROTATION_KIND_TICKET_SEED;
+      await this.#switch(kind, row, PLAIN_SWITCH, actor, () => {});
+      this.watchTicketSeed();
+    } catch (error) {
+      outcome = describeOutcome(error);
+      logger.warn({ error }, 'the ticket seed could not be changed; trying again later');
+      this.#seedTimerIn(TICKET_SEED_RETRY_MS);
+    }
+    if (this.#stopped) return;
+    const target = `generation ${conductor().active.generation}`;
+    audit.record({ actor, action: 'ticket-seed', target, outcome });
+  }
+
+  #refuseUnfit(row: CertificateRow, options: SwitchOptions): void {
+    const { allowed, checks } = this.#options.certificates.evaluate(row, options.allowNameLoss);
+    if (allowed) return;
+    const reasons = checks.filter(isError).map(({ message }) => message);
+    throw new RegistryError('check-failed', reasons.join(' '), { checks });
+  }
+
+  /** Nothing is awaited from the check for another rotation to the coordinator's word. */
+  #switch(
+    kind: RotationKind,
+    row: CertificateRow,
+    options: SwitchOptions,
+    actor: string,
+    onProgress: (rotation: Rotation) => void,
+  ): Promise<Rotation> {
+    const { database, certificates, logger } = this.#options;
+    const conductor = this.#options.conductor();
+    const calledAt = this.#options.monotonicNow();
+    if (this.#stopped) throw new RegistryError('unavailable', 'the registry is stopping');
+    if (this.#current !== undefined) {
+      throw new RegistryError(
+        'precondition',
+        `rotation ${this.#current.id} to certificate ${this.#current.toCertificateId} is under way; try again once it has ended`,
+      );
+    }
+    const begun = Rotation.create({
+      kind,
+      state: RotationState.ROTATION_STATE_PREPARING,
+      fromGeneration: conductor.active.generation,
+      fromCertificateId: conductor.active.certificateId,
+      toCertificateId: row.id,
+      actor,
+      startedAt: new Date(this.#options.now()),
+      drainPrevious: options.drainGraceMs !== undefined,
+    });
+    const material = { ...certificates.material(row), ticketSeed: randomBytes(SEED_BYTES) };
+    const id = BigInt(database.insertRotation(toBody(begun)));
+    const facts: RotationFacts = {
+      id,
+      kind,
+      fromCertificateId: begun.fromCertificateId,
+      toCertificateId: row.id,
+      actor,
+      startedAt: this.#options.now(),
+      calledAt,
+    };
+    this.#current = facts;
+    logger.info({ rotation: id, certificate: row.id, actor, kind }, 'a rotation begins');
+    const ended = new Promise<Rotation>((resolve, reject) => {
+      const owner = this.#ownerOf(facts, options, onProgress, resolve, reject);
+      conductor.rotate(
+        {
+          id,
+          rotationKind: kind,
+          nonce: randomBytes(NONCE_BYTES).toString('hex'),
+          material,
+          require: options.require,
+          prepareTimeoutMs: options.prepareTimeoutMs,
+          drainGraceMs: options.drainGraceMs,
+        },
+        owner,
+      );
+    });
+    this.#running = ended.catch(() => {});
+    return ended;
+  }
+
+  #ownerOf(
+    facts: RotationFacts,
+    options: SwitchOptions,
+    onProgress: (rotation: Rotation) => void,
+    resolve: (rotation: Rotation) => void,
+    reject: (error: RegistryError) => void,
+  ): RotationOwner {
+    const { database, logger } = this.#options;
+    const conductor = this.#options.conductor();
+    const progress = new Progress(() => {
+      const view = conductor.rotation;
+      if (view?.id === facts.id) onProgress(this.#describe(facts, view));
+    });
+    const end = (rotation: Rotation) => {
+      progress.stop();
+      database.updateRotation(Number(facts.id), toBody(rotation), true);
+      this.#current = undefined;
+      logger.info(summaryOf(rotation), 'a rotation has ended');
+      this.#count(rotation);
+    };
+    return {
+      commit: (material) => {
+        const view = conductor.rotation;
+        const rotation: Rotation = {
+          ...(view === undefined ? Rotation.create() : this.#describe(facts, view)),
+          state: RotationState.ROTATION_STATE_COMMITTED,
+          toGeneration: material.generation,
+        };
+        const number = Number(material.generation);
+        database.transaction(() => {
+          this.#writeGeneration(number, material.certificateId, material.ticketSeed);
+          database.updateRotation(Number(facts.id), toBody(rotation), false);
+          if (options.drainGraceMs !== undefined) {
+            const drain = { belowGeneration: number, graceMs: options.drainGraceMs };
+            database.setSetting(DRAIN_SETTING, JSON.stringify(drain));
+          }
+        });
+        this.showActive();
+      },
+      changed: () => progress.changed(conductor.rotation?.outcomes.length ?? 0),
+      refused: (_, detail) => {
+        const rotation = Rotation.create({
+          ...factsAsMessage(facts),
+          state: RotationState.ROTATION_STATE_ABORTED,
+          fromGeneration: conductor.active.generation,
+          finishedAt: new Date(this.#options.now()),
+          failure: detail,
+        });
+        end(rotation);
+        reject(new RegistryError('precondition', detail));
+      },
+      finished: (view) => {
+        const rotation = this.#describe(facts, view);
+        end(rotation);
+        if (rotation.state === RotationState.ROTATION_STATE_ABORTED) {
+          reject(new RegistryError('rotation-aborted', rotation.failure, { rotation }));
+          return;
+        }
+        onProgress(rotation);
+        resolve(rotation);
+      },
+    };
+  }
+
+  #writeGeneration(number: number, certificateId: string, ticketSeed: Uint8Array): void {
+    const { database, vault } = this.#options;
+    const sealedSeed = vault.seal(seedRecord(number), ticketSeed);
+    database.insertGeneration({
+      number,
+      certificateId,
+      sealedSeed,
+      committedAt: this.#options.now(),
+    });
+  }
+
+  #describe(facts: RotationFacts, view: RotationView): Rotation {
+    const sinceCall = (at: bigint | undefined) =>
+      at === undefined ? 0 : Number(at - facts.calledAt) / 1e6;
+    return {
+      ...Rotation.create(factsAsMessage(facts)),
+      state: view.state,
+      fromGeneration: view.fromGeneration,
+      toGeneration: view.toGeneration,
+      finishedAt: view.finishedAt === undefined ? undefined : new Date(this.#options.now()),
+      outcomes: [...view.outcomes],
+      skewMs: Number(view.skewNs) / 1e6,
+      commitMs: sinceCall(view.committedAt),
+      activatedMs: sinceCall(view.activatedAt),
+      verifiedMs: sinceCall(view.verifiedAt),
+      failure: view.failure,
+      drainPrevious: view.drainPrevious,
+    };
+  }
+
+  /** Puts what is in force into the metrics. */
+  showActive(): void {
+    const { database, certificates, metrics } = this.#options;
+    metrics.gauge(METRICS.generation).set(database.activeGeneration()?.number ?? 0);
+    const notAfter = certificates.active()?.notAfter?.getTime() ?? 0;
+    metrics.gauge(METRICS.certificateExpiry).set(notAfter / 1000);
+  }
+
+  #count(rotation: Rotation): void {
+    const { metrics } = this.#options;
+    const outcome = STATE_NAMES.get(rotation.state) ?? 'unknown';
+    metrics.counter(METRICS.rotations, ['outcome']).inc({ outcome });
+    if (rotation.toGeneration === 0n) return;
+    metrics
+      .histogram(METRICS.rotationSkew, [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1])
+      .observe(rotation.skewMs / 1000);
+    if (rotation.verifiedMs === 0) return;
+    metrics
+      .histogram(METRICS.rotationDuration, [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
+      .observe(rotation.verifiedMs / 1000);
+  }
+}
+
+const STATE_NAMES: ReadonlyMap<RotationState, string> = new Map([
+  [RotationState.ROTATION_STATE_VERIFIED, 'verified'],
+  [RotationState.ROTATION_STATE_INCOMPLETE, 'incomplete'],
+  [RotationState.ROTATION_STATE_ABORTED, 'aborted'],
+]);
+
+/** The name under which the vault seals a generation's ticket seed. */
+export function seedRecord(generation: number): string {
+  return `generation/${generation}`;
+}
+
+function factsAsMessage({ calledAt: _, startedAt, ...facts }: RotationFacts) {
+  return { ...facts, startedAt: new Date(startedAt) };
+}
+
+function toBody(rotation: Rotation): string {
+  return JSON.stringify(Rotation.toJSON(rotation));
+}
+
+function summaryOf(rotation: Rotation) {
+  const { id, toGeneration, toCertificateId, failure, skewMs, verifiedMs, outcomes } = rotation;
+  return {
+    rotation: id,
+    outcome: STATE_NAMES.get(rotation.state),
+    generation: toGeneration,
+    certificate: toCertificateId,
+    subscribers: outcomes.length,
+    skewMs,
+    verifiedMs,
+    ...(failure === '' ? {} : { failure }),
+  };
+}
+
+/** Tells each change of a small fleet, and of a big one, whose every view is big, some of them. */
+class Progress {
+  readonly #tell: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(tell: () => void) {
+    this.#tell = tell;
+  }
+
+  changed(participants: number): void {
+    if (this.#stopped) return;
+    if (participants <= PROGRESS.smallFleet) {
+      this.#tell();
+      return;
+    }
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#tell();
+    }, PROGRESS.intervalMs);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Reads a call's options. Throws RegistryError (invalid-argument). */
+export function readOptions(options: RotationOptions | undefined): SwitchOptions {
+  if (options === undefined) return PLAIN_SWITCH;
+  return {
+    require: readPolicy(options.require?.policy),
+    allowNameLoss: options.allowNameLoss,
+    prepareTimeoutMs: within(
+      options.prepareTimeoutMs,
+      LIMITS.prepareTimeoutMs,
+      'prepare_timeout_ms',
+    ),
+    drainGraceMs: options.drainPrevious
+      ? (within(options.drainGraceMs, LIMITS.drainGraceMs, 'drain_grace_ms') ??
+        DEFAULTS.drainGraceMs)
+      : undefined,
+  };
+}
+
+type Policy = NonNullable<RotationOptions['require']>['policy'];
+
+function readPolicy(policy: Policy): RequiredSubscribers {
+  switch (policy?.$case) {
+    case undefined:
+    case 'all':
+      return { kind: 'all' };
+    case 'none':
+      return { kind: 'none' };
+    case 'services': {
+      const { services } = policy.value;
+      if (services.length === 0 || services.length > LIMITS.names || services.includes('')) {
+        throw new RegistryError(
+          'invalid-argument',
+          `require 1 to ${LIMITS.names} services by name`,
+        );
+      }
+      return { kind: 'services', services };
+    }
+  }
+}
+
+function within(
+  value: number,
+  { least, most }: { readonly least: number; readonly most: number },
+  name: string,
+): number | undefined {
+  if (value === 0) return undefined;
+  if (value >= least && value <= most) return value;
+  throw new RegistryError('invalid-argument', `${name} is 0 or from ${least} to ${most}`);
+}
