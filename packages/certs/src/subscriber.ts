@@ -181,10 +181,11 @@ interface Prepared {
   state: 'building' | 'built' | 'ready';
 }
 
-/** Committed, and still to be built: this process missed the prepare, or could not use it then. */
+/** Committed, and still to be built or to be handed over. */
 interface CatchUp {
   build: BuildId;
   readonly material: Material;
+  built: boolean;
   /** On the registry's clock. */
   activateAt: bigint;
   /** Set while a failed build waits for its next try. */
@@ -483,18 +484,22 @@ export class Subscriber {
     } else if (prepared !== undefined && isSameMaterial(prepared.material, material)) {
       this.#discardCatchUp();
       this.#prepared = undefined;
-      this.#catchUp = { build: prepared.build, material, activateAt, retryAt: undefined };
-      if (prepared.state !== 'building') this.#schedule(this.#catchUp, clock);
+      const built = prepared.state !== 'building';
+      this.#catchUp = { build: prepared.build, material, built, activateAt, retryAt: undefined };
+      if (built) this.#schedule(this.#catchUp, clock);
     } else {
       this.#discardPrepared();
       this.#discardCatchUp();
-      this.#catchUp = { build: this.#build(material), material, activateAt, retryAt: undefined };
+      const build = this.#build(material);
+      this.#catchUp = { build, material, built: false, activateAt, retryAt: undefined };
     }
   }
 
   #schedule(catchUp: CatchUp, clock: ClockEstimate): void {
     let at = clock.toLocal(catchUp.activateAt);
     if (at < this.#now) at = this.#now;
+    // The holder has room for one. An earlier instant is kept first: this one follows the swap to it.
+    if (this.#scheduled !== undefined && this.#scheduled.at < at) return;
     const { generation, fingerprintSha256 } = catchUp.material;
     this.#catchUp = undefined;
     this.#scheduled = { generation, fingerprintSha256, at };
@@ -514,6 +519,7 @@ export class Subscriber {
       if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
     }
     this.#act({ kind: 'promoted', generation, fingerprintSha256 });
+    if (this.#catchUp?.built && this.#clock) this.#schedule(this.#catchUp, this.#clock);
     this.#unreportedSwap = { generation, at: due.at };
     this.#report();
     this.#act({ kind: 'probe', generation });
@@ -535,6 +541,7 @@ export class Subscriber {
       if (prepared.state === 'building') prepared.state = 'built';
       this.#sayReady();
     } else if (catchUp !== undefined && this.#clock !== undefined) {
+      catchUp.built = true;
       this.#schedule(catchUp, this.#clock);
     }
   }

@@ -29,6 +29,7 @@ const HEARTBEATS_PER_LEASE = 4;
 const PREPARED_LEASE_MS = 1_000;
 const PREPARE_TIMEOUT_MS = 10_000;
 const MIN_LEAD_MS = 10;
+const MAX_LEAD_MS = 2_000;
 const LEAD_ROUND_TRIPS = 3;
 const LEAD_PER_SUBSCRIBER_MS = 0.05;
 const REPORT_TIMEOUT_MS = 10_000;
@@ -79,6 +80,8 @@ export interface CoordinatorOptions {
   readonly leadRoundTrips?: number;
   /** And on top, per subscriber, for the fan-out of activate. Default 0.05. */
   readonly leadPerSubscriberMs?: number;
+  /** The lead is never longer, unless preparedLeaseMs asks for it. Default 2,000. */
+  readonly maxLeadMs?: number;
   /** How long after the instant reports are awaited. Default 10,000. */
   readonly reportTimeoutMs?: number;
 }
@@ -296,9 +299,10 @@ interface Rotation {
  *   is committed and from when, and it may still build it in time. Closing the stream would cost it
  *   a back-off first.
  * - **A rotation does not end before its instant**, so that instants come in the order of generations.
- * - **After a restart** the instant that the former process told is not known. The committed generation
- *   is due at once, or, where somebody fences, once a prepared lease has run out: until then a
- *   subscriber that missed Activate may be serving the former one.
+ * - **After a restart** the instant that the former process told is not known. Where nobody fences, the
+ *   committed generation is due at once. Where somebody does, nobody may swap before the last moment at
+ *   which another may still hold the former generation for good reason: that is the longest lead from
+ *   now, since the former process told its instant before it ended.
  */
 export class Coordinator {
   readonly #clockId: string;
@@ -308,6 +312,7 @@ export class Coordinator {
   readonly #preparedLeaseMs: number;
   readonly #prepareTimeout: bigint;
   readonly #minLead: bigint;
+  readonly #maxLead: bigint;
   readonly #leadRoundTrips: bigint;
   readonly #leadPerSubscriber: bigint;
   readonly #reportTimeout: bigint;
@@ -336,6 +341,7 @@ export class Coordinator {
     this.#preparedLeaseMs = options.preparedLeaseMs ?? PREPARED_LEASE_MS;
     this.#prepareTimeout = msToNs(options.prepareTimeoutMs ?? PREPARE_TIMEOUT_MS);
     this.#minLead = msToNs(options.minLeadMs ?? MIN_LEAD_MS);
+    this.#maxLead = msToNs(options.maxLeadMs ?? MAX_LEAD_MS);
     this.#leadRoundTrips = BigInt(options.leadRoundTrips ?? LEAD_ROUND_TRIPS);
     this.#leadPerSubscriber = msToNs(options.leadPerSubscriberMs ?? LEAD_PER_SUBSCRIBER_MS);
     this.#reportTimeout = msToNs(options.reportTimeoutMs ?? REPORT_TIMEOUT_MS);
@@ -360,7 +366,8 @@ export class Coordinator {
       });
       this.#leaseCheckAt = now + this.#lease;
     }
-    this.#activeAt = now + this.#fenceLead;
+    const fenceLead = this.#fenceLead;
+    this.#activeAt = fenceLead > 0n ? now + max(fenceLead, this.#maxLead) : now;
   }
 
   /** Takes one event and says what to do about it. @throws nothing. */
@@ -803,10 +810,8 @@ export class Coordinator {
       if (member.roundTripNs > worstTrip) worstTrip = member.roundTripNs;
     }
     const fanOut = BigInt(rotation.participants.size) * this.#leadPerSubscriber;
-    const lead = max(
-      this.#minLead,
-      max(worstTrip * this.#leadRoundTrips + fanOut, this.#fenceLead),
-    );
+    const trips = worstTrip * this.#leadRoundTrips + fanOut;
+    const lead = max(min(max(trips, this.#minLead), this.#maxLead), this.#fenceLead);
     return max(this.#now + lead, this.#activeAt);
   }
 

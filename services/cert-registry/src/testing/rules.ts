@@ -33,6 +33,8 @@ interface Switch {
   readonly material: Material;
   /** True time of the earliest instant told to anybody; never, while nobody was told. */
   instant: number;
+  /** What each registry process told, on its clock. */
+  readonly told: Map<RegistryProcess, bigint>;
 }
 
 interface Requested {
@@ -54,9 +56,12 @@ export class Rules {
   readonly #clocks = new Map<string, DriftingClock>();
   readonly #requests = new Map<bigint, Requested>();
   readonly #requestOf = new Map<string, Requested>();
+  #healthy = false;
 
   constructor(first: Material) {
-    this.#switches = [{ generation: first.generation, material: first, instant: 0 }];
+    this.#switches = [
+      { generation: first.generation, material: first, instant: 0, told: new Map() },
+    ];
     this.#seeds.add(first.ticketSeed.toString('hex'));
   }
 
@@ -68,6 +73,11 @@ export class Rules {
     this.#clocks.set(clockId, clock);
   }
 
+  /** Trouble is so long over that nobody has a reason to refuse a handshake any more. */
+  expectHealth(): void {
+    this.#healthy = true;
+  }
+
   // ---- what is served ---------------------------------------------------------------------------
 
   /** A handshake starts now, on this process. */
@@ -76,7 +86,11 @@ export class Rules {
     if (now < process.stalledUntil) return;
     promoteIfDue(process, now);
     const served = process.current;
-    if (served === undefined || now >= process.fenceFrom) return;
+    if (served === undefined) return;
+    if (now >= process.fenceFrom) {
+      if (this.#healthy) this.fail('no handshake fails because of a switch', nameOf(process.name));
+      return;
+    }
     const { watch } = process;
     const { generation } = served;
     let index = this.#switches.length - 1;
@@ -171,11 +185,16 @@ export class Rules {
   }
 
   #tell(process: RegistryProcess, generation: bigint, atNs: bigint): void {
-    const told = this.#switchOf(generation);
-    if (told === undefined) {
+    const next = this.#switchOf(generation);
+    if (next === undefined) {
       this.fail('a generation is durable before anybody hears of it', `generation ${generation}`);
     }
-    told.instant = Math.min(told.instant, process.clock.when(atNs));
+    const before = next.told.get(process);
+    if (before !== undefined && before !== atNs) {
+      this.fail('a generation has one instant', `${generation}: ${before}, then ${atNs}`);
+    }
+    next.told.set(process, atNs);
+    next.instant = Math.min(next.instant, process.clock.when(atNs));
   }
 
   /** After the machine has taken it, before what it wants is done. */
@@ -245,6 +264,7 @@ export class Rules {
       generation: material.generation,
       material,
       instant: Number.POSITIVE_INFINITY,
+      told: new Map(),
     });
   }
 

@@ -3,35 +3,36 @@
  *
  *     node services/cert-registry/src/testing/simulate.ts --schedules 5000000 --seed 7
  *
- * Schedules take consecutive seeds. The first failure ends the run with its trace and exit code 1;
- * `--seed N --schedules 1 --trace` shows any schedule.
+ * Schedules take consecutive seeds. A failure ends the run with its trace and exit code 1;
+ * `--trace` shows the schedule of `--seed`, whether it fails or not.
  */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { REAL_MACHINES, Simulation } from './simulation.ts';
+import { playSchedules, traceOf } from './schedules.ts';
+
+const CHUNK = 200_000;
 
 const { values } = parseArgs({
   options: {
     schedules: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },
+    threads: { type: 'string', default: String(availableParallelism()) },
     trace: { type: 'boolean', default: false },
   },
 });
 const first = Number(values.seed);
-const schedules = Number(values.schedules);
+const schedules = values.trace ? 1 : Number(values.schedules);
+if (values.trace) console.log(traceOf(first));
+
 const began = performance.now();
-for (let index = 0; index < schedules; index += 1) {
-  const seed = first + index;
-  const failure = new Simulation(seed).run();
-  if (failure !== undefined || values.trace) {
-    const trace: string[] = [];
-    new Simulation(seed, REAL_MACHINES, trace).run();
-    for (const line of trace) console.log(line);
-  }
+for (let done = 0; done < schedules; done += CHUNK) {
+  const count = Math.min(CHUNK, schedules - done);
+  const failure = await playSchedules({ first: first + done, count }, Number(values.threads));
   if (failure !== undefined) {
-    console.log(`seed ${seed} breaks "${failure.rule}": ${failure.detail}`);
+    console.log(traceOf(failure.seed));
     process.exit(1);
   }
-  if ((index + 1) % 100_000 === 0) console.log(`${index + 1} schedules`);
+  console.log(`${done + count} schedules`);
 }
 const seconds = (performance.now() - began) / 1_000;
-console.log(`${schedules} schedules from seed ${first}, every rule held, ${seconds.toFixed(1)} s`);
+console.log(`seeds ${first} to ${first + schedules - 1}: every rule held, ${seconds.toFixed(1)} s`);

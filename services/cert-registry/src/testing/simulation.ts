@@ -137,6 +137,7 @@ export class Simulation {
       this.#play(TROUBLE_MS * MS);
       this.#calmDown();
       this.#play((TROUBLE_MS + CALM_MS) * MS);
+      this.#rules.expectHealth();
       this.#rotate({ kind: 'all' }, 5);
       this.#play((TROUBLE_MS + CALM_MS + FINAL_MS) * MS);
       this.#rules.checkEnd(
@@ -257,6 +258,7 @@ export class Simulation {
         preparedLeaseMs: PREPARED_LEASE_MS,
         prepareTimeoutMs: PREPARE_TIMEOUT_MS,
         minLeadMs: 4,
+        maxLeadMs: 100,
         reportTimeoutMs: REPORT_TIMEOUT_MS,
       },
       { active: this.#committed, known: [...this.#known.values()], drain: this.#drain },
@@ -727,7 +729,7 @@ export class Simulation {
     if (process === undefined) return;
     this.#log('a process', `stalls for ${ms(forNs)}`);
     // Half a nanosecond keeps what was due before in front of what is due just then.
-    process.stalledUntil = Math.floor(this.#now + forNs) + 0.5;
+    process.stalledUntil = Math.max(process.stalledUntil, Math.floor(this.#now + forNs) + 0.5);
   }
 
   // ---- the rest ---------------------------------------------------------------------------------
