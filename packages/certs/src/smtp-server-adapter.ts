@@ -34,6 +34,8 @@ const CLOSE_TIMEOUT_MS = 30_000;
 class AdaptedConnection extends SMTPConnection {
   readonly #server: ConcertSmtpServer;
   readonly #acceptor: TlsAcceptor;
+  /** What to say at the next moment between two mail transactions, and then end. */
+  #farewell: string | undefined;
 
   constructor(
     server: ConcertSmtpServer,
@@ -141,6 +143,30 @@ class AdaptedConnection extends SMTPConnection {
     this.#server.noteClosed(this);
   }
 
+  /** A text that begins with an enhanced status code of its own keeps it (RFC 2034 §4). */
+  override send(...[code, text, context]: Parameters<SMTPConnection['send']>): void {
+    const ownStatus = typeof text === 'string' && /^[245]\.\d{1,3}\.\d{1,3} /.test(text);
+    super.send(code, text, ownStatus ? false : context);
+  }
+
+  /** Called by smtp-server whenever a mail transaction is over, the reply to DATA being sent. */
+  override _resetSession(): void {
+    super._resetSession();
+    // RSET and EHLO reset first and reply then: their reply goes first
+    if (this.#farewell !== undefined) setImmediate(() => this.#leaveIfIdle());
+  }
+
+  /** Says 421 once no mail transaction is under way: at once, as a rule. */
+  endBetweenTransactions(farewell: string): void {
+    this.#farewell = farewell;
+    this.#leaveIfIdle();
+  }
+
+  #leaveIfIdle(): void {
+    if (this.#farewell === undefined || this.busy || this.session.envelope?.mailFrom) return;
+    this.send(421, this.#farewell);
+  }
+
   /** Whether an answer is owed or a message is under way. */
   get busy(): boolean {
     return this._handlerPending || Boolean(this._dataStream);
@@ -191,12 +217,15 @@ export class ConcertSmtpServer extends SMTPServer {
     connection.init();
   }
 
-  /** Says 421 to each session made under a generation below this one, and ends it. */
+  /**
+   * Says 421 to each session made under a generation below this one, and ends it; one that has a mail
+   * transaction under way hears it when that is over.
+   */
   drain(belowGeneration: number): void {
     for (const connection of this.#open) {
       const generation = this.#generations.get(connection.session);
       if (generation === undefined || generation >= belowGeneration) continue;
-      connection.send(421, `${connection.name} Certificate replaced, connect again`);
+      connection.endBetweenTransactions('4.3.2 The certificate was replaced, connect again');
     }
   }
 
@@ -216,11 +245,11 @@ export class ConcertSmtpServer extends SMTPServer {
     // smtp-server answers 421 to every command while this is set
     this._closeTimeout = setTimeout(() => {
       for (const connection of this.#open) {
-        connection.send(421, 'Server shutting down');
+        connection.send(421, '4.3.2 Server shutting down');
       }
     }, this.options.closeTimeout ?? CLOSE_TIMEOUT_MS);
     for (const connection of this.#open) {
-      if (!connection.busy) connection.send(421, 'Server shutting down');
+      if (!connection.busy) connection.send(421, '4.3.2 Server shutting down');
     }
     if (this.#open.size === 0) setImmediate(finish);
   }

@@ -1,5 +1,5 @@
 /** The mail store as the command opens it, its refusals turned into the command's own errors. */
-import { join } from 'node:path';
+import { parseSettings } from '@mail/service';
 import type { MailStore, StoreErrorCode } from '@mail/store';
 import type { CommandContext } from './command.ts';
 import { CliError, type CliErrorCode } from './errors.ts';
@@ -15,16 +15,18 @@ const CODES: Partial<Record<StoreErrorCode, CliErrorCode>> = {
 
 /**
  * Opens the store that the services of this host use, does the work and closes it again. Throws
- * CliError for what the store refuses.
+ * CliError for what the store refuses, ServiceError where it can't be opened.
  */
 export async function withStore<R>(
   context: CommandContext,
   work: (store: MailStore) => Promise<R>,
 ): Promise<R> {
   // loaded only here: commands for the registry have no use for a database
-  const { openStore, StoreError } = await import('@mail/store');
-  const url =
-    context.settings['CONCERT_STORE'] ?? `sqlite:${join(context.dataFolder, 'mail/mail.db')}`;
+  const { openStore, StoreError, storeSettings, storeUrl } = await import('@mail/store');
+  const url = storeUrl({
+    ...parseSettings(storeSettings, context.settings),
+    CONCERT_DATA: context.dataFolder,
+  });
   try {
     const store = await openStore({ url });
     try {

@@ -1,0 +1,127 @@
+/** The SMTP service as a whole: store, certificates, listeners, ready, stop. */
+import { Authenticator } from '@mail/auth';
+import { type Certificates, openCertificatesFor } from '@mail/certs';
+import { ConnectionLimits, type OpenListener, openListener } from '@mail/line-server';
+import { type App, METRICS, parseSettings, type ServiceContext } from '@mail/service';
+import { type Account, type MailStore, openStore, storeSettings, storeUrl } from '@mail/store';
+import { smtpSettings } from './config.ts';
+import { MessageMemory } from './message-memory.ts';
+import { createMxRules } from './mx.ts';
+import { type ListenerSessions, serveListener } from './serve.ts';
+import type { SessionContext } from './session.ts';
+import { createSubmissionRules } from './submission.ts';
+
+/** What the service asks of certificates. */
+export type SmtpCertificates = Pick<
+  Certificates,
+  'acceptor' | 'ready' | 'onDrain' | 'setProbeTargets' | 'close'
+>;
+
+export interface SmtpApp extends App {
+  /** Open ones; empty before run(). */
+  readonly listeners: readonly OpenListener[];
+}
+
+/** SMTP has no name in IANA's ALPN registry: these two are what Exim takes, and their clients send. */
+const ALPN = ['smtp', 'esmtp'];
+
+export async function buildApp(context: ServiceContext): Promise<App> {
+  const { common, settings, logger } = context;
+  const url = storeUrl({ ...parseSettings(storeSettings, settings), ...common });
+  const store = await openStore({ url, logger });
+  try {
+    return createSmtpApp(context, store, await openCertificatesFor(context));
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Takes store and certificates over: closes them with itself. Throws ServiceError (bad-setting). */
+export function createSmtpApp(
+  context: ServiceContext,
+  store: MailStore,
+  certificates: SmtpCertificates,
+): SmtpApp {
+  const { logger, metrics, health, clustered } = context;
+  const settings = parseSettings(smtpSettings, context.settings);
+  const stopping = new AbortController();
+  const tls = certificates.acceptor(ALPN);
+  const limits = new ConnectionLimits({
+    total: settings.CONCERT_SMTP_MAX_CONNECTIONS,
+    perAddress: settings.CONCERT_SMTP_MAX_CONNECTIONS_PER_ADDRESS,
+  });
+  const rules = {
+    mx: createMxRules(),
+    submission: createSubmissionRules(settings.CONCERT_HOSTNAME),
+  };
+  const shared: Omit<SessionContext, 'rules'> = {
+    store,
+    authenticator: new Authenticator<Account>({
+      lookUp: (address) => store.accounts.credentials(address),
+      renewHash: (account, hash) => store.accounts.setPasswordHash(account.id, hash),
+    }),
+    memory: new MessageMemory(settings.CONCERT_SMTP_MESSAGE_MEMORY),
+    hostname: settings.CONCERT_HOSTNAME,
+    maxMessageBytes: settings.CONCERT_MAX_MESSAGE_SIZE,
+    logger,
+    logins: metrics.counter(METRICS.logins, ['outcome']),
+    stored: metrics.counter(METRICS.messagesStored, ['way']),
+    now: () => new Date(),
+  };
+  const open: OpenListener[] = [];
+  const serving: ListenerSessions[] = [];
+  const drains = new Set<NodeJS.Timeout>();
+  health.set('listeners', 'not listening yet');
+
+  const stopDraining = certificates.onDrain(({ belowGeneration, graceMs }) => {
+    const timer = setTimeout(() => {
+      drains.delete(timer);
+      for (const sessions of serving) sessions.drain(belowGeneration);
+    }, graceMs);
+    drains.add(timer);
+  });
+
+  return {
+    listeners: open,
+
+    async run() {
+      await certificates.ready(stopping.signal);
+      for (const listener of settings.CONCERT_SMTP_LISTENERS) {
+        stopping.signal.throwIfAborted();
+        const sessions = serveListener({
+          listener,
+          context: { ...shared, rules: rules[listener.role] },
+          tls,
+          maxRecipients: settings.CONCERT_SMTP_MAX_RECIPIENTS,
+        });
+        serving.push(sessions);
+        const opened = await openListener(listener, {
+          protocol: 'smtp',
+          tls,
+          clustered,
+          limits,
+          logger,
+          metrics,
+          allowHalfOpen: true,
+          onConnection: sessions.take,
+        });
+        open.push(opened);
+        logger.info({ listener: opened.name, role: listener.role }, 'listening');
+      }
+      certificates.setProbeTargets(open.flatMap((listener) => listener.probeTargets()));
+      health.set('listeners', undefined);
+    },
+
+    async close(graceMs) {
+      stopping.abort(new Error('the service stops'));
+      health.set('listeners', 'stopping');
+      stopDraining();
+      for (const timer of drains) clearTimeout(timer);
+      for (const listener of open) listener.close();
+      await Promise.all(serving.map((sessions) => sessions.close(graceMs)));
+      await certificates.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+/** Settings of the SMTP service, with their defaults, and the limits that are no settings. */
+import { hostname } from 'node:os';
+import { byteSize, type ListenerConfig, listeners, wholeNumber } from '@mail/service';
+import { z } from 'zod';
+
+/** What a listener is for: mail from other servers, or from our own users. */
+export type SmtpRole = 'mx' | 'submission';
+
+export interface SmtpListener extends ListenerConfig {
+  readonly role: SmtpRole;
+}
+
+/** Every listener says what it is for: the wrong guess would be an open or a deaf server. */
+const smtpListeners = listeners.transform((found, context): SmtpListener[] => {
+  const checked: SmtpListener[] = [];
+  for (const listener of found) {
+    const { role, host, port } = listener;
+    if (role === 'mx' || role === 'submission') checked.push({ ...listener, role });
+    else {
+      const message = `the listener on ${host}:${port} wants ?role=mx or ?role=submission`;
+      context.addIssue({ code: 'custom', message });
+    }
+  }
+  return checked;
+});
+
+export const smtpSettings = z.object({
+  /** Where to listen: starttls:// and tls:// URLs with ?role=mx or ?role=submission. */
+  CONCERT_SMTP_LISTENERS: smtpListeners.prefault(
+    'starttls://127.0.0.1:2525?role=mx starttls://127.0.0.1:2587?role=submission ' +
+      'tls://127.0.0.1:2465?role=submission',
+  ),
+  /** The name that the greeting, Received and Message-ID carry (RFC 5321 §4.2). */
+  CONCERT_HOSTNAME: z
+    .string()
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'wants a host name')
+    .default(hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-') || 'localhost'),
+  /** The largest message that is taken (RFC 1870). */
+  CONCERT_MAX_MESSAGE_SIZE: byteSize.prefault('50MiB'),
+  /** Recipients of one message; RFC 5321 §4.5.3.1.8 wants 100 at least. */
+  CONCERT_SMTP_MAX_RECIPIENTS: wholeNumber(100, 10_000).prefault('100'),
+  /** Memory for messages that are arriving, over all connections of a process. */
+  CONCERT_SMTP_MESSAGE_MEMORY: byteSize.prefault('256MiB'),
+  /** Connections of one process. */
+  CONCERT_SMTP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
+  /** Connections from one address: a large sender opens many, an office has many clients. */
+  CONCERT_SMTP_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).prefault('500'),
+});
+export type SmtpSettings = z.output<typeof smtpSettings>;
+
+/** Silence after which a session ends (RFC 5321 §4.5.3.2.7). */
+export const IDLE_TIMEOUT_MS = 5 * 60_000;
+/** For a whole message: what trickles longer holds memory that others want. */
+export const MESSAGE_TIMEOUT_MS = 30 * 60_000;
+/** A command line with its end; RFC 5321 §4.5.3.1.4 wants 512, RFC 4954 §4 12,288 for AUTH. */
+export const MAX_COMMAND_BYTES = 12_288;
+/** Received fields past which a message goes in circles (RFC 5321 §6.3 wants 100 at least to pass). */
+export const MAX_HOPS = 100;
+/** Recipients that were refused on one connection, past which it is a harvest of addresses. */
+export const MAX_REFUSED_RECIPIENTS = 20;
+/** Failed logins on one connection. */
+export const MAX_FAILED_LOGINS = 5;
+/** Transactions on one connection. */
+export const MAX_TRANSACTIONS = 10_000;

@@ -1,0 +1,62 @@
+/** A received message into the mailboxes of its recipients, durable before the 250. */
+import { type AccountId, type MailStore, StoreError } from '@mail/store';
+import { MAX_HOPS } from './config.ts';
+import { ReplyError } from './reply-error.ts';
+import type { RoleRules } from './role.ts';
+import {
+  examineHeader,
+  type Hop,
+  receivedField,
+  returnPathField,
+  withoutReturnPaths,
+} from './trace-fields.ts';
+
+export interface ReceivedMessage {
+  readonly reversePath: string;
+  readonly recipients: readonly AccountId[];
+  /** Pieces of the text as it came. */
+  readonly text: readonly Buffer[];
+  readonly hop: Hop;
+}
+
+/** Resolves once power may fail. Throws ReplyError. */
+export async function deliver(
+  message: ReceivedMessage,
+  rules: RoleRules,
+  store: MailStore,
+): Promise<void> {
+  const text = Buffer.concat(message.text);
+  const facts = examineHeader(text);
+  if (facts.hops > MAX_HOPS) {
+    throw new ReplyError(554, '5.4.6', 'The message goes in circles: too many Received fields');
+  }
+  const added = rules.addedFields(facts, message.hop.at);
+  const top = returnPathField(message.reversePath) + receivedField(message.hop) + added;
+  // a text that begins without a header would be taken for one
+  const separator = facts.end === 0 && !text.subarray(0, 2).equals(CRLF) ? '\r\n' : '';
+  const raw = Buffer.concat([Buffer.from(top + separator), ...withoutReturnPaths(text, facts)]);
+  try {
+    await store.messages.deliver([...new Set(message.recipients)], { raw });
+  } catch (error) {
+    throw toReplyError(error);
+  }
+}
+
+const CRLF = Buffer.from('\r\n');
+
+function toReplyError(error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  const cause = { cause: error };
+  switch (error.code) {
+    case 'too-large':
+      return new ReplyError(552, '5.3.4', 'The message is too large to be stored', cause);
+    case 'no-such-account':
+      // gone since RCPT: the next try hears which one
+      return new ReplyError(450, '4.2.1', 'A mailbox has just gone, try again', cause);
+    case 'database-unavailable':
+    case 'closed':
+      return new ReplyError(451, '4.3.0', 'The mail store is not available, try again', cause);
+    default:
+      return error;
+  }
+}

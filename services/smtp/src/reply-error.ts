@@ -1,0 +1,24 @@
+/** Refusals meant for the client. Anything else that is thrown is a bug, and is told as 451. */
+import type { Logger } from '@mail/service';
+
+/** A reply of 4xx or 5xx with its enhanced status code (RFC 3463). */
+export class ReplyError extends Error {
+  /** Read by smtp-server. */
+  readonly responseCode: number;
+
+  /** `enhanced` as "5.7.1"; `text` is one line without anything that a client sent unchecked. */
+  constructor(code: number, enhanced: string, text: string, options?: ErrorOptions) {
+    super(`${enhanced} ${text}`, options);
+    this.name = 'ReplyError';
+    this.responseCode = code;
+  }
+}
+
+/** What the client hears of `error`; logs what it must not hear. */
+export function toReply(error: unknown, logger: Logger): ReplyError {
+  if (error instanceof ReplyError) return error;
+  logger.error({ error }, 'a command failed');
+  return new ReplyError(451, '4.3.0', 'Something went wrong here, try again later', {
+    cause: error,
+  });
+}

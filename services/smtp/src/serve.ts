@@ -1,0 +1,163 @@
+/** A listener's sessions on smtp-server: its options, its questions handed to Session, its log tamed. */
+
+import { TLSSocket } from 'node:tls';
+import { ConcertSmtpServer, type SecuredSocket, type TlsAcceptor } from '@mail/certs';
+import type { AcceptedSocket } from '@mail/line-server';
+import type { Logger } from '@mail/service';
+import type { Account } from '@mail/store';
+import type { SMTPServerSession } from 'smtp-server';
+import { IDLE_TIMEOUT_MS, MAX_COMMAND_BYTES, type SmtpListener } from './config.ts';
+import { toReply } from './reply-error.ts';
+import { Session, type SessionContext } from './session.ts';
+
+export interface ListenerSessions {
+  /** Takes a connection over. */
+  take(accepted: AcceptedSocket): void;
+  /** Ends sessions whose TLS was made under a generation below this one, between transactions. */
+  drain(belowGeneration: number): void;
+  /** Says 421 to all, waits up to `graceMs` for transactions, cuts off the rest. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly listener: SmtpListener;
+  readonly context: SessionContext;
+  readonly tls: TlsAcceptor;
+  readonly maxRecipients: number;
+}
+
+/** smtp-server's jokes and doors that have no place here. */
+const NEVER = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD'];
+
+/** smtp-server logs strangers' doings at all levels: here they are for debugging. It hides passwords. */
+function debugLogger(logger: Logger) {
+  const log = (entry: object, message?: string, ...values: unknown[]) =>
+    logger.debug(entry, message, ...values);
+  return { level: () => {}, trace: log, debug: log, info: log, warn: log, error: log, fatal: log };
+}
+
+export function serveListener(options: ServeOptions): ListenerSessions {
+  const { listener, context, tls } = options;
+  const { logger, rules } = context;
+  const sessions = new Map<string, Session>();
+  let connections = 0;
+
+  const disabled = [
+    ...NEVER,
+    ...(rules.login ? [] : ['AUTH']),
+    ...(listener.tls === 'starttls' ? [] : ['STARTTLS']),
+  ];
+
+  const sessionOf = (session: SMTPServerSession): Session => {
+    const found = sessions.get(session.id);
+    if (found === undefined) throw new Error('smtp-server asks about a session that is gone');
+    return found;
+  };
+
+  /** Offers AUTH only where it is taken: a client that sees it sends its password (RFC 4954 §4). */
+  const offer = (session: SMTPServerSession): void => {
+    const allowed = sessionOf(session).loginAllowed;
+    session.disabledCommands = allowed ? disabled : [...disabled, 'AUTH'];
+  };
+
+  /** Runs one answer; what it throws becomes the reply. */
+  const answer = <T>(
+    work: () => T | Promise<T>,
+    done: (error: Error | null, value?: T) => void,
+  ) => {
+    Promise.resolve()
+      .then(work)
+      .then(
+        (value) => done(null, value),
+        (error) => done(toReply(error, logger)),
+      )
+      .catch((error) => logger.error({ error }, 'smtp-server failed on an answer'));
+  };
+
+  const server = new ConcertSmtpServer(
+    {
+      name: context.hostname,
+      heloResponse: '%s at your service',
+      authMethods: ['PLAIN', 'LOGIN'],
+      authRequiredMessage: 'Log in first',
+      allowInsecureAuth: !listener.requireTlsForLogin,
+      disabledCommands: disabled,
+      hideSTARTTLS: listener.tls !== 'starttls',
+      // smtp-server adds the codes to its own replies, and leaves ours alone
+      hideENHANCEDSTATUSCODES: false,
+      // messages in the store may be read by clients that know ASCII headers only
+      hideSMTPUTF8: true,
+      size: context.maxMessageBytes,
+      maxRecipients: options.maxRecipients,
+      maxCommandLength: MAX_COMMAND_BYTES,
+      socketTimeout: IDLE_TIMEOUT_MS,
+      disableReverseLookup: true,
+      logger: debugLogger(logger),
+      onConnect: (session, done) =>
+        answer(
+          () => offer(session),
+          (error) => done(error),
+        ),
+      onSecure: (socket, session, done) =>
+        answer(
+          () => {
+            if (!(socket instanceof TLSSocket)) throw new Error('onSecure without TLS');
+            sessionOf(session).tls = {
+              version: socket.getProtocol() ?? '',
+              cipher: socket.getCipher()?.standardName ?? '',
+              generation: server.generationOf(session) ?? 0,
+            };
+            offer(session);
+          },
+          (error) => done(error),
+        ),
+      onAuth: (auth, session, done) =>
+        answer(
+          () => sessionOf(session).logIn(auth),
+          (error, user) => done(error, user === undefined ? {} : { user }),
+        ),
+      onMailFrom: (address, session, done) =>
+        answer(
+          () =>
+            sessionOf(session).mailFrom(
+              address,
+              (session.user || undefined) as Account | undefined,
+            ),
+          (error) => done(error),
+        ),
+      onRcptTo: (address, session, done) =>
+        answer(
+          () => sessionOf(session).rcptTo(address),
+          (error) => done(error),
+        ),
+      onData: (stream, session, done) =>
+        answer(
+          () => sessionOf(session).data(stream, session),
+          (error) => done(error, 'Stored'),
+        ),
+      onClose: (session) => void sessions.delete(session.id),
+    },
+    tls,
+  );
+
+  return {
+    take: (accepted) => {
+      connections += 1;
+      const id = `${process.pid.toString(36)}.${Date.now().toString(36)}.${connections.toString(36)}`;
+      const { remoteAddress, remotePort, generation, socket } = accepted;
+      sessions.set(id, new Session(accepted, context));
+      if (generation !== undefined && socket instanceof TLSSocket) {
+        const secured: SecuredSocket = { socket, generation };
+        server.connectSecured(secured, { id, remoteAddress, remotePort });
+      } else {
+        server.connect(socket, { id, remoteAddress, remotePort });
+      }
+    },
+    drain: (belowGeneration) => server.drain(belowGeneration),
+    close: (graceMs) =>
+      new Promise((resolve) => {
+        server.options.closeTimeout = graceMs;
+        server.close(resolve);
+      }),
+  };
+}

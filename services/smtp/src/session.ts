@@ -1,0 +1,173 @@
+/**
+ * One connection's mail transactions: what smtp-server asks at each command, answered. smtp-server owns
+ * the wire and the order of commands (RFC 5321 §4.1.4); here is who may do what, and what becomes of it.
+ */
+import type { Authenticator } from '@mail/auth';
+import { type AcceptedSocket, addressBlock } from '@mail/line-server';
+import type { Logger } from '@mail/service';
+import type { Account, AccountId, MailStore } from '@mail/store';
+import type {
+  SMTPServerAddress,
+  SMTPServerAuthentication,
+  SMTPServerDataStream,
+  SMTPServerSession,
+} from 'smtp-server';
+import { toEnvelopeAddress } from './addresses.ts';
+import {
+  MAX_FAILED_LOGINS,
+  MAX_REFUSED_RECIPIENTS,
+  MAX_TRANSACTIONS,
+  MESSAGE_TIMEOUT_MS,
+} from './config.ts';
+import { deliver } from './delivery.ts';
+import { collectMessage } from './message-collector.ts';
+import type { MessageMemory } from './message-memory.ts';
+import { ReplyError } from './reply-error.ts';
+import type { RoleRules } from './role.ts';
+import type { Hop } from './trace-fields.ts';
+
+/** What all sessions of a listener share. */
+export interface SessionContext {
+  readonly rules: RoleRules;
+  readonly store: MailStore;
+  readonly authenticator: Authenticator<Account>;
+  readonly memory: MessageMemory;
+  readonly hostname: string;
+  readonly maxMessageBytes: number;
+  readonly logger: Logger;
+  readonly logins: { inc(labels: { outcome: string }): void };
+  readonly stored: { inc(labels: { way: string }): void };
+  readonly now: () => Date;
+}
+
+/** TLS of the connection as Received tells it. */
+export type TlsFacts = NonNullable<Hop['tls']>;
+
+/** Parameters of MAIL that we act on; others are refused (RFC 5321 §4.1.1.11). */
+const MAIL_PARAMETERS = new Set(['SIZE', 'BODY']);
+
+export class Session {
+  readonly #accepted: AcceptedSocket;
+  readonly #context: SessionContext;
+  readonly #recipients = new Map<string, AccountId>();
+  #reversePath = '';
+  #failedLogins = 0;
+  #refusedRecipients = 0;
+  #transactions = 0;
+  tls: TlsFacts | undefined;
+
+  constructor(accepted: AcceptedSocket, context: SessionContext) {
+    this.#accepted = accepted;
+    this.#context = context;
+  }
+
+  /** Whether a password may be sent on the connection as it is. */
+  get loginAllowed(): boolean {
+    return this.tls !== undefined || !this.#accepted.listener.requireTlsForLogin;
+  }
+
+  /** AUTH PLAIN and LOGIN (RFC 4954, 4616). Throws ReplyError. */
+  async logIn(auth: SMTPServerAuthentication): Promise<Account> {
+    const { authenticator, logins, logger } = this.#context;
+    if (!this.loginAllowed) throw new ReplyError(538, '5.7.11', 'Passwords are for TLS only');
+    const { username = '', authzid = '' } = auth;
+    // nobody may act for somebody else (RFC 4616 §2)
+    const ownName = authzid === '' || authzid.toLowerCase() === username.toLowerCase();
+    const outcome = await authenticator.authenticate({
+      address: username,
+      password: ownName ? (auth.password ?? '') : '',
+      origin: addressBlock(this.#accepted.remoteAddress),
+    });
+    logins.inc({ outcome: outcome.kind });
+    switch (outcome.kind) {
+      case 'accepted':
+        return outcome.account;
+      case 'busy':
+        throw new ReplyError(454, '4.7.0', 'Too many logins at once, try again');
+      case 'throttled':
+        throw new ReplyError(
+          454,
+          '4.7.0',
+          `Too many failed logins, try again in ${Math.ceil(outcome.retryAfterMs / 1000)} s`,
+        );
+      case 'refused':
+        logger.info({ remoteAddress: this.#accepted.remoteAddress }, 'a login was refused');
+        this.#failedLogins += 1;
+        if (this.#failedLogins >= MAX_FAILED_LOGINS) {
+          throw new ReplyError(421, '4.7.0', 'Too many failed logins');
+        }
+        throw new ReplyError(535, '5.7.8', 'Wrong address or password');
+    }
+  }
+
+  /** MAIL (RFC 5321 §4.1.1.2). Throws ReplyError. */
+  mailFrom({ address, args }: SMTPServerAddress, user: Account | undefined): void {
+    this.#transactions += 1;
+    if (this.#transactions > MAX_TRANSACTIONS) {
+      throw new ReplyError(421, '4.7.0', 'Enough for one connection, open another');
+    }
+    if (this.#context.rules.login && !this.loginAllowed) {
+      throw new ReplyError(530, '5.7.0', 'Use STARTTLS first');
+    }
+    for (const name of Object.keys(args || {})) {
+      // RFC 4954 §5: AUTH= may be given, and is ours to ignore
+      if (MAIL_PARAMETERS.has(name) || (name === 'AUTH' && this.#context.rules.login)) continue;
+      throw new ReplyError(555, '5.5.4', 'A parameter of MAIL is not supported');
+    }
+    const reversePath = toEnvelopeAddress(address);
+    if (address !== '' && reversePath === undefined) {
+      throw new ReplyError(553, '5.6.7', 'Addresses beyond ASCII are not supported');
+    }
+    this.#context.rules.checkSender(reversePath ?? '', user);
+    this.#reversePath = reversePath ?? '';
+    this.#recipients.clear();
+  }
+
+  /** RCPT (RFC 5321 §4.1.1.3). Throws ReplyError. */
+  async rcptTo({ address, args }: SMTPServerAddress): Promise<void> {
+    if (args !== false && Object.keys(args).length > 0) {
+      throw new ReplyError(555, '5.5.4', 'A parameter of RCPT is not supported');
+    }
+    const { store, hostname, rules } = this.#context;
+    // <postmaster> without a domain is that of this host (RFC 5321 §4.1.1.3)
+    const path = toEnvelopeAddress(address.includes('@') ? address : `${address}@${hostname}`);
+    const account = path === undefined ? undefined : await store.accounts.find(path);
+    if (path !== undefined && account !== undefined) {
+      this.#recipients.set(path, account.id);
+      return;
+    }
+    this.#refusedRecipients += 1;
+    if (this.#refusedRecipients > MAX_REFUSED_RECIPIENTS) {
+      throw new ReplyError(421, '4.7.0', 'Too many unknown recipients');
+    }
+    throw rules.refuseRecipient();
+  }
+
+  /** DATA (RFC 5321 §4.1.1.4). Resolves once the message is durable. Throws ReplyError. */
+  async data(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<void> {
+    const { memory, maxMessageBytes, rules, store, stored, hostname, now } = this.#context;
+    const share = memory.share();
+    const deadline = setTimeout(() => this.#accepted.socket.destroy(), MESSAGE_TIMEOUT_MS);
+    try {
+      const text = await collectMessage(stream, maxMessageBytes, share);
+      clearTimeout(deadline);
+      const hop: Hop = {
+        helo: session.hostNameAppearsAs,
+        remoteAddress: this.#accepted.remoteAddress,
+        hostname,
+        protocol: session.transmissionType,
+        id: `${session.id}.${session.transaction}`,
+        tls: this.tls,
+        recipients: [...this.#recipients.keys()],
+        at: now(),
+      };
+      const recipients = [...this.#recipients.values()];
+      await deliver({ reversePath: this.#reversePath, recipients, text, hop }, rules, store);
+      stored.inc({ way: rules.login ? 'submission' : 'mx' });
+    } finally {
+      clearTimeout(deadline);
+      share.release();
+      this.#recipients.clear();
+    }
+  }
+}
