@@ -104,18 +104,22 @@ function readable(socket: Socket, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Handshakes and resolves with the leaf's fingerprint. Who signed it does not matter here. */
+/**
+ * Handshakes and resolves with the leaf's fingerprint; who signed it does not matter here. Then it
+ * leaves in order: cut off too early, it would look to the server like a handshake that failed.
+ */
 function handshake(socket: Socket, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const client = connectTls({ socket, rejectUnauthorized: false, ca: [] });
     signal.addEventListener('abort', () => client.destroy(signal.reason), { once: true });
-    client.once('error', reject);
+    client.on('error', reject);
     client.once('close', () => reject(new Error('the server closed the connection')));
     client.once('secureConnect', () => {
       const leaf = client.getPeerX509Certificate();
       if (leaf === undefined) reject(new Error('no certificate was shown'));
       else resolve(fingerprintOf(leaf));
-      client.destroy();
+      client.resume();
+      client.end();
     });
   });
 }
@@ -144,9 +148,8 @@ async function probe(target: ProbeTarget, signal: AbortSignal): Promise<PortObse
     if (startTls !== undefined) await negotiate(socket, DIALOGUES[startTls], signal);
     return { listener, fingerprintSha256: await handshake(socket, signal), error: '' };
   } catch (error) {
-    return { listener, fingerprintSha256: '', error: describe(failure ?? error) };
-  } finally {
     socket.destroy();
+    return { listener, fingerprintSha256: '', error: describe(failure ?? error) };
   }
 }
 

@@ -1,2 +1,3 @@
+export * from './fake-registry.ts';
 export * from './self-signed.ts';
 export * from './static-certificates.ts';

@@ -1,0 +1,316 @@
+/**
+ * What a service uses: one call opens everything that taking part needs, and the rest of the service
+ * sees an acceptor for its listeners and a few events.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Material as MaterialMessage, PartitionPolicy } from '@mail/proto';
+import {
+  type Health,
+  type Logger,
+  METRICS,
+  type Metrics,
+  parseSettings,
+  type ServiceContext,
+  ServiceError,
+} from '@mail/service';
+import { z } from 'zod';
+import { CurrentMaterial, monotonicClock } from './current-material.ts';
+import { CertsError } from './errors.ts';
+import type { Identity } from './identity.ts';
+import { IdentityKeeper } from './identity-keeper.ts';
+import { buildMaterial } from './material.ts';
+import { MaterialCache } from './material-cache.ts';
+import { openSubscription } from './registry-client.ts';
+import { type DrainRequest, RegistryStream } from './registry-stream.ts';
+import { type ProbeTarget, probeListeners } from './self-probe.ts';
+import type { SubscriberStatus } from './subscriber.ts';
+import { createTlsAcceptor, type TlsAcceptor } from './tls-listener.ts';
+
+export interface CertificatesOptions {
+  /** As in the identity: "imap". */
+  readonly service: string;
+  /** Unique among the processes of the service, stable over restarts. */
+  readonly instance: string;
+  /** host:port of the registry's gRPC. */
+  readonly registry: string;
+  /** Folder with cert.pem, key.pem and ca.pem. */
+  readonly identityDir: string;
+  /** Where the last-known-good material is kept, encrypted; without one nothing is. */
+  readonly cacheFile?: string;
+  /** Once cut off for longer than the lease: go on with what there is, or refuse new handshakes. */
+  readonly partitionPolicy: 'serve' | 'fence';
+  /** Of the software, for people. */
+  readonly version: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+}
+
+/** How this process stands. */
+export interface CertificatesState {
+  /** In force here; 0 for none. */
+  readonly generation: number;
+  readonly fingerprintSha256: string;
+  /** Whether a stream to the registry is up. */
+  readonly connected: boolean;
+  /** The registry has not vouched for what is in force for longer than the lease. */
+  readonly stale: boolean;
+  /** New handshakes are refused. */
+  readonly fenced: boolean;
+}
+
+/** How long a start waits for the registry before it goes on with the cache. */
+const CACHE_GRACE_MS = 2_000;
+
+const CONDITION = 'certificate';
+
+/** Settings of every service that takes part, besides the common ones. */
+export const certificatesSettings = z.object({
+  CONCERT_PARTITION_POLICY: z.enum(['serve', 'fence']).default('serve'),
+});
+
+/** A process's part in the fleet. Made by openCertificates. */
+export class Certificates {
+  readonly current: CurrentMaterial;
+  readonly #options: CertificatesOptions;
+  readonly #keeper: IdentityKeeper;
+  readonly #stream: RegistryStream;
+  readonly #observers = new Set<(state: CertificatesState) => void>();
+  readonly #drainObservers = new Set<(drain: DrainRequest) => void>();
+  readonly #graceTimer: NodeJS.Timeout;
+  readonly #stopObserving: (() => void)[];
+  #state: CertificatesState = {
+    generation: 0,
+    fingerprintSha256: '',
+    connected: false,
+    stale: false,
+    fenced: false,
+  };
+  #targets: readonly ProbeTarget[] = [];
+  #graceOver = false;
+  #closed = false;
+
+  /** Use openCertificates. */
+  constructor(
+    options: CertificatesOptions,
+    keeper: IdentityKeeper,
+    current: CurrentMaterial,
+    cached: MaterialMessage | undefined,
+    cache: MaterialCache | undefined,
+  ) {
+    this.#options = options;
+    this.#keeper = keeper;
+    this.current = current;
+    const persist = (message: MaterialMessage | undefined) => {
+      if (message !== undefined) void cache?.write(message, keeper.identity.privateKey);
+    };
+    this.#stream = new RegistryStream({
+      service: options.service,
+      instance: options.instance,
+      version: options.version,
+      partitionPolicy:
+        options.partitionPolicy === 'fence'
+          ? PartitionPolicy.PARTITION_POLICY_FENCE
+          : PartitionPolicy.PARTITION_POLICY_SERVE,
+      cached,
+      current,
+      now: monotonicClock,
+      random: Math.random,
+      open: () => openSubscription(options.registry, keeper.identity),
+      probe: () => probeListeners(this.#targets),
+      persist,
+      onDrain: (drain) => {
+        for (const observer of this.#drainObservers) observer(drain);
+      },
+      onStatus: (status) => this.#update(status),
+      logger: options.logger,
+    });
+    this.#stopObserving = [
+      current.observe(() => this.#update(this.#stream.status)),
+      keeper.observe(() => {
+        // the cache's key comes from the identity's
+        persist(this.#stream.messageOf(this.#stream.status.generation));
+        this.#stream.reconnect();
+      }),
+    ];
+    this.#graceTimer = setTimeout(() => {
+      this.#graceOver = true;
+      this.#update(this.#stream.status);
+    }, CACHE_GRACE_MS);
+    this.#stream.start();
+  }
+
+  /** How this process stands now. */
+  get state(): CertificatesState {
+    return this.#state;
+  }
+
+  /**
+   * The TLS of one protocol's listeners, implicit and STARTTLS alike. `alpn`: our protocols by their
+   * ALPN names, for example ["imap"].
+   */
+  acceptor(
+    alpn: readonly string[],
+    options: { readonly handshakeTimeoutMs?: number } = {},
+  ): TlsAcceptor {
+    const { metrics, logger } = this.#options;
+    return createTlsAcceptor({ current: this.current, alpn, metrics, logger, ...options });
+  }
+
+  /**
+   * Resolves once there is something to present: from the registry, or from the cache when the registry
+   * does not answer within two seconds. Keep the ports closed until then.
+   * @throws the signal's reason, or CertsError closed
+   */
+  async ready(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#usable) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const abort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    const stop = this.observe(() => {
+      if (this.#closed) reject(new CertsError('closed', 'closed before a certificate was there'));
+      else if (this.#usable) resolve();
+    });
+    try {
+      await promise;
+    } finally {
+      stop();
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Names the process's own ports, once they are open; they are probed now and after each switch. */
+  setProbeTargets(targets: readonly ProbeTarget[]): void {
+    this.#targets = [...targets];
+    void this.#stream.probeAgain();
+  }
+
+  /** Calls `observer` when connections under older generations are to end; returns how to stop it. */
+  onDrain(observer: (drain: DrainRequest) => void): () => void {
+    this.#drainObservers.add(observer);
+    return () => this.#drainObservers.delete(observer);
+  }
+
+  /** Calls `observer` with each change of state; returns how to stop it. It must not throw. */
+  observe(observer: (state: CertificatesState) => void): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  /** Leaves the fleet. The acceptors go on with what is in force. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#graceTimer);
+    for (const stop of this.#stopObserving) stop();
+    this.#stream.close();
+    this.current.close();
+    this.#tell();
+    await this.#keeper.close();
+  }
+
+  get #usable(): boolean {
+    if (this.current.peek() === undefined || this.current.fenced) return false;
+    return (this.#state.connected && !this.#state.stale) || this.#graceOver;
+  }
+
+  #update(status: SubscriberStatus): void {
+    const material = this.current.peek();
+    this.#state = {
+      generation: material?.generation ?? 0,
+      fingerprintSha256: material?.fingerprintSha256 ?? '',
+      connected: status.connected,
+      stale: status.stale,
+      fenced: status.fenced,
+    };
+    const { metrics, health } = this.#options;
+    metrics.gauge(METRICS.generation).set(this.#state.generation);
+    metrics.gauge(METRICS.certificateExpiry).set((material?.notAfter.getTime() ?? 0) / 1000);
+    metrics.gauge(METRICS.stale).set(status.stale ? 1 : 0);
+    metrics.gauge(METRICS.fenced).set(status.fenced ? 1 : 0);
+    health.set(CONDITION, this.#whyUnready);
+    this.#tell();
+  }
+
+  get #whyUnready(): string | undefined {
+    const { generation, fenced, stale } = this.#state;
+    if (generation === 0) return `no certificate yet from the registry ${this.#options.registry}`;
+    if (fenced) return 'cut off from the registry: new handshakes are refused';
+    if (stale) return `cut off from the registry: generation ${generation} may be stale`;
+    return undefined;
+  }
+
+  #tell(): void {
+    for (const observer of this.#observers) observer(this.#state);
+  }
+}
+
+function checkName(identity: Identity, options: CertificatesOptions): void {
+  const expected = `spiffe://concert/service/${options.service}`;
+  if (identity.uri === expected) return;
+  const detail = `the identity in ${options.identityDir} is ${identity.uri}, not ${expected}`;
+  throw new CertsError('bad-identity', detail);
+}
+
+/**
+ * Joins the fleet: reads the identity and the cache, and subscribes. Returns before the registry has
+ * answered; see `ready`.
+ * @throws CertsError bad-identity
+ */
+export async function openCertificates(options: CertificatesOptions): Promise<Certificates> {
+  const { service, logger, registry, identityDir, cacheFile } = options;
+  options.health.set(CONDITION, `no certificate yet from the registry ${registry}`);
+  const keeper = await IdentityKeeper.open({ folder: identityDir, registry, logger });
+  try {
+    checkName(keeper.identity, options);
+  } catch (error) {
+    await keeper.close();
+    throw error;
+  }
+  const current = new CurrentMaterial(monotonicClock);
+  const cache = cacheFile ? new MaterialCache({ path: cacheFile, service, logger }) : undefined;
+  let cached = await cache?.read(keeper.identity.privateKey);
+  if (cached !== undefined) {
+    try {
+      current.schedule(await buildMaterial(cached, service), 0n);
+    } catch (error) {
+      logger.warn({ error }, 'the cached certificate is of no use any more');
+      cached = undefined;
+    }
+  }
+  return new Certificates(options, keeper, current, cached, cache);
+}
+
+function ownVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}
+
+/**
+ * As openCertificates, from the settings of a process of Concert.
+ * @throws ServiceError bad-setting
+ */
+export async function openCertificatesFor(context: ServiceContext): Promise<Certificates> {
+  const { service, instance, common, logger, metrics, health } = context;
+  const { CONCERT_PARTITION_POLICY } = parseSettings(certificatesSettings, context.settings);
+  try {
+    return await openCertificates({
+      service,
+      instance,
+      registry: common.CONCERT_REGISTRY,
+      identityDir:
+        common.CONCERT_IDENTITY ?? join(common.CONCERT_DATA, 'identities', 'service', service),
+      cacheFile: join(common.CONCERT_DATA, 'cache', `${service}-${instance}.material`),
+      partitionPolicy: CONCERT_PARTITION_POLICY,
+      version: ownVersion(),
+      logger,
+      metrics,
+      health,
+    });
+  } catch (error) {
+    if (!(error instanceof CertsError)) throw error;
+    throw new ServiceError('bad-setting', error.message, { cause: error });
+  }
+}
