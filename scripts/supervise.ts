@@ -14,7 +14,7 @@ import {
   renameSync,
 } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { hashPassword } from '@mail/auth';
+import { PasswordHasher } from '@mail/auth';
 import { readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
 import { openStore } from '@mail/store';
 
@@ -168,7 +168,7 @@ async function makeDemoAccount(): Promise<string | undefined> {
   try {
     if ((await store.accounts.list()).length > 0) return undefined;
     const password = randomBytes(12).toString('base64url');
-    const account = await store.accounts.add(DEMO_ADDRESS, await hashPassword(password));
+    const account = await store.accounts.add(DEMO_ADDRESS, await new PasswordHasher().hash(password));
     await store.messages.deliver([account.id], { raw: Buffer.from(WELCOME(DEMO_ADDRESS)) });
     return password;
   } finally {

@@ -42,5 +42,5 @@ process.once('message', async ({ port, version, seconds, clients }: Order) => {
   until = started + seconds * 1000;
   await Promise.all(loops);
   const perSecond = done / ((performance.now() - started) / 1000);
-  process.send?.({ perSecond, failures }, undefined, undefined, () => process.disconnect());
+  process.send?.({ perSecond, failures }, undefined, undefined, () => process.disconnect?.());
 });

@@ -22,6 +22,6 @@ process.once('message', (order: LoadOrder) => {
       samples: samples.map((sample) => ({ ...sample, helloAt: String(sample.helloAt) })),
       failures,
     };
-    process.send?.(result, undefined, undefined, () => process.disconnect());
+    process.send?.(result, undefined, undefined, () => process.disconnect?.());
   });
 });

@@ -15,6 +15,8 @@ export interface OpenSession {
   finish(): Promise<void>;
   /** Set when the server closed it. */
   readonly closed: () => string | undefined;
+  /** What it said that nobody asked for. */
+  readonly lastWords: () => string;
 }
 
 type Credentials = { user: string; password: string };
@@ -44,6 +46,11 @@ class LineReader {
 
   get closed(): string | undefined {
     return this.#closed;
+  }
+
+  /** What has come and was not read. */
+  get unread(): string {
+    return this.#text;
   }
 
   /** Reads until `wanted` matches what has come and takes that much. */
@@ -124,6 +131,7 @@ export async function imapIdle(
   return {
     name: `${port} IDLE`,
     closed: () => reader.closed,
+    lastWords: () => reader.unread,
     async work() {
       await reader.ask('DONE', /^i OK[^\n]*\n/m);
       await reader.ask('i IDLE', /^\+[^\n]*\n/m);
@@ -145,6 +153,7 @@ export async function imapBusy(
   return {
     name: `${port} busy`,
     closed: () => reader.closed,
+    lastWords: () => reader.unread,
     async work() {
       await reader.ask('n NOOP', /^n OK[^\n]*\n/m);
       await reader.ask('f FETCH 1:* (UID FLAGS)', /^f (OK|BAD|NO)[^\n]*\n/m);
@@ -165,6 +174,7 @@ export async function popTransaction(
   return {
     name: `${port} transaction`,
     closed: () => reader.closed,
+    lastWords: () => reader.unread,
     async work() {
       await reader.ask('STAT', /^\+OK \d+ \d+\r\n/);
     },
@@ -189,6 +199,7 @@ export async function smtpData(
   return {
     name: `${port} DATA`,
     closed: () => reader.closed,
+    lastWords: () => reader.unread,
     async work() {
       lines += 1;
       if (!reader.socket.write(`line ${lines}\r\n`)) await once(reader.socket, 'drain');
@@ -211,6 +222,7 @@ export async function smtpIdle(
   return {
     name: `${port} idle`,
     closed: () => reader.closed,
+    lastWords: () => reader.unread,
     async work() {
       await reader.ask('NOOP', /^250[^\n]*\n/);
     },

@@ -34,11 +34,12 @@ export interface System {
   readonly registryPort: number;
   /** The seven ports of `npm start`, by its names. */
   readonly ports: Readonly<Record<PortName, MailPort>>;
-  /** Starts a process; resolves when it is in service, rejects with its one line. */
+  /** Starts a process (`entry` for another program under its name); resolves when in service. */
   start(
     name: ProcessName,
     settings?: Record<string, string>,
     instance?: string,
+    entry?: string,
   ): Promise<ChildProcess>;
   /** The process started last under that name, or instance of it. */
   process(name: ProcessName, instance?: string): ChildProcess;
@@ -137,9 +138,9 @@ export async function layOutSystem(settings: Record<string, string> = {}): Promi
     data,
     registryPort,
     ports,
-    start(name, extra = {}, instance) {
+    start(name, extra = {}, instance, entry = join(ROOT, 'services', name, 'src/main.ts')) {
       const log = openSync(logFile(name, instance), 'a');
-      const child = fork(join(ROOT, 'services', name, 'src/main.ts'), {
+      const child = fork(entry, {
         cwd: ROOT,
         stdio: ['ignore', log, log, 'ipc'],
         env: { ...environment, ...(instance ? { CONCERT_INSTANCE: instance } : {}), ...extra },
