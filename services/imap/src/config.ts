@@ -24,5 +24,3 @@ export type ImapSettings = z.output<typeof imapSettings>;
 export const WRITE_TIMEOUT_MS = 2 * 60_000;
 /** How long APPEND waits for memory before it is refused. */
 export const APPEND_WAIT_MS = 30_000;
-/** At shutdown of certificates' drain: how long the sessions made under old ones may go on. */
-export const DRAIN_GRACE_MS = 10_000;

@@ -104,7 +104,10 @@ async function perform(
   } catch (error) {
     const reply = replyFor(error);
     if (reply === undefined) {
-      session.context.logger.error({ error, listener: connection.listenerName }, 'a command failed');
+      session.context.logger.error(
+        { error, listener: connection.listenerName },
+        'a command failed',
+      );
     }
     const { status, code, message } = reply ?? refuse('SERVERBUG', 'Something went wrong here');
     if (status === 'NO') await session.tellChanges(!keepsNumbers);
@@ -117,10 +120,10 @@ async function perform(
 async function complete(
   { connection, response }: Session,
   tag: string,
-  { code, text, then }: Completion,
+  { code, text, next }: Completion,
 ): Promise<'ok' | 'end'> {
   response.tagged(tag, 'OK', code, text);
-  switch (then) {
+  switch (next) {
     case 'start-tls':
       await connection.startTls(response.take());
       return 'ok';

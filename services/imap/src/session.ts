@@ -32,7 +32,7 @@ export interface Completion {
   readonly code?: StatusCode;
   readonly text: string;
   /** What the connection does once the client has been told. */
-  readonly then?: 'start-tls' | 'end';
+  readonly next?: 'start-tls' | 'end';
 }
 
 /** How a set names messages: by the session's sequence numbers, or by UID (RFC 3501 §6.4.8). */

@@ -20,17 +20,20 @@ export function noop({ state }: Session): Completion {
 export function logout(session: Session): Completion {
   session.deselect();
   session.response.untagged('BYE Goodbye');
-  return { text: 'LOGOUT completed', then: 'end' };
+  return { text: 'LOGOUT completed', next: 'end' };
 }
 
 /** RFC 3501 §6.2.1. What came behind it in the clear ends the connection (@mail/line-server). */
 export function startTls({ connection }: Session): Completion {
   if (!connection.startTlsOffered) throw new ReplyError('BAD', undefined, 'No TLS to be had here');
-  return { text: 'Begin TLS now', then: 'start-tls' };
+  return { text: 'Begin TLS now', next: 'start-tls' };
 }
 
 /** RFC 2971. Our version is nobody's business. */
-export function id({ response, context }: Session, fields: ReadonlyMap<string, string>): Completion {
+export function id(
+  { response, context }: Session,
+  fields: ReadonlyMap<string, string>,
+): Completion {
   context.logger.debug({ client: Object.fromEntries(fields) }, 'a client says what it is');
   response.untagged('ID ("name" "Concert")');
   return { text: 'ID completed' };

@@ -7,7 +7,9 @@ type Copied = Awaited<ReturnType<Session['store']['messages']['copy']>>;
 
 /** UIDs come in order, so the two sets name the same messages pairwise. */
 function copyUid({ from, to, uidValidity }: Copied): `COPYUID ${string}` | undefined {
-  return from.length === 0 ? undefined : `COPYUID ${uidValidity} ${formatSet(from)} ${formatSet(to)}`;
+  return from.length === 0
+    ? undefined
+    : `COPYUID ${uidValidity} ${formatSet(from)} ${formatSet(to)}`;
 }
 
 export async function copy(

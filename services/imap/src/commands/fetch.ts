@@ -3,7 +3,7 @@
  * and only those that are asked for, each piece once the client has taken the one before.
  */
 import { setImmediate as othersTurn } from 'node:timers/promises';
-import type { MessageStructure } from '@mail/message';
+import { type MessageStructure, pickHeaderFields } from '@mail/message';
 import { type MessageSummary, StoreError } from '@mail/store';
 import { SessionEnd } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
@@ -11,7 +11,7 @@ import { formatDateTime } from '../parser/date.ts';
 import type { FetchArguments, FetchItem, SectionItem } from '../parser/fetch.ts';
 import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
-import { chooseFields, locateSection, type OctetRange, renderSection } from '../section.ts';
+import { locateSection, type OctetRange, renderSection } from '../section.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 
 /** Messages whose structures are read at once; other sessions have their turn between batches. */
@@ -183,7 +183,12 @@ async function openSection(
   const read = (range: OctetRange): Promise<Buffer> => readRange(session, message.uid, range);
   if (section.text === 'header-fields' || section.text === 'header-fields-not') {
     const header = await read(whole);
-    const fields = chooseFields(header, section.fields, section.text === 'header-fields');
+    const fields = pickHeaderFields(
+      header,
+      { headerStart: 0, bodyStart: header.length },
+      section.fields,
+      section.text === 'header-fields-not',
+    );
     const chosen = partial
       ? fields.subarray(partial.offset, partial.offset + partial.count)
       : fields;

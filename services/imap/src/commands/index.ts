@@ -121,10 +121,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map([
       capability: ['NAMESPACE'],
     }),
   ],
-  [
-    'IDLE',
-    command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] }),
-  ],
+  ['IDLE', command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] })],
 
   ['CHECK', command({ states: SELECTED, parse: parseNothing, handle: noop })],
   ['CLOSE', command({ states: SELECTED, parse: parseNothing, handle: close })],

@@ -1,7 +1,12 @@
 /** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 §6.3.3 to §6.3.7, §6.3.10). */
 import type { MailboxStatus } from '@mail/store';
 import { refuse } from '../errors.ts';
-import { DELIMITER, type RenameArguments, type StatusArguments, type StatusItem } from '../parser/mailbox.ts';
+import {
+  DELIMITER,
+  type RenameArguments,
+  type StatusArguments,
+  type StatusItem,
+} from '../parser/mailbox.ts';
 import { encodeAstring } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
 import { encodeMailboxName } from '../utf7.ts';
@@ -32,10 +37,7 @@ export async function remove(session: Session, name: string): Promise<Completion
   return { text: 'DELETE completed' };
 }
 
-export async function rename(
-  session: Session,
-  { from, to }: RenameArguments,
-): Promise<Completion> {
+export async function rename(session: Session, { from, to }: RenameArguments): Promise<Completion> {
   await session.store.mailboxes.rename(session.account.id, from, withoutTrailingDelimiter(to));
   // of INBOX it moves messages, and INBOX may be what is selected here
   if (session.state.name === 'selected') session.selected.stale = true;

@@ -1,0 +1,73 @@
+/** The listeners of the service, and what a session on any of them is given. */
+import { Authenticator } from '@mail/auth';
+import {
+  ConnectionLimits,
+  type LineServer,
+  serveSessions,
+  type TlsAcceptor,
+} from '@mail/line-server';
+import { METRICS, type ServiceContext } from '@mail/service';
+import type { Account, MailStore } from '@mail/store';
+import { EXTENSIONS } from './commands/index.ts';
+import { APPEND_WAIT_MS, type ImapSettings, WRITE_TIMEOUT_MS } from './config.ts';
+import { LiteralBudget } from './literal-budget.ts';
+import { MAX_LINE_OCTETS } from './parser/limits.ts';
+import { type ServeOptions, serve } from './serve.ts';
+import type { SessionContext } from './session.ts';
+
+export interface ImapServerOptions {
+  readonly service: Pick<ServiceContext, 'logger' | 'metrics' | 'clustered'>;
+  readonly settings: ImapSettings;
+  readonly store: MailStore;
+  readonly tls: TlsAcceptor;
+}
+
+/** Opens all listeners or none. Throws ServiceError. */
+export function openImapServer(options: ImapServerOptions): Promise<LineServer> {
+  const { service, settings, store, tls } = options;
+  const logins = service.metrics.counter(METRICS.logins, ['outcome']);
+  const stored = service.metrics.counter(METRICS.messagesStored, ['way']);
+  const context: SessionContext = {
+    store,
+    authenticator: new Authenticator<Account>({
+      lookUp: (address) => store.accounts.credentials(address),
+      renewHash: (account, hash) => store.accounts.setPasswordHash(account.id, hash),
+    }),
+    logger: service.logger,
+    extensions: EXTENSIONS,
+    countLogin: (outcome) => logins.inc({ outcome }),
+    countStored: (messages) => stored.inc({ way: 'append' }, messages),
+    idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
+  };
+  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
+  const serving: ServeOptions = {
+    context,
+    limits: {
+      maxMessageOctets,
+      budget: new LiteralBudget({
+        octets: Math.max(settings.CONCERT_IMAP_APPEND_MEMORY, maxMessageOctets),
+        waitMs: APPEND_WAIT_MS,
+      }),
+    },
+    loginTimeoutMs: settings.CONCERT_IMAP_LOGIN_TIMEOUT,
+    now: () => performance.now(),
+  };
+  return serveSessions({
+    protocol: 'imap',
+    listeners: settings.CONCERT_IMAP_LISTENERS,
+    tls,
+    clustered: service.clustered,
+    limits: new ConnectionLimits({
+      total: settings.CONCERT_IMAP_MAX_CONNECTIONS,
+      perAddress: settings.CONCERT_IMAP_MAX_CONNECTIONS_PER_ADDRESS,
+    }),
+    logger: service.logger,
+    metrics: service.metrics,
+    connection: {
+      maxLineBytes: MAX_LINE_OCTETS,
+      idleTimeoutMs: settings.CONCERT_IMAP_LOGIN_TIMEOUT,
+      writeTimeoutMs: WRITE_TIMEOUT_MS,
+    },
+    session: (connection) => serve(connection, serving),
+  });
+}

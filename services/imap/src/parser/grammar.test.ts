@@ -1,0 +1,417 @@
+/** All parsers together: whatever comes, a typed error; what is written is read again. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../commands/index.ts';
+import { ImapSyntaxError } from '../errors.ts';
+import { encodeMailboxName } from '../utf7.ts';
+import { type AppendArguments, parseAppend } from './append.ts';
+import { parseVerb } from './command.ts';
+import { formatDateTime, MONTHS } from './date.ts';
+import { type FetchItem, parseFetch, type Section } from './fetch.ts';
+import { parseStore, SYSTEM_FLAGS } from './flags.ts';
+import { type CommandText, Lexer, literalHead } from './lexer.ts';
+import { parseList, parseRename, parseStatus } from './mailbox.ts';
+import { parseSearch, type SearchKey } from './search.ts';
+import type { SequenceSet, SetNumber } from './sequence-set.ts';
+
+/** Octets as they come over the wire, as one character each, to a command. */
+function split(wire: string): CommandText {
+  const lines: string[] = [];
+  const literals: Buffer[] = [];
+  for (let at = 0; ; ) {
+    const end = wire.indexOf('\r\n', at);
+    const line = end === -1 ? wire.slice(at) : wire.slice(at, end);
+    lines.push(line);
+    const head = literalHead(line);
+    if (end === -1 || head === undefined) return { lines, literals };
+    const start = end + 2;
+    literals.push(Buffer.from(wire.slice(start, start + head.octets), 'latin1'));
+    at = start + head.octets;
+  }
+}
+
+function prepare(wire: string): void {
+  const lexer = new Lexer(split(wire));
+  lexer.tag();
+  const rule = COMMANDS.get(parseVerb(lexer));
+  if (rule === undefined) lexer.fail('Unknown command');
+  else rule.prepare(lexer);
+}
+
+const VALID = [
+  'a LOGIN alice@example.test "pass word"',
+  'a LOGIN {5+}\r\nalice {4+}\r\npass',
+  'a AUTHENTICATE PLAIN AGFsaWNlAHNlc2FtZQ==',
+  'a AUTHENTICATE PLAIN =',
+  'a SELECT "Entw&APw-rfe"',
+  'a RENAME foo/bar {3}\r\nbaz',
+  'a LIST "" (%*)'.replace('(%*)', '%*'),
+  'a STATUS INBOX (MESSAGES UIDNEXT UNSEEN)',
+  'a APPEND INBOX (\\Seen $Junk) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
+  'a ID ("name" "x" "version" NIL)',
+  'a ID NIL',
+  'a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From "To")]<0.100> BODY[3.MIME])',
+  'a FETCH 1 FULL',
+  'a STORE 1:5 -FLAGS.SILENT (\\Deleted custom)',
+  'a STORE 1 FLAGS \\Seen \\Draft',
+  'a SEARCH CHARSET UTF-8 OR (FROM {3}\r\nabc NOT SUBJECT "x") 1:3 SINCE 1-Feb-1994 UID 4 LARGER 9',
+  'a UID SEARCH KEYWORD $Junk UNDELETED SENTON "1-Feb-1994" HEADER X-Foo ""',
+  'a UID COPY 1:3 Trash',
+  'a UID EXPUNGE 3:9',
+  'a MOVE * Archive/2026',
+  'a NOOP',
+];
+
+test.each(VALID)('%s', (wire) => expect(() => prepare(wire)).not.toThrow());
+
+test.each([
+  'a',
+  'a ',
+  'a FROB',
+  ' NOOP',
+  'a NOOP ',
+  'a NOOP x',
+  'a UID NOOP',
+  'a LOGIN x',
+  'a LOGIN "x" ',
+  'a SELECT',
+  'a SELECT "a&b"',
+  'a SELECT a  b',
+  'a STATUS INBOX ()',
+  'a STATUS INBOX (SIZE)',
+  'a APPEND INBOX "x"',
+  'a APPEND INBOX "31-Feb-1994 12:00:00 +0100" {0}\r\n',
+  'a APPEND INBOX "01-Feb-1994 25:00:00 +0100" {0}\r\n',
+  'a FETCH 1',
+  'a FETCH 1 ()',
+  'a FETCH 0 FLAGS',
+  'a FETCH 1 FOO',
+  'a FETCH 1 (ALL)',
+  'a FETCH 1 BODY[MIME]',
+  'a FETCH 1 BODY[0]',
+  'a FETCH 1 BODY[1.]',
+  'a FETCH 1 BODY[1.FOO]',
+  'a FETCH 1 BODY[HEADER.FIELDS]',
+  'a FETCH 1 BODY[HEADER.FIELDS ()]',
+  'a FETCH 1 BODY[]<0.0>',
+  'a FETCH 1 BODY[]<1>',
+  'a FETCH 1 BODYSTRUCTURE[1]',
+  'a STORE 1 FLAGS',
+  'a STORE 1 *FLAGS (\\Seen)',
+  'a STORE 1 FLAGS (\\Frob)',
+  'a SEARCH',
+  'a SEARCH OR SEEN',
+  'a SEARCH ()',
+  'a SEARCH SINCE 30-Feb-2020',
+  'a SEARCH SUBJECT "\xff"',
+  'a SEARCH FROB',
+  'a AUTHENTICATE PLAIN  ',
+  'a ID ("x")',
+])('BAD: %j', (wire) => expect(() => prepare(wire)).toThrow(ImapSyntaxError));
+
+test.each([
+  [`a SEARCH ${'('.repeat(100)}ALL${')'.repeat(100)}`, 'too-deep'],
+  [`a SEARCH ${'NOT '.repeat(100)}ALL`, 'too-deep'],
+  [`a SEARCH ${'OR ALL '.repeat(100)}ALL`, 'too-deep'],
+  [`a SEARCH ${Array.from({ length: 1001 }, () => 'ALL').join(' ')}`, 'too-many'],
+  [`a FETCH 1 BODY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
+  [`a SELECT ${'x'.repeat(1025)}`, 'too-long'],
+  [`a ID (${Array.from({ length: 31 }, (_, index) => `"${index}" "x"`).join(' ')})`, 'too-many'],
+  [`a ID ("x" "${'y'.repeat(1025)}")`, 'too-long'],
+])('beyond a limit: %.40s', (wire, code) => {
+  expect(() => prepare(wire)).toThrow(expect.objectContaining({ code }));
+});
+
+describe('fuzz', () => {
+  const typed = (wire: string): void => {
+    try {
+      prepare(wire);
+    } catch (error) {
+      expect(error).toBeInstanceOf(ImapSyntaxError);
+    }
+  };
+
+  test('random octets', () => {
+    const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });
+    fc.assert(fc.property(octets, typed), { numRuns: 1000 });
+    fc.assert(
+      fc.property(octets, fc.constantFrom(...COMMANDS.keys()), (rest, verb) =>
+        typed(`a ${verb} ${rest}`),
+      ),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('mutated commands', () => {
+    const piece = fc.constantFrom(
+      '(',
+      ')',
+      '"',
+      '\\',
+      '{',
+      '}',
+      '[',
+      ']',
+      '<',
+      ' ',
+      '\r\n',
+      '{3}\r\n',
+      '*',
+      ':',
+      ',',
+      '\0',
+      '\xff',
+      'NIL',
+      '0',
+      '4294967296',
+    );
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...VALID),
+        fc.array(fc.tuple(fc.nat(), fc.nat(3), piece), { maxLength: 4 }),
+        (wire, mutations) => {
+          const mutated = mutations.reduce((text, [at, remove, insert]) => {
+            const index = at % (text.length + 1);
+            return text.slice(0, index) + insert + text.slice(index + remove);
+          }, wire);
+          typed(mutated);
+        },
+      ),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+// round trips: arguments, written in one of the ways the grammar allows, are read again
+
+const lexerOf = (wire: string): Lexer => new Lexer(split(wire));
+function reads<T>(parse: (lexer: Lexer) => T, wire: string): T {
+  const lexer = lexerOf(wire);
+  const value = parse(lexer);
+  lexer.end();
+  return value;
+}
+
+/** Text, with one of its writings. */
+const written = (text: string, way: number): string => {
+  const octets = Buffer.from(text).toString('latin1');
+  if (way === 0) return `{${octets.length}}\r\n${octets}`;
+  if (way === 1) return `{${octets.length}+}\r\n${octets}`;
+  return `"${octets.replaceAll(/["\\]/g, '\\$&')}"`;
+};
+const texts = fc
+  .string({ unit: 'grapheme', maxLength: 12 })
+  .filter((text) => !/[\0\r\n]/.test(text));
+const ways = fc.nat(2);
+const setNumbers = fc.oneof(
+  fc.integer({ min: 1, max: 4_294_967_295 }),
+  fc.constant<SetNumber>('*'),
+);
+const sets: fc.Arbitrary<SequenceSet> = fc.array(fc.record({ from: setNumbers, to: setNumbers }), {
+  minLength: 1,
+  maxLength: 4,
+});
+const writeSet = (set: SequenceSet): string => set.map(({ from, to }) => `${from}:${to}`).join(',');
+const keywords = fc.stringMatching(/^[a-zA-Z$][a-zA-Z0-9]{0,8}$/);
+const flagLists = fc.uniqueArray(fc.oneof(fc.constantFrom(...SYSTEM_FLAGS), keywords), {
+  maxLength: 5,
+});
+const mailboxes = texts.filter((name) => name !== '' && name.toUpperCase() !== 'INBOX');
+
+test('mailboxes', () => {
+  fc.assert(
+    fc.property(mailboxes, mailboxes, ways, (from, to, way) => {
+      const wire = ` ${written(encodeMailboxName(from), way)} ${written(encodeMailboxName(to), 2)}`;
+      expect(reads(parseRename, wire)).toEqual({ from, to });
+      expect(reads(parseList, wire)).toEqual({ reference: from, pattern: to });
+    }),
+  );
+  expect(reads(parseStatus, ' inBox (MESSAGES)').mailbox).toBe('INBOX');
+});
+
+test('STORE', () => {
+  const changes = fc.constantFrom('replace' as const, 'add' as const, 'remove' as const);
+  fc.assert(
+    fc.property(sets, changes, fc.boolean(), flagLists, (set, change, silent, flags) => {
+      const sign = { replace: '', add: '+', remove: '-' }[change];
+      const wire = ` ${writeSet(set)} ${sign}FLAGS${silent ? '.SILENT' : ''} (${flags.join(' ')})`;
+      expect(reads(parseStore, wire)).toEqual({ set, change, silent, flags });
+    }),
+  );
+});
+
+test('APPEND', () => {
+  const dates = fc.date({
+    min: new Date('1970-01-01T00:00:00Z'),
+    max: new Date('9999-12-31T23:59:59Z'),
+    noInvalidDate: true,
+  });
+  fc.assert(
+    fc.property(
+      mailboxes,
+      flagLists,
+      fc.option(dates, { nil: undefined }),
+      fc.string({
+        unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+      }),
+      (mailbox, flags, date, content) => {
+        const internalDate = date && new Date(Math.floor(date.getTime() / 1000) * 1000);
+        const parts = [
+          written(encodeMailboxName(mailbox), 2),
+          ...(flags.length > 0 ? [`(${flags.join(' ')})`] : []),
+          ...(internalDate ? [`"${formatDateTime(internalDate)}"`] : []),
+          `{${content.length}}\r\n${content}`,
+        ];
+        const expected: AppendArguments = {
+          mailbox,
+          flags,
+          internalDate,
+          message: Buffer.from(content, 'latin1'),
+        };
+        expect(reads(parseAppend, ` ${parts.join(' ')}`)).toEqual(expected);
+      },
+    ),
+  );
+});
+
+const SECTION_WORDS = {
+  all: '',
+  header: 'HEADER',
+  'header-fields': 'HEADER.FIELDS',
+  'header-fields-not': 'HEADER.FIELDS.NOT',
+  text: 'TEXT',
+  mime: 'MIME',
+} as const;
+const sections: fc.Arbitrary<Section> = fc
+  .record({
+    part: fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 4 }),
+    text: fc.constantFrom(...(Object.keys(SECTION_WORDS) as (keyof typeof SECTION_WORDS)[])),
+    fields: fc.array(keywords, { minLength: 1, maxLength: 3 }),
+  })
+  .filter(({ part, text }) => text !== 'mime' || part.length > 0)
+  .map(({ part, text, fields }) => ({
+    part,
+    text,
+    fields: text.startsWith('header-fields') ? fields : [],
+  }));
+const fetchItems: fc.Arbitrary<FetchItem> = fc.oneof(
+  fc.constantFrom<FetchItem>(
+    { kind: 'flags' },
+    { kind: 'internal-date' },
+    { kind: 'size' },
+    { kind: 'envelope' },
+    { kind: 'body-structure' },
+    { kind: 'body' },
+    { kind: 'uid' },
+  ),
+  fc.record({
+    kind: fc.constant('section' as const),
+    label: fc.constant('BODY' as const),
+    section: sections,
+    partial: fc.option(
+      fc.record({ offset: fc.nat(1000), count: fc.integer({ min: 1, max: 1000 }) }),
+      { nil: undefined },
+    ),
+    peek: fc.boolean(),
+  }),
+);
+const ITEM_WORDS = {
+  flags: 'FLAGS',
+  'internal-date': 'INTERNALDATE',
+  size: 'RFC822.SIZE',
+  envelope: 'ENVELOPE',
+  'body-structure': 'BODYSTRUCTURE',
+  body: 'BODY',
+  uid: 'UID',
+};
+function writeItem(item: FetchItem): string {
+  if (item.kind !== 'section') return ITEM_WORDS[item.kind];
+  const { part, text, fields } = item.section;
+  const words = [...part.map(String), SECTION_WORDS[text]].filter((word) => word !== '').join('.');
+  const names = fields.length > 0 ? ` (${fields.join(' ')})` : '';
+  const partial = item.partial ? `<${item.partial.offset}.${item.partial.count}>` : '';
+  return `${item.peek ? 'BODY.PEEK' : 'BODY'}[${words}${names}]${partial}`;
+}
+
+test('FETCH', () => {
+  fc.assert(
+    fc.property(sets, fc.array(fetchItems, { minLength: 1, maxLength: 5 }), (set, items) => {
+      const wire = ` ${writeSet(set)} (${items.map(writeItem).join(' ')})`;
+      expect(reads(parseFetch, wire)).toEqual({ set, items });
+      expect(reads(parseFetch, wire.toLowerCase()).items).toHaveLength(items.length);
+    }),
+  );
+});
+
+const DAY_MS = 86_400_000;
+const { key: searchKeys } = fc.letrec<{ key: SearchKey }>((tie) => ({
+  key: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.oneof<fc.Arbitrary<SearchKey>[]>(
+      fc.constant({ kind: 'all' }),
+      fc.record({ kind: fc.constant('sequence' as const), set: sets }),
+      fc.record({ kind: fc.constant('uid' as const), set: sets }),
+      fc.record({ kind: fc.constant('flag' as const), flag: keywords }),
+      fc.record({
+        kind: fc.constantFrom('larger' as const, 'smaller' as const),
+        octets: fc.nat(4_294_967_295),
+      }),
+      fc.record({
+        kind: fc.constant('date' as const),
+        of: fc.constantFrom('internal' as const, 'sent' as const),
+        relation: fc.constantFrom('before' as const, 'on' as const, 'since' as const),
+        day: fc.nat(100_000),
+      }),
+      fc.record({ kind: fc.constant('header' as const), name: keywords, value: texts }),
+      fc.record({ kind: fc.constantFrom('body' as const, 'text' as const), value: texts }),
+    ),
+    fc.record({ kind: fc.constant('not' as const), key: tie('key') }),
+    fc.record({ kind: fc.constant('or' as const), left: tie('key'), right: tie('key') }),
+    fc.record({
+      kind: fc.constant('and' as const),
+      keys: fc.array(tie('key'), { minLength: 1, maxLength: 3 }),
+    }),
+  ),
+}));
+
+function writeKey(key: SearchKey, way: number): string {
+  switch (key.kind) {
+    case 'all':
+      return 'ALL';
+    case 'and':
+      return `(${key.keys.map((one) => writeKey(one, way)).join(' ')})`;
+    case 'or':
+      return `OR ${writeKey(key.left, way)} ${writeKey(key.right, way)}`;
+    case 'not':
+      return `NOT ${writeKey(key.key, way)}`;
+    case 'sequence':
+      return writeSet(key.set);
+    case 'uid':
+      return `UID ${writeSet(key.set)}`;
+    case 'flag':
+      return `KEYWORD ${key.flag}`;
+    case 'larger':
+    case 'smaller':
+      return `${key.kind.toUpperCase()} ${key.octets}`;
+    case 'date': {
+      const date = new Date(key.day * DAY_MS);
+      const text = `${date.getUTCDate()}-${MONTHS[date.getUTCMonth()]}-${date.getUTCFullYear()}`;
+      return `${key.of === 'sent' ? 'SENT' : ''}${key.relation.toUpperCase()} ${text}`;
+    }
+    case 'header':
+      return `HEADER ${key.name} ${written(key.value, way)}`;
+    case 'body':
+    case 'text':
+      return `${key.kind.toUpperCase()} ${written(key.value, way)}`;
+  }
+}
+
+test('SEARCH', () => {
+  fc.assert(
+    fc.property(searchKeys, ways, (key, way) => {
+      const wire = ` CHARSET UTF-8 ${writeKey(key, way)}`;
+      expect(reads(parseSearch, wire)).toEqual({ charset: 'UTF-8', key });
+    }),
+    { numRuns: 500 },
+  );
+});

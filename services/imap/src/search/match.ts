@@ -1,0 +1,144 @@
+/**
+ * Whether a message is what SEARCH looks for (RFC 3501 §6.4.4), decided from as little of it as will do:
+ * first from what the session knows anyway, then from its header, last from its text. Pure.
+ */
+import { headerValues, type MessageStructure, type SearchableText } from '@mail/message';
+import type { MailboxView, Numbered } from '../mailbox-view.ts';
+import { dayOf, MONTHS } from '../parser/date.ts';
+import type { SearchKey } from '../parser/search.ts';
+import { rangesHold } from '../parser/sequence-set.ts';
+
+/** A message, and what has been read of it so far. */
+export interface Candidate extends Numbered {
+  readonly structure?: MessageStructure;
+  /** Octets from the start of the message to the end of its header. */
+  readonly header?: Buffer;
+  readonly text?: SearchableText;
+}
+
+/** Undefined: more of the message has to be read to tell. */
+type Verdict = boolean | undefined;
+export type Matcher = (candidate: Candidate) => Verdict;
+
+function and(matchers: readonly Matcher[]): Matcher {
+  return (candidate) => {
+    let verdict: Verdict = true;
+    for (const matches of matchers) {
+      const one = matches(candidate);
+      if (one === false) return false;
+      if (one === undefined) verdict = undefined;
+    }
+    return verdict;
+  };
+}
+
+const not =
+  (matches: Matcher): Matcher =>
+  (candidate) => {
+    const verdict = matches(candidate);
+    return verdict === undefined ? undefined : !verdict;
+  };
+
+/** Substrings in any case, as i;unicode-casemap has it (RFC 5051). */
+function contains(text: string, lowerValue: string): boolean {
+  return text.toLowerCase().includes(lowerValue);
+}
+
+const RELATIONS = {
+  before: (day: number, than: number) => day < than,
+  on: (day: number, than: number) => day === than,
+  since: (day: number, than: number) => day >= than,
+};
+
+const SENT_DATE = /(\d{1,2})\s+([A-Z][a-z]{2})[a-z]*\s+(\d{4})/i;
+const DAY_MS = 86_400_000;
+
+/** Days since 1970-01-01 of a Date field, time and zone left aside; undefined where it has no date. */
+export function sentDay(date: string | null): number | undefined {
+  const [, day, monthName, year] = SENT_DATE.exec(date ?? '') ?? [];
+  const month = MONTHS.findIndex((name) => name.toLowerCase() === monthName?.toLowerCase());
+  if (month === -1) return undefined;
+  return Date.UTC(Number(year), month, Number(day)) / DAY_MS;
+}
+
+/**
+ * A key made ready for one view. No message is ever \Recent: who was told first of a message is not
+ * kept, and IMAP4rev2 has dropped the flag (RFC 9051 appendix E).
+ */
+export function compileSearch(key: SearchKey, view: MailboxView): Matcher | 'no-such-number' {
+  let badNumber = false;
+
+  const compile = (inner: SearchKey): Matcher => {
+    switch (inner.kind) {
+      case 'all':
+        return () => true;
+      case 'and':
+        return and(inner.keys.map(compile));
+      case 'or':
+        return not(and([not(compile(inner.left)), not(compile(inner.right))]));
+      case 'not':
+        return not(compile(inner.key));
+      case 'sequence': {
+        const ranges = view.sequenceRanges(inner.set);
+        if (ranges === undefined) badNumber = true;
+        return ({ sequence }) => rangesHold(ranges ?? [], sequence);
+      }
+      case 'uid': {
+        const ranges = view.uidRanges(inner.set);
+        return ({ message }) => rangesHold(ranges, message.uid);
+      }
+      case 'flag': {
+        const flag = inner.flag.toLowerCase();
+        return ({ message }) => message.flags.some((one) => one.toLowerCase() === flag);
+      }
+      case 'larger':
+        return ({ message }) => message.size > inner.octets;
+      case 'smaller':
+        return ({ message }) => message.size < inner.octets;
+      case 'date': {
+        const relates = RELATIONS[inner.relation];
+        if (inner.of === 'internal') {
+          return ({ message }) => relates(dayOf(message.internalDate), inner.day);
+        }
+        return ({ structure }) => {
+          if (structure === undefined) return undefined;
+          const day = sentDay(structure.envelope.date);
+          return day !== undefined && relates(day, inner.day);
+        };
+      }
+      case 'header': {
+        const value = inner.value.toLowerCase();
+        return ({ header, structure }) => {
+          if (header === undefined || structure === undefined) return undefined;
+          const values = headerValues(header, structure, inner.name);
+          return values.some((text) => contains(text, value));
+        };
+      }
+      case 'body': {
+        const value = inner.value.toLowerCase();
+        return ({ text }) => text && contains(text.body, value);
+      }
+      case 'text': {
+        const value = inner.value.toLowerCase();
+        return ({ text }) => text && (contains(text.headers, value) || contains(text.body, value));
+      }
+    }
+  };
+
+  const matcher = compile(key);
+  return badNumber ? 'no-such-number' : matcher;
+}
+
+/** Whether any key looks at header fields. */
+export function looksAtHeader(key: SearchKey): boolean {
+  switch (key.kind) {
+    case 'and':
+      return key.keys.some(looksAtHeader);
+    case 'or':
+      return looksAtHeader(key.left) || looksAtHeader(key.right);
+    case 'not':
+      return looksAtHeader(key.key);
+    default:
+      return key.kind === 'header';
+  }
+}

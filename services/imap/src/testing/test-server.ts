@@ -1,0 +1,100 @@
+/**
+ * The service for tests: real listeners on free ports, a real store in a folder of its own, certificates
+ * without a registry.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PasswordHasher } from '@mail/auth';
+import { staticCertificates } from '@mail/certs/testing';
+import { runTranscript } from '@mail/line-server/testing';
+import { Metrics, parseSettings, silentLogger } from '@mail/service';
+import { type Account, type MailStore, openStore } from '@mail/store';
+import { imapSettings } from '../config.ts';
+import { openImapServer } from '../imap-server.ts';
+import { INBOX_MESSAGES } from './messages.ts';
+
+export const PASSWORD = 'open sesame';
+
+export interface TestServer {
+  readonly store: MailStore;
+  /** Certificates to trust, as PEM. */
+  readonly trusted: readonly string[];
+  readonly ports: {
+    readonly starttls: number;
+    readonly tls: number;
+    /** Without TLS, and yet with login. */
+    readonly plain: number;
+  };
+  /** A fresh account; its address is its own. */
+  addAccount(): Promise<Account>;
+  /** The same with the mail of messages.ts in its INBOX. */
+  addAccountWithMail(): Promise<Account>;
+  /** Runs a dialogue, on the plain port by default, `<user>`, `<password>` and `<plain>` filled in. */
+  run(
+    transcript: string,
+    account: Account,
+    port?: keyof TestServer['ports'],
+  ): Promise<Record<string, string>>;
+  /** Tells all sessions and stops, as at shutdown. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `settings` over those of the service. */
+export async function startTestServer(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'concert-imap-'));
+  const store = await openStore({ url: `sqlite:${join(folder, 'mail.db')}` });
+  const certificates = await staticCertificates({ service: 'imap' });
+  const server = await openImapServer({
+    service: { logger: silentLogger(), metrics: new Metrics(), clustered: false },
+    settings: parseSettings(imapSettings, {
+      CONCERT_IMAP_LISTENERS:
+        'starttls://127.0.0.1:0 tls://127.0.0.1:0 none://127.0.0.1:0?login=plain',
+      ...settings,
+    }),
+    store,
+    tls: certificates.acceptor(['imap']),
+  });
+  const [starttls = 0, tls = 0, plain = 0] = server.listeners.map(({ port }) => port);
+  const passwordHash = await new PasswordHasher().hash(PASSWORD);
+  const ports = { starttls, tls, plain };
+  let accounts = 0;
+  const addAccount = (): Promise<Account> => {
+    accounts += 1;
+    return store.accounts.add(`user${accounts}@example.test`, passwordHash);
+  };
+  const stop = (): Promise<void> => server.close(1_000);
+  return {
+    store,
+    trusted: certificates.trusted,
+    ports,
+    addAccount,
+    addAccountWithMail: async () => {
+      const account = await addAccount();
+      const inbox = await store.mailboxes.find(account.id, 'INBOX');
+      if (inbox !== undefined) await store.messages.append(inbox.id, INBOX_MESSAGES);
+      return account;
+    },
+    run: (transcript, { address: user }, port = 'plain') =>
+      runTranscript(transcript, {
+        port: ports[port],
+        implicitTls: port === 'tls',
+        tls: { ca: [...certificates.trusted], servername: 'localhost' },
+        variables: {
+          user,
+          password: PASSWORD,
+          plain: Buffer.from(`\0${user}\0${PASSWORD}`).toString('base64'),
+        },
+      }),
+    stop,
+    close: async () => {
+      await stop();
+      certificates.close();
+      await store.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,42 @@
+/**
+ * The written dialogues of transcripts/, each against the real service with an account of its own whose
+ * INBOX holds testing/messages.ts. Those of before-login/ begin with the greeting, others logged in.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { startTestServer, type TestServer } from './testing/test-server.ts';
+
+const FOLDER = new URL('./transcripts/', import.meta.url);
+const LOG_IN = `
+S: * OK [CAPABILITY <any>
+C: login LOGIN <user> "<password>"
+S: login OK [CAPABILITY <any>
+`;
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer({ CONCERT_MAX_MESSAGE_SIZE: '100KiB' });
+});
+afterAll(() => server.close());
+
+function transcripts(folder: URL): string[] {
+  return readdirSync(folder).filter((name) => name.endsWith('.txt'));
+}
+
+describe('logged in', () => {
+  test.each(transcripts(FOLDER))('%s', async (name) => {
+    const account = await server.addAccountWithMail();
+    await server.run(LOG_IN + readFileSync(new URL(name, FOLDER), 'utf8'), account);
+  });
+});
+
+describe('before login', () => {
+  const folder = new URL('before-login/', FOLDER);
+  test.each(transcripts(folder))('%s', async (name) => {
+    const account = await server.addAccount();
+    // each names the port that it is about
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    const port = /^# port: (starttls|tls|plain)$/m.exec(text)?.[1] as keyof TestServer['ports'];
+    await server.run(text, account, port);
+  });
+});
