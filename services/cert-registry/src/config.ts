@@ -44,8 +44,9 @@ export const LIMITS = {
   tlsHandshakeMs: 10_000,
   /** Until Hello must have come on a new Subscribe stream. */
   helloMs: 10_000,
-  /** Bytes that wait for one subscriber that does not read. */
+  /** What waits for one subscriber that does not read. */
   unreadBytes: 256 * 1024,
+  unreadMessages: 500,
   keepaliveMs: 20_000,
   keepaliveTimeoutMs: 10_000,
   /** prepare_timeout_ms and drain_grace_ms of a call. */
@@ -73,6 +74,8 @@ export const IDENTITY = {
 
 /** After a ticket seed could not be changed, or another rotation was under way. */
 export const TICKET_SEED_RETRY_MS = 300_000;
+/** How long a stream's end may take to show whether it was meant or the connection broke. */
+export const GOODBYE_SETTLE_MS = 50;
 /** The fleet is counted for the metrics at most this often. */
 export const SUBSCRIBER_METRICS_MS = 1_000;
 /** Watchers of the fleet hear at most this often. */

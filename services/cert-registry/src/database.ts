@@ -2,7 +2,7 @@
  * What the registry knows across restarts: certificates, generations, rotations, remembered subscribers,
  * the audit trail. All SQL is here. Secrets arrive sealed; rules and messages are other files'.
  */
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { PartitionPolicy } from '@mail/proto';
 import { ServiceError } from '@mail/service';
@@ -84,6 +84,7 @@ const SUMMARY_COLUMNS = [
 /** Primary result codes, sqlite.org/rescode.html. */
 const SQLITE = { BUSY: 5, READONLY: 8, CORRUPT: 11, CANTOPEN: 14, NOTADB: 26 } as const;
 
+const FILE_MODE = 0o600;
 /** Tables are pruned once in this many inserts. */
 const PRUNE_EVERY = 100;
 
@@ -106,6 +107,8 @@ export class RegistryDatabase {
     const lock = lockOrThrow(file, lockFile);
     let sqlite: Sqlite<Tables> | undefined;
     try {
+      // SQLite gives its other files the mode of this one
+      closeSync(openSync(file, 'a', FILE_MODE));
       sqlite = new Sqlite<Tables>(file);
       sqlite.execute('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
       const verdict = sqlite.pragma('quick_check(1)');
@@ -414,7 +417,7 @@ function openError(file: string, error: unknown): ServiceError {
   const code = sqliteErrorCode(error);
   if (code === SQLITE.CORRUPT || code === SQLITE.NOTADB) return corrupt(file, error);
   const systemCode = error instanceof Error && 'code' in error ? error.code : undefined;
-  const unwritable = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT'];
+  const unwritable = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT', 'EISDIR'];
   if (
     code === SQLITE.READONLY ||
     code === SQLITE.CANTOPEN ||

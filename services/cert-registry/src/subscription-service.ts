@@ -11,7 +11,7 @@ import {
 } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { Conductor, SubscriberLink } from './conductor.ts';
-import { LIMITS } from './config.ts';
+import { GOODBYE_SETTLE_MS, LIMITS } from './config.ts';
 import type { CloseReason, StreamId } from './coordinator.ts';
 import { RegistryError, toGrpcError } from './errors.ts';
 import { authorise, type Identity, identityOf } from './roles.ts';
@@ -81,7 +81,7 @@ class Subscription implements SubscriberLink {
   readonly #options: SubscriptionOptions;
   #stream: StreamId | undefined;
   #ended = false;
-  #unreadBytes = 0;
+  #unread = { bytes: 0, messages: 0 };
   #helloTimer: NodeJS.Timeout | undefined;
 
   readonly #onEnd: () => void;
@@ -99,23 +99,30 @@ class Subscription implements SubscriberLink {
       this.#end({ code: status.DEADLINE_EXCEEDED, details: `no Hello within ${seconds} s` });
     }, LIMITS.helloMs);
     call.on('data', (request: SubscribeRequest) => this.#receive(request));
-    // Node ends the reading side of a stream that broke as well, and says "cancelled" in the same turn
-    call.on('end', () => setImmediate(() => this.#leave(!call.cancelled)));
+    // Node ends the reading side of a stream that broke as well, and says so a moment later. A stream
+    // whose subscriber has only ended its own half stays open until we end ours.
+    call.on('end', () => {
+      setTimeout(() => setImmediate(() => this.#leave(!call.cancelled)), GOODBYE_SETTLE_MS);
+    });
     call.on('cancelled', () => this.#leave(false));
     call.on('error', () => this.#leave(false));
   }
 
   send(message: Buffer): void {
     if (this.#ended) return;
-    this.#unreadBytes += message.length;
-    if (this.#unreadBytes > LIMITS.unreadBytes) {
+    const unread = this.#unread;
+    unread.bytes += message.length;
+    unread.messages += 1;
+    if (unread.bytes > LIMITS.unreadBytes || unread.messages > LIMITS.unreadMessages) {
       const peer = this.#call.getPeer();
-      this.#options.logger.warn({ peer, bytes: this.#unreadBytes }, 'a subscriber does not read');
+      this.#options.logger.warn({ peer, ...unread }, 'a subscriber does not read');
+      // a status would wait behind all that is unread
       this.#options.cutConnection(peer);
       return;
     }
     this.#call.write(message, () => {
-      this.#unreadBytes -= message.length;
+      unread.bytes -= message.length;
+      unread.messages -= 1;
     });
   }
 
@@ -201,7 +208,7 @@ function checkHello(hello: Hello, identity: Identity): void {
   if (hello.version.length > LIMITS.versionLength || hello.fingerprintSha256.length > 64) {
     throw new RegistryError('invalid-argument', 'a field of Hello is too long');
   }
-  if (hello.partitionPolicy === PartitionPolicy.UNRECOGNIZED || hello.generation < 0n) {
+  if (hello.partitionPolicy === PartitionPolicy.UNRECOGNIZED) {
     throw new RegistryError('invalid-argument', 'a field of Hello is out of its range');
   }
 }

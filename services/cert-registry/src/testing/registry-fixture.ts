@@ -6,12 +6,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type CallOptions,
   type ChannelCredentials,
   type Client,
   type ClientDuplexStream,
   type ClientReadableStream,
   credentials,
   type ServiceError as GrpcError,
+  Metadata,
 } from '@grpc/grpc-js';
 import {
   CertRegistryServiceClient,
@@ -131,8 +133,11 @@ export class TestRegistry {
   }
 }
 
+/** The generated method's last overload, which is the one that types are inferred from. */
 type UnaryMethod<Request, Response> = (
   request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
   callback: (error: GrpcError | null, response: Response) => void,
 ) => unknown;
 
@@ -143,7 +148,7 @@ export function call<Request, Response>(
   request: NoInfer<Request>,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    method.call(client, request, (error, response) => {
+    method.call(client, request, new Metadata(), {}, (error, response) => {
       if (error === null) resolve(response);
       else reject(error);
     });
@@ -192,6 +197,7 @@ export function rotationIn(error: GrpcError): RotationFailure['rotation'] {
 }
 
 type Said = NonNullable<SubscribeResponse['message']>;
+type Heard<C> = Extract<Said, { $case: C }>['value'];
 type Saying = NonNullable<SubscribeRequest['message']>;
 
 export interface TestSubscriberOptions {
@@ -248,14 +254,13 @@ export class TestSubscriber {
   /** The first such message, heard already or to come. */
   hear<C extends Said['$case']>(
     $case: C,
-    fits: (value: Extract<Said, { $case: C }>['value']) => boolean = () => true,
-  ): Promise<Extract<Said, { $case: C }>['value']> {
-    type Wanted = Extract<Said, { $case: C }>;
+    fits: (value: Heard<C>) => boolean = () => true,
+  ): Promise<Heard<C>> {
+    const matches = (said: Said): said is Said & { $case: C; value: Heard<C> } =>
+      said.$case === $case && fits(said.value as Heard<C>);
     return new Promise((resolve) => {
       const look = () => {
-        const found = this.heard.find(
-          (said): said is Wanted => said.$case === $case && fits((said as Wanted).value),
-        );
+        const found = this.heard.find(matches);
         if (found === undefined) return;
         this.#waiting.delete(look);
         resolve(found.value);
