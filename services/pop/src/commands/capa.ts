@@ -1,0 +1,26 @@
+/** CAPA (RFC 2449 §5). What needs TLS first is not offered before it. */
+import type { Session } from '../session.ts';
+import { type Command, encodeLines, requireNoArgument } from './command.ts';
+
+function* capabilities({ connection }: Session): Generator<string> {
+  yield 'TOP';
+  yield 'UIDL';
+  yield 'RESP-CODES';
+  yield 'AUTH-RESP-CODE';
+  yield 'PIPELINING';
+  yield 'EXPIRE NEVER';
+  if (connection.startTlsOffered) yield 'STLS';
+  if (connection.loginAllowed) {
+    yield 'USER';
+    yield 'SASL PLAIN';
+  }
+  yield 'IMPLEMENTATION Concert';
+}
+
+export const capa: Command = {
+  states: ['authorization', 'transaction'],
+  handle(session, argument) {
+    requireNoArgument(argument);
+    return { text: 'Capabilities follow', lines: encodeLines(capabilities(session)) };
+  },
+};

@@ -1,0 +1,56 @@
+/** The listeners of the service, and what a session on any of them is given. */
+import { Authenticator } from '@mail/auth';
+import {
+  ConnectionLimits,
+  type LineServer,
+  serveSessions,
+  type TlsAcceptor,
+} from '@mail/line-server';
+import { METRICS, type ServiceContext } from '@mail/service';
+import type { Account, MailStore } from '@mail/store';
+import { MAX_LINE_BYTES, type PopSettings, WRITE_TIMEOUT_MS } from './config.ts';
+import { serve } from './serve.ts';
+import type { SessionContext } from './session.ts';
+
+export interface PopServerOptions {
+  readonly service: Pick<ServiceContext, 'logger' | 'metrics' | 'clustered'>;
+  readonly settings: PopSettings;
+  readonly store: MailStore;
+  readonly tls: TlsAcceptor;
+}
+
+/** Opens all listeners or none. Throws ServiceError. */
+export function openPopServer(options: PopServerOptions): Promise<LineServer> {
+  const { service, settings, store, tls } = options;
+  const logins = service.metrics.counter(METRICS.logins, ['outcome']);
+  const context: SessionContext = {
+    store,
+    authenticator: new Authenticator<Account>({
+      lookUp: (address) => store.accounts.credentials(address),
+      renewHash: (account, hash) => store.accounts.setPasswordHash(account.id, hash),
+    }),
+    logger: service.logger,
+    countLogin: (outcome) => logins.inc({ outcome }),
+    idleTimeoutMs: settings.CONCERT_POP_IDLE_TIMEOUT,
+    loginTimeoutMs: settings.CONCERT_POP_LOGIN_TIMEOUT,
+    now: () => performance.now(),
+  };
+  return serveSessions({
+    protocol: 'pop3',
+    listeners: settings.CONCERT_POP_LISTENERS,
+    tls,
+    clustered: service.clustered,
+    limits: new ConnectionLimits({
+      total: settings.CONCERT_POP_MAX_CONNECTIONS,
+      perAddress: settings.CONCERT_POP_MAX_CONNECTIONS_PER_ADDRESS,
+    }),
+    logger: service.logger,
+    metrics: service.metrics,
+    connection: {
+      maxLineBytes: MAX_LINE_BYTES,
+      idleTimeoutMs: settings.CONCERT_POP_LOGIN_TIMEOUT,
+      writeTimeoutMs: WRITE_TIMEOUT_MS,
+    },
+    session: (connection) => serve(connection, context),
+  });
+}
