@@ -19,19 +19,18 @@ const PKCS12_ROUND_COST = 10;
 export class WorkBudget {
   #left = WORK_LIMIT;
 
-  /** Throws `CertificateError` ("malformed") when the input asks for more than the limit, or for none. */
+  /**
+   * Throws `CertificateError` ("malformed") when the input asks for no rounds or more than remain. asn1js
+   * reads numbers above three octets as 0, so those count as too many as well.
+   */
   spend(rounds: number, cost: number): void {
-    if (!(rounds >= 1)) {
-      throw malformed('input', 'The encryption asks for no rounds of key derivation.');
-    }
     this.#left -= rounds * cost;
-    if (this.#left < 0) {
-      throw malformed(
-        'input',
-        'The encryption asks for more rounds of key derivation than are allowed.',
-        'Encrypt the key anew with at most 600,000 rounds.',
-      );
-    }
+    if (rounds >= 1 && this.#left >= 0) return;
+    throw malformed(
+      'input',
+      'The encryption asks for no rounds of key derivation, or for more than are allowed.',
+      'Encrypt the key anew with at most 600,000 rounds.',
+    );
   }
 }
 

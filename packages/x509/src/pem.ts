@@ -56,6 +56,7 @@ function readBody(label: string, body: string): Pick<PemBlock, 'headers' | 'der'
   if (lines.some((line) => line.includes(':'))) {
     // RFC 1421 §4.4: an empty line ends the headers; the first line is what follows BEGIN.
     const blank = lines.indexOf('', 1);
+    if (blank < 0) throw malformed('input', `The headers of the PEM block ${label} have no end.`);
     for (const line of lines.slice(1, blank)) {
       const colon = line.indexOf(':');
       if (colon > 0) headers.set(line.slice(0, colon), line.slice(colon + 1).trim());
