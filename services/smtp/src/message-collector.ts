@@ -13,6 +13,14 @@ const FAULTS: Record<ContentFault, string> = {
   nul: 'The message has a NUL octet',
 };
 
+/** Lines that do not end with CR LF: servers differ on where such a text ends. */
+export class AmbiguousTextError extends ReplyError {
+  constructor(fault: ContentFault) {
+    super(554, '5.6.11', FAULTS[fault]);
+    this.name = 'AmbiguousTextError';
+  }
+}
+
 /** Resolves to the text, dots unstuffed; the memory stays taken. Throws ReplyError. */
 export async function collectMessage(
   stream: Readable,
@@ -44,7 +52,7 @@ export async function collectMessage(
     throw new ReplyError(451, '4.4.2', 'The connection was lost', { cause });
   }
   const fault = scan.finish();
-  if (fault !== undefined) throw new ReplyError(554, '5.6.11', FAULTS[fault]);
+  if (fault !== undefined) throw new AmbiguousTextError(fault);
   if (refusal !== undefined) throw refusal;
   return chunks;
 }

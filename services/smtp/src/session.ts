@@ -20,7 +20,7 @@ import {
   MESSAGE_TIMEOUT_MS,
 } from './config.ts';
 import { deliver } from './delivery.ts';
-import { collectMessage } from './message-collector.ts';
+import { AmbiguousTextError, collectMessage } from './message-collector.ts';
 import type { MessageMemory } from './message-memory.ts';
 import { ReplyError } from './reply-error.ts';
 import type { RoleRules } from './role.ts';
@@ -54,6 +54,9 @@ export class Session {
   #failedLogins = 0;
   #refusedRecipients = 0;
   #transactions = 0;
+  /** A text came whose end another server may have seen elsewhere: see mailFrom. */
+  #ambiguous = false;
+  /** Set once the connection is inside TLS. */
   tls: TlsFacts | undefined;
 
   constructor(accepted: AcceptedSocket, context: SessionContext) {
@@ -103,6 +106,8 @@ export class Session {
   /** MAIL (RFC 5321 §4.1.1.2). Throws ReplyError. */
   mailFrom({ address, args }: SMTPServerAddress, user: Account | undefined): void {
     this.#transactions += 1;
+    // what follows such a text on the same connection may have been hidden in it by its author
+    if (this.#ambiguous) throw new ReplyError(421, '4.7.0', 'Lines end with CR LF, connect again');
     if (this.#transactions > MAX_TRANSACTIONS) {
       throw new ReplyError(421, '4.7.0', 'Enough for one connection, open another');
     }
@@ -164,6 +169,9 @@ export class Session {
       const recipients = [...this.#recipients.values()];
       await deliver({ reversePath: this.#reversePath, recipients, text, hop }, rules, store);
       stored.inc({ way: rules.login ? 'submission' : 'mx' });
+    } catch (error) {
+      if (error instanceof AmbiguousTextError) this.#ambiguous = true;
+      throw error;
     } finally {
       clearTimeout(deadline);
       share.release();
