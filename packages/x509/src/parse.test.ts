@@ -200,8 +200,8 @@ describe.skipIf(!hasOpenssl)('files of the openssl command', () => {
     const pfx = PFX.fromBER(openssl('pkcs12', ...PKCS12, ...PASSOUT, '-out', 'der.p12'));
     const content = Buffer.from(pfx.authSafe.content.getValue());
     pfx.authSafe.content = new asn1js.OctetString({
-      idBlock: { isConstructed: true },
-      lenBlock: { isIndefiniteForm: true },
+      isConstructed: true,
+      isIndefiniteForm: true,
       value: [content.subarray(0, 500), content.subarray(500)].map(
         (piece) => new asn1js.OctetString({ valueHex: piece }),
       ),
