@@ -43,8 +43,9 @@ export class DotStuffer {
 export class TopCutter {
   #inHeader = true;
   #linesLeft: number;
-  /** Octets of the line that a piece was cut in, without CR. */
+  /** Octets so far of the current line, and whether the last is CR. */
   #lineBytes = 0;
+  #afterCr = false;
 
   constructor(lines: number) {
     this.#linesLeft = lines;
@@ -61,11 +62,14 @@ export class TopCutter {
       const found = piece.indexOf(LF, at);
       const end = found < 0 ? piece.length : found;
       const text = piece.subarray(at, end);
-      this.#lineBytes += text.length - (text.at(-1) === CR ? 1 : 0);
+      this.#lineBytes += text.length;
+      if (text.length > 0) this.#afterCr = text.at(-1) === CR;
       if (found < 0) return piece;
+      const blank = this.#lineBytes === (this.#afterCr ? 1 : 0);
       if (!this.#inHeader) this.#linesLeft -= 1;
-      else if (this.#lineBytes === 0) this.#inHeader = false;
+      else if (blank) this.#inHeader = false;
       this.#lineBytes = 0;
+      this.#afterCr = false;
       at = found + 1;
     }
     return piece.subarray(0, at);
