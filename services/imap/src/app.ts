@@ -1,0 +1,39 @@
+/** The IMAP service: store, certificates, listeners, ready, stop. */
+import { type Certificates, openCertificatesFor } from '@mail/certs';
+import type { LineServer } from '@mail/line-server';
+import { type App, parseSettings, type ServiceContext } from '@mail/service';
+import { type MailStore, openStore, storeSettings, storeUrl } from '@mail/store';
+import { imapSettings } from './config.ts';
+import { openImapServer } from './imap-server.ts';
+
+/** ALPN protocol id of IMAP (IANA's registry). */
+const ALPN = ['imap'];
+
+/** Throws ServiceError (bad-setting). */
+export async function buildApp(context: ServiceContext): Promise<App> {
+  const settings = parseSettings(imapSettings, context.settings);
+  const url = storeUrl({ ...context.common, ...parseSettings(storeSettings, context.settings) });
+  const stopping = new AbortController();
+  let store: MailStore | undefined;
+  let certificates: Certificates | undefined;
+  let server: LineServer | undefined;
+
+  return {
+    async run() {
+      store = await openStore({ url, logger: context.logger });
+      certificates = await openCertificatesFor(context);
+      await certificates.ready(stopping.signal);
+      const tls = certificates.acceptor(ALPN);
+      const opened = await openImapServer({ service: context, settings, store, tls });
+      server = opened;
+      certificates.setProbeTargets(opened.probeTargets());
+      certificates.onDrain((drain) => opened.drain(drain.belowGeneration, drain.graceMs));
+    },
+    async close(graceMs) {
+      stopping.abort();
+      await server?.close(graceMs);
+      await certificates?.close();
+      await store?.close();
+    },
+  };
+}

@@ -1,0 +1,241 @@
+/** Several clients at once on one mailbox, and what a session does beyond single commands. */
+import { connect as connectTls } from 'node:tls';
+import type { Account, MailboxId } from '@mail/store';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { Talk } from './testing/talk.ts';
+import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
+
+let server: TestServer;
+let account: Account;
+let inbox: MailboxId;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.close());
+beforeEach(async () => {
+  account = await server.addAccountWithMail();
+  inbox = (await server.store.mailboxes.find(account.id, 'INBOX'))?.id ?? 0;
+});
+
+async function open(mailbox?: string): Promise<Talk> {
+  const talk = await Talk.open(server.ports.plain, account.address, PASSWORD, mailbox);
+  onTestFinished(() => talk.close());
+  return talk;
+}
+
+const message = (text: string) => ({ raw: Buffer.from(`Subject: ${text}\r\n\r\n${text}\r\n`) });
+
+describe('two sessions', () => {
+  test('an expunge by one is told the other with its next command that names no numbers', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('STORE 1 +FLAGS.SILENT (\\Deleted)');
+    expect(await a.say('EXPUNGE')).toEqual(['* 1 EXPUNGE', 'OK EXPUNGE completed']);
+    // RFC 3501 §7.4.1: numbers stay as they are over FETCH, STORE, SEARCH
+    expect(await b.say('FETCH 2 UID')).toEqual(['* 2 FETCH (UID 2)', 'OK FETCH completed']);
+    expect(await b.say('SEARCH ALL')).toEqual(['* SEARCH 2 3', 'OK SEARCH completed']);
+    expect(await b.say('FETCH 1 UID')).toEqual([
+      'NO [EXPUNGEISSUED] Some of the messages are gone',
+    ]);
+    expect(await b.say('UID FETCH 2 FLAGS')).toEqual([
+      '* 2 FETCH (UID 2 FLAGS ($Work))',
+      '* 1 EXPUNGE',
+      'OK FETCH completed',
+    ]);
+    expect(await b.say('FETCH 1 UID')).toEqual(['* 1 FETCH (UID 2)', 'OK FETCH completed']);
+  });
+
+  test('flags', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('STORE 2 +FLAGS (\\Flagged $New)');
+    expect(await b.say('NOOP')).toEqual([
+      expect.stringMatching(/^\* FLAGS \(.*\$New\)$/),
+      expect.stringMatching(/^\* OK \[PERMANENTFLAGS /),
+      '* 2 FETCH (UID 2 FLAGS (\\Flagged $New $Work))',
+      'OK Done',
+    ]);
+    expect(await a.say('NOOP')).toEqual(['OK Done']);
+  });
+
+  test('both change the flags of one message: neither is lost, each hears of the other', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await Promise.all([
+      a.say('STORE 3 +FLAGS.SILENT (\\Flagged)'),
+      b.say('STORE 3 +FLAGS.SILENT (\\Answered)'),
+    ]);
+    await a.say('NOOP');
+    await b.say('NOOP');
+    const both = ['* 3 FETCH (FLAGS (\\Answered \\Flagged))', 'OK FETCH completed'];
+    expect(await a.say('FETCH 3 FLAGS')).toEqual(both);
+    expect(await b.say('FETCH 3 FLAGS')).toEqual(both);
+  });
+
+  test('both expunge at once: every message goes once, both views end empty', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('STORE 1:* +FLAGS.SILENT (\\Deleted)');
+    const answers = await Promise.all([a.say('EXPUNGE'), b.say('EXPUNGE')]);
+    await Promise.all([a.say('NOOP'), b.say('NOOP')]).then((more) =>
+      more.forEach((lines, index) => {
+        answers[index]?.push(...lines);
+      }),
+    );
+    for (const lines of answers) {
+      expect(lines.filter((line) => line.endsWith(' EXPUNGE'))).toHaveLength(3);
+    }
+    expect(await b.say('SEARCH ALL')).toEqual(['* SEARCH', 'OK SEARCH completed']);
+  });
+
+  test('a move by one: gone here, there at the target', async () => {
+    const [a, b] = [await open('INBOX'), await open('Trash')];
+    const [moved, ...expunged] = await a.say('MOVE 1:2 Trash');
+    expect(moved).toMatch(/^\* OK \[COPYUID \d+ 1:2 1:2\]/);
+    expect(expunged).toEqual(['* 2 EXPUNGE', '* 1 EXPUNGE', 'OK MOVE completed']);
+    // the keyword of one of them is new there (RFC 3501 §7.2.6)
+    expect(await b.say('NOOP')).toEqual([
+      '* 2 EXISTS',
+      expect.stringMatching(/^\* FLAGS \(.*\$Work\)$/),
+      expect.stringMatching(/^\* OK \[PERMANENTFLAGS /),
+      'OK Done',
+    ]);
+  });
+
+  test('appends, and a COPY to where the other is', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await server.store.messages.append(inbox, [message('four')]);
+    expect(await b.say('NOOP')).toEqual(['* 4 EXISTS', 'OK Done']);
+    await a.say('COPY 1 INBOX');
+    expect(await b.say('NOOP')).toEqual(['* 5 EXISTS', 'OK Done']);
+    expect(await a.say('FETCH 4:5 UID')).toHaveLength(3);
+  });
+
+  test('the selected mailbox is deleted by the other', async () => {
+    const [a, b] = [await open(), await open('Archive')];
+    await a.say('DELETE Archive');
+    b.send('x NOOP\r\n');
+    expect(await b.line()).toBe('* BYE The selected mailbox was deleted');
+    await expect(b.line()).rejects.toThrow('the server ended');
+  });
+});
+
+describe('IDLE', () => {
+  test('pushes what others do, at once and in order', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    b.send('i IDLE\r\n');
+    expect(await b.line()).toBe('+ Idling');
+    await server.store.messages.append(inbox, [message('four')]);
+    expect(await b.line()).toBe('* 4 EXISTS');
+    await a.say('STORE 1 +FLAGS.SILENT (\\Flagged)');
+    expect(await b.line()).toBe('* 1 FETCH (UID 1 FLAGS (\\Seen \\Answered \\Flagged))');
+    await a.say('STORE 1,3 +FLAGS.SILENT (\\Deleted)');
+    expect(await b.line()).toMatch(/^\* 1 FETCH .*\\Deleted/);
+    expect(await b.line()).toMatch(/^\* 3 FETCH .*\\Deleted/);
+    await a.say('EXPUNGE');
+    expect(await b.line()).toBe('* 3 EXPUNGE');
+    expect(await b.line()).toBe('* 1 EXPUNGE');
+    b.send('DONE\r\n');
+    expect(await b.line()).toBe('i OK IDLE completed');
+    expect(await b.say('SEARCH ALL')).toEqual(['* SEARCH 1 2', 'OK SEARCH completed']);
+  });
+
+  test('ends with BYE when the mailbox is deleted', async () => {
+    const [a, b] = [await open(), await open('Archive')];
+    b.send('i IDLE\r\n');
+    await b.line();
+    await a.say('DELETE Archive');
+    expect(await b.line()).toBe('* BYE The selected mailbox was deleted');
+  });
+});
+
+describe('bodies', () => {
+  test('a large one comes whole, and other commands in order behind it', async () => {
+    const raw = Buffer.from(
+      `Subject: big\r\n\r\n${'0123456789abcdef'.repeat(64)}\r\n`.repeat(3000),
+    );
+    await server.store.messages.append(inbox, [{ raw }]);
+    const a = await open('INBOX');
+    a.send('x FETCH 4 BODY.PEEK[]\r\ny FETCH 4 (BODY.PEEK[]<1000000.5>)\r\n');
+    const lines = await a.until((line) => line.startsWith('x OK'));
+    expect(lines[0]).toBe(`* 4 FETCH (BODY[] {${raw.length}}`);
+    expect(`${lines.slice(1, -1).join('\r\n')}`).toBe(`${raw.toString('latin1')})`);
+    const [head, text] = await a.until((line) => line.startsWith('y OK'));
+    expect(head).toBe('* 4 FETCH (BODY[]<1000000> {5}');
+    expect(text).toBe(`${raw.toString('latin1', 1_000_000, 1_000_005)})`);
+  });
+
+  test('8-bit octets come as they are', async () => {
+    const raw = Buffer.from('Subject: x\r\n\r\n\xe9\xff\x80\r\n', 'latin1');
+    await server.store.messages.append(inbox, [{ raw }]);
+    const a = await open('INBOX');
+    expect((await a.say('FETCH 4 BODY.PEEK[TEXT]'))[1]).toBe('\xe9\xff\x80');
+  });
+
+  test('an 8-bit subject is a literal in ENVELOPE, measured in octets', async () => {
+    const raw = Buffer.from('Subject: Grüße\r\n\r\n');
+    await server.store.messages.append(inbox, [{ raw }]);
+    const a = await open('INBOX');
+    const [head, rest] = await a.say('FETCH 4 ENVELOPE');
+    expect(head).toBe('* 4 FETCH (ENVELOPE (NIL {7}');
+    expect(Buffer.from(rest ?? '', 'latin1').toString()).toMatch(/^Grüße NIL /);
+  });
+});
+
+test('a bug is answered NO [SERVERBUG] and ends nothing', async () => {
+  const a = await open('INBOX');
+  const { messages } = server.store;
+  const structures = messages.structures;
+  messages.structures = () => Promise.reject(new Error('secret detail'));
+  onTestFinished(() => {
+    messages.structures = structures;
+  });
+  expect(await a.say('FETCH 1 ENVELOPE')).toEqual(['NO [SERVERBUG] Something went wrong here']);
+  expect(await a.say('NOOP')).toEqual(['OK Done']);
+});
+
+describe('ALPN on implicit TLS', () => {
+  const handshake = (ALPNProtocols: string[]): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connectTls({
+        port: server.ports.tls,
+        host: '127.0.0.1',
+        servername: 'localhost',
+        ca: [...server.trusted],
+        ALPNProtocols,
+      });
+      socket.once('secureConnect', () => {
+        resolve(String(socket.alpnProtocol));
+        socket.destroy();
+      });
+      socket.once('error', (error) => resolve('code' in error ? String(error.code) : ''));
+    });
+
+  test.each([
+    [['imap'], 'imap'],
+    [['h2', 'imap'], 'imap'],
+    [[], 'false'],
+    [['h2', 'http/1.1'], 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'],
+    [['pop3'], 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'],
+  ])('%j gives %s', async (offered, outcome) => {
+    expect(await handshake(offered)).toBe(outcome);
+  });
+});
+
+test('a client that is silent before login is sent away', async () => {
+  const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '50ms' });
+  onTestFinished(() => hasty.close());
+  const stranger = await hasty.addAccount();
+  await hasty.run('S: * OK <any>\nS: * BYE Nothing came for too long\nCLOSED', stranger);
+});
+
+test('at shutdown sessions hear BYE, idle ones and those in IDLE', async () => {
+  const other = await startTestServer();
+  const owner = await other.addAccount();
+  const talks = await Promise.all(
+    [1, 2].map(() => Talk.open(other.ports.plain, owner.address, PASSWORD, 'INBOX')),
+  );
+  talks[1]?.send('i IDLE\r\n');
+  await talks[1]?.line();
+  await other.close();
+  for (const talk of talks) {
+    expect(await talk.line()).toBe('* BYE [UNAVAILABLE] The server is going down');
+    talk.close();
+  }
+});
