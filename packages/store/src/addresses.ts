@@ -17,6 +17,8 @@ const MAX_DOMAIN_OCTETS = 255;
 const LOCAL_PART =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it keeps out
   /^[^\x00-\x20\x7f-\xa0\u2028\u2029"(),.:;<>@[\\\]]+(?:\.[^\x00-\x20\x7f-\xa0\u2028\u2029"(),.:;<>@[\\\]]+)*$/u;
+/** What may stand in a domain before it is made A-labels: domainToASCII cuts off what a URL would. */
+const DOMAIN_TEXT = /^[0-9A-Za-z.\-\u00a1-\u{10ffff}]+$/u;
 const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Undefined for what is no `local@domain`. */
@@ -27,6 +29,7 @@ export function parseAddress(text: string): AccountAddress | undefined {
   const local = text.slice(0, Math.max(at, 0)).normalize('NFC');
   if (!local.isWellFormed() || !LOCAL_PART.test(local)) return undefined;
   if (Buffer.byteLength(local) > MAX_LOCAL_OCTETS) return undefined;
+  if (!DOMAIN_TEXT.test(text.slice(at + 1))) return undefined;
   const domain = domainToASCII(text.slice(at + 1));
   const labels = domain.split('.');
   if (domain.length > MAX_DOMAIN_OCTETS || !labels.every((label) => DOMAIN_LABEL.test(label))) {

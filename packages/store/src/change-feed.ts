@@ -9,7 +9,10 @@ import { readModSeqs } from './mailboxes.ts';
 
 interface Watched {
   readonly callbacks: Set<() => void>;
-  /** Undefined until it is first read. */
+  /**
+   * Undefined until the first signal, which then calls back in any case: between a watcher's start and
+   * a first reading of ours a change could slip through.
+   */
   modSeq: ModSeq | undefined;
 }
 
@@ -18,8 +21,8 @@ export class ChangeFeed {
   readonly #logger: Logger;
   readonly #watched = new Map<MailboxId, Watched>();
   #stopListening: (() => void) | undefined;
-  /** The check under way; signals that come meanwhile ask for one more. */
-  #checking: Promise<void> | undefined;
+  #checking = false;
+  /** A signal came that the check under way may have been too early for. */
   #checkAgain = false;
 
   constructor(engine: Pick<Engine, 'read' | 'listen'>, logger: Logger) {
@@ -35,7 +38,6 @@ export class ChangeFeed {
       watched = { callbacks: new Set(), modSeq: undefined };
       this.#watched.set(mailboxId, watched);
       this.#stopListening ??= this.#engine.listen(this.#signal);
-      this.#check();
     }
     watched.callbacks.add(callback);
     return () => {
@@ -53,7 +55,7 @@ export class ChangeFeed {
   }
 
   readonly #signal: ChangeSignal = (touched) => {
-    if (touched === undefined) this.#check();
+    if (touched === undefined) void this.#check();
     else this.#take(touched);
   };
 
@@ -66,33 +68,26 @@ export class ChangeFeed {
     }
   }
 
-  #check(): void {
+  async #check(): Promise<void> {
     this.#checkAgain = true;
-    this.#checking ??= this.#checkAll()
-      .catch((error: unknown) => {
-        this.#logger.warn({ error }, 'cannot read whether watched mailboxes changed');
-      })
-      .finally(() => {
-        this.#checking = undefined;
-      });
+    if (this.#checking) return;
+    this.#checking = true;
+    try {
+      while (this.#checkAgain) {
+        this.#checkAgain = false;
+        await this.#checkOnce([...this.#watched.keys()]);
+      }
+    } catch (error) {
+      this.#logger.warn({ error }, 'cannot read whether watched mailboxes changed');
+    } finally {
+      this.#checking = false;
+    }
   }
 
-  async #checkAll(): Promise<void> {
-    while (this.#checkAgain && this.#watched.size > 0) {
-      this.#checkAgain = false;
-      const ids = [...this.#watched.keys()];
-      const modSeqs = await this.#engine.read((db) => readModSeqs(db, ids));
-      for (const id of ids) {
-        const watched = this.#watched.get(id);
-        if (watched === undefined) continue;
-        // a mailbox that is gone has changed for the last time
-        const modSeq = modSeqs.get(id) ?? Number.POSITIVE_INFINITY;
-        const before = watched.modSeq;
-        if (before !== undefined && before >= modSeq) continue;
-        watched.modSeq = modSeq;
-        if (before !== undefined) this.#call(watched);
-      }
-    }
+  async #checkOnce(ids: readonly MailboxId[]): Promise<void> {
+    const modSeqs = await this.#engine.read((db) => readModSeqs(db, ids));
+    // a mailbox that is gone has changed for the last time
+    this.#take(ids.map((id) => [id, modSeqs.get(id) ?? Number.POSITIVE_INFINITY]));
   }
 
   #call(watched: Watched): void {

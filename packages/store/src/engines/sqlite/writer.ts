@@ -8,6 +8,7 @@ import {
   type Answer,
   type FromWriter,
   receiveError,
+  sendError,
   type ToWriter,
   type WriteRequest,
   type WriterData,
@@ -164,7 +165,12 @@ export class SqliteWriter {
       this.#sentBytes += next.bytes;
       const { args, owned } = ownOctets(next.name, next.args);
       const request: WriteRequest = { kind: 'write', id, name: next.name, args };
-      this.#worker.postMessage(request, owned);
+      try {
+        this.#worker.postMessage(request, owned);
+      } catch (error) {
+        // arguments that are no plain data: the caller's bug, and nobody else's
+        this.#settle({ id, ok: false, error: sendError(error) });
+      }
     }
   }
 
