@@ -17,8 +17,8 @@ export interface CommandContext {
 }
 
 export interface CommandResult {
-  /** Printed with --json: one object. */
-  readonly json: object;
+  /** Printed with --json: one object; undefined where the command has printed its own. */
+  readonly json: object | undefined;
   /** Printed otherwise; "" for nothing. */
   readonly text: string;
   /** Where it is not 0. */

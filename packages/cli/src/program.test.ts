@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
+import { PasswordHasher } from '@mail/auth';
 import {
   Certificate,
   CertificateState,
@@ -14,6 +15,7 @@ import {
   RotationState,
   SubscriberPhase,
 } from '@mail/proto';
+import { openStore } from '@mail/store';
 import { readSigningRequest } from '@mail/x509';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommandLine } from './program.ts';
@@ -384,6 +386,68 @@ test('rotations, names and audit', async () => {
   expect((await run(['audit'])).out).toContain('2026-11-24 12:00:00Z');
 });
 
+describe('account', () => {
+  const settings = () => ({ CONCERT_STORE: `sqlite:${join(folder, 'mail/mail.db')}` });
+
+  test('add, list, passwd, remove, with passwords that are never arguments', async () => {
+    const options = { input: 'secret', settings: settings() };
+    const added = await run(['account', 'add', 'Alice@Example.Test', '--password-stdin'], options);
+    expect(added).toEqual({ code: 0, out: 'Added Alice@example.test.\n', err: '' });
+    const store = await openStore({ url: options.settings.CONCERT_STORE });
+    const hashOf = async () =>
+      (await store.accounts.credentials('alice@example.test'))?.passwordHash ?? '';
+    const hash = await hashOf();
+    expect(await new PasswordHasher().verify(hash, 'secret')).toMatchObject({ correct: true });
+
+    const typed = { answers: ['new', 'new'], settings: settings() };
+    expect((await run(['account', 'passwd', 'alice@example.test'], typed)).code).toBe(0);
+    expect(await new PasswordHasher().verify(await hashOf(), 'new')).toMatchObject({
+      correct: true,
+    });
+
+    const listed = await run(['account', 'list', '--json'], options);
+    expect(JSON.parse(listed.out).accounts).toMatchObject([{ address: 'Alice@example.test' }]);
+    expect(listed.out).not.toContain('argon2');
+
+    const remove = ['account', 'remove', 'alice@example.test'];
+    expect((await run(remove, options)).code).toBe(2);
+    expect((await run(remove, { answers: ['n'], settings: settings() })).code).toBe(2);
+    expect(await hashOf()).not.toBe('');
+    expect((await run(remove, { answers: ['y'], settings: settings() })).code).toBe(0);
+    expect(await hashOf()).toBe('');
+    await store.close();
+  });
+
+  test.each([
+    ['an address twice', ['add', 'bob@example.test', '--password-stdin'], 1, 'refused'],
+    ['what is no address', ['add', 'bob', '--password-stdin'], 2, 'usage'],
+    ['an unknown account', ['passwd', 'nobody@example.test', '--password-stdin'], 3, 'not-found'],
+    ['the removal of nobody', ['remove', 'nobody@example.test', '--yes'], 3, 'not-found'],
+  ])('%s', async (_name, args, code, word) => {
+    const options = { input: 'secret', settings: settings() };
+    await run(['account', 'add', 'bob@example.test', '--password-stdin'], options);
+    const result = await run(['account', ...args, '--json'], options);
+    expect([result.code, JSON.parse(result.out).error.code]).toEqual([code, word]);
+  });
+
+  test('two passwords that differ, and an empty one', async () => {
+    const add = ['account', 'add', 'carol@example.test'];
+    const differ = await run(add, { answers: ['one', 'two'], settings: settings() });
+    expect([differ.code, differ.err]).toEqual([2, 'concert: the two passwords differ\n']);
+    expect((await run(add, { answers: [''], settings: settings() })).code).toBe(2);
+  });
+
+  test('a store that does not open', async () => {
+    const garbage = join(folder, 'garbage.db');
+    await writeFile(garbage, 'x'.repeat(10_000));
+    const result = await run(['account', 'list'], {
+      settings: { CONCERT_STORE: `sqlite:${garbage}` },
+    });
+    expect(result.code).toBe(69);
+    expect(result.err).toContain(garbage);
+  });
+});
+
 test('identity issue keeps the key here and writes a folder that others cannot read', async () => {
   registry.answer('issueIdentity', { chainPem: 'CHAIN', caPem: 'CA' });
   const out = join(folder, 'alice');
@@ -495,6 +559,20 @@ describe('the command as installed', () => {
       out: '{"error":{"code":"not-found","message":"no 3f2a"}}\n',
       err: '',
     });
+  });
+
+  test('takes a password from standard input', async () => {
+    const child = start(['account', 'add', 'dave@example.test', '--password-stdin']);
+    child.stdin.end('secret\n');
+    const [code] = await once(child, 'close');
+    expect(code).toBe(0);
+    const empty = start(['account', 'add', 'erin@example.test', '--password-stdin']);
+    empty.stdin.end('');
+    expect((await once(empty, 'close'))[0]).toBe(2);
+    // nobody can be asked
+    const unasked = start(['account', 'add', 'erin@example.test']);
+    unasked.stdin.end();
+    expect((await once(unasked, 'close'))[0]).toBe(2);
   });
 
   test('ends by the signal that it gets, command included', async () => {

@@ -46,6 +46,9 @@ function describeError(error: CliError, palette: Palette): string {
   const parts = [`${palette.bad('concert:')} ${plainLines(error.message)}`];
   if (error.checks !== undefined) parts.push(checkLines(error.checks, palette));
   if (error.rotation !== undefined) parts.push(explainFailures(error.rotation));
+  if (error.checks?.some(({ code, severity }) => code === 'name-loss' && severity === 'error')) {
+    parts.push('  If users have those names nowhere, allow it with --allow-name-loss.');
+  }
   if (error.remedy !== undefined) parts.push(`  ${plain(error.remedy)}`);
   return `${parts.filter((part) => part !== '').join('\n')}\n`;
 }
@@ -109,8 +112,9 @@ export async function runCommandLine(
         return registry;
       },
     });
-    if (json) terminal.out(`${JSON.stringify(result.json)}\n`);
-    else if (result.text !== '') terminal.out(`${result.text}\n`);
+    if (json) {
+      if (result.json !== undefined) terminal.out(`${JSON.stringify(result.json)}\n`);
+    } else if (result.text !== '') terminal.out(`${result.text}\n`);
     exitCode = result.exitCode ?? 0;
   };
 

@@ -382,6 +382,13 @@ describe('limits', () => {
     expect(await app.inbox(BOB)).toEqual(before);
   });
 
+  test('a client that ends its side is let go', async () => {
+    const client = await RawClient.connect(app.ports.mx);
+    await client.ask('EHLO client.test\r\n');
+    client.end();
+    expect(await client.reply()).toBe('');
+  });
+
   test('an HTTP request ends the connection', async () => {
     const client = await RawClient.connect(app.ports.mx);
     const request = `POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO client.test\r\n`;

@@ -103,7 +103,8 @@ export function createSmtpApp(
           limits,
           logger,
           metrics,
-          allowHalfOpen: true,
+          // a client that has ended its side has not waited for QUIT's reply: nothing is owed to it
+          allowHalfOpen: false,
           onConnection: sessions.take,
         });
         open.push(opened);

@@ -2,7 +2,7 @@
 import { CertRegistryServiceService, type ImportCertificateResponse } from '@mail/proto';
 import type { Command } from 'commander';
 import { readCertificateFiles, readPassphraseFile } from '../certificate-files.ts';
-import { type CommandContext, type CommandResult, examples, type Run } from '../command.ts';
+import { type CommandContext, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { certificateTitle, checkLines, validity } from '../output.ts';
 import { certificateView, checkView } from '../views.ts';
@@ -43,7 +43,7 @@ export function describeTaken(
   done: string,
   response: Pick<ImportCertificateResponse, 'certificate' | 'checks'>,
   context: CommandContext,
-): CommandResult {
+): { json: object; text: string } {
   if (response.certificate === undefined) throw new Error('the registry answered no certificate');
   const certificate = certificateView(response.certificate);
   const checks = response.checks.map(checkView);

@@ -64,19 +64,16 @@ function requireFleet(fleet: Fleet | undefined): FleetView {
   return fleetView(fleet);
 }
 
-/** Prints the fleet after each change until the registry goes away. */
+/** Prints the fleet after each change until the registry ends the stream. */
 async function watch(context: CommandContext): Promise<CommandResult> {
+  const { terminal, json } = context;
   const client = await context.registry();
-  let last: FleetView | undefined;
   for await (const response of client.stream(CertRegistryServiceService.watchFleet, {})) {
-    if (last !== undefined && context.json) context.terminal.out(`${JSON.stringify(last)}\n`);
-    last = requireFleet(response.fleet);
-    if (context.json) continue;
-    const lead = context.terminal.outputIsTerminal ? CLEAR_SCREEN : '';
-    context.terminal.out(`${lead}${describe(last, context)}\n\n`);
+    const fleet = requireFleet(response.fleet);
+    const lead = terminal.outputIsTerminal ? CLEAR_SCREEN : '';
+    terminal.out(json ? `${JSON.stringify(fleet)}\n` : `${lead}${describe(fleet, context)}\n\n`);
   }
-  if (last === undefined) throw new Error('the registry told nothing of the fleet');
-  return { json: last, text: '' };
+  return { json: undefined, text: '' };
 }
 
 export function addFleetCommand(program: Command, run: Run): void {

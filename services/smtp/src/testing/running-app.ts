@@ -167,6 +167,11 @@ export class RawClient {
     await this.ask('DATA\r\n');
   }
 
+  /** Closes its own direction only. */
+  end(): void {
+    this.#socket.end();
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
