@@ -20,7 +20,7 @@ export class ClockEstimate {
   /** Which registry process: another one has another clock. */
   readonly clockId: string;
   #offset = 0n;
-  #halfTrip = 0n;
+  #error = 0n;
   #takenAt: bigint | undefined;
   #bestTrip = 0n;
 
@@ -36,11 +36,11 @@ export class ClockEstimate {
   /** Takes a round trip: sent and heard on the local clock, answered on the registry's. */
   addSample(sentAt: bigint, registryTime: bigint, heardAt: bigint): void {
     const trip = heardAt - sentAt;
-    const halfTrip = (trip + 1n) / 2n;
+    const error = (trip + 1n) / 2n + driftOver(trip);
     if (this.#bestTrip === 0n || trip < this.#bestTrip) this.#bestTrip = trip;
-    if (this.#takenAt !== undefined && halfTrip > this.#errorAt(heardAt)) return;
+    if (this.#takenAt !== undefined && error > this.#errorAt(heardAt)) return;
     this.#offset = registryTime - sentAt - trip / 2n;
-    this.#halfTrip = halfTrip;
+    this.#error = error;
     this.#takenAt = heardAt;
   }
 
@@ -59,7 +59,11 @@ export class ClockEstimate {
   }
 
   #errorAt(now: bigint): bigint {
-    const age = now - (this.#takenAt ?? now);
-    return this.#halfTrip + (age * MAX_DRIFT_PPM) / 1_000_000n;
+    return this.#error + driftOver(now - (this.#takenAt ?? now));
   }
+}
+
+/** How far the clocks may drift apart in that time. */
+function driftOver(duration: bigint): bigint {
+  return (duration * MAX_DRIFT_PPM) / 1_000_000n;
 }

@@ -207,9 +207,10 @@ interface Scheduled {
  * - **What is prepared is known by its nonce, what is committed by its content.** An aborted try may
  *   bear the number of a later committed one, so a build is only taken for committed material that is the same.
  * - **A lease speaks for the material it was granted under.** A fencing subscriber whose Ready is
- *   undecided holds a short one. If it then learns from *another* registry process that a newer
- *   generation is committed, that process can't know the instant which the former one told the others:
- *   the old material keeps the lease it had, and the new lease begins with the swap.
+ *   undecided holds a short one. Welcome may then name a newer generation whose instant is still to come,
+ *   and yet what is served here may be out of force: when other switches lie between, or when another
+ *   registry process told the first instant. Then the old material keeps the lease it had, and the new
+ *   lease begins with the swap.
  */
 export class Subscriber {
   readonly #options: SubscriberOptions;
@@ -393,7 +394,9 @@ export class Subscriber {
     this.#preparedLease = msToNs(welcome.preparedLeaseMs);
     this.#heartbeatInterval = msToNs(Math.max(1, welcome.heartbeatIntervalMs));
 
-    const heardInstant = this.#scheduled?.generation === material.generation;
+    // Whoever holds its old material back already, heard of the swap too late for the first instant.
+    const heardInstant =
+      this.#scheduled?.generation === material.generation && this.#heldUntil === undefined;
     const newer = material.generation > this.#committedGeneration;
     this.#contradicted = this.#contradicts(material);
     if (this.#contradicted) {
@@ -412,9 +415,11 @@ export class Subscriber {
     }
     if (!first) return;
 
-    const behind = this.#current !== undefined && this.#current.generation < material.generation;
-    const grantedElsewhere = this.#leaseClockId !== welcome.clockId;
-    const holds = this.#contradicted || (behind && !heardInstant && grantedElsewhere);
+    const served = this.#current?.generation ?? material.generation;
+    const behind = served < material.generation;
+    // Only what this very registry process replaces now is in force until the instant that it names.
+    const inForce = served === material.generation - 1n && this.#leaseClockId === welcome.clockId;
+    const holds = this.#contradicted || (behind && !heardInstant && !inForce);
     this.#heldUntil = holds ? validUntil : undefined;
     this.#extendLease(stream.helloAt);
     this.#beat(stream);
