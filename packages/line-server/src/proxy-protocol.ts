@@ -2,6 +2,7 @@
  * PROXY protocol header, versions 1 and 2: how a balancer says whose connection it forwards
  * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). Pure: octets in, verdict out.
  */
+import { isIP } from 'node:net';
 import { LineServerError } from './errors.ts';
 
 export type ProxyHeader =
@@ -51,8 +52,7 @@ function parseVersion1(octets: Buffer): ReturnType<typeof parseProxyHeader> {
   }
   const port = /^\d{1,5}$/.test(sourcePort ?? '') ? Number(sourcePort) : Number.NaN;
   if (!(port <= MAX_PORT)) throw bad('its port is none');
-  const address = family === 'TCP4' ? /^\d{1,3}(\.\d{1,3}){3}$/ : /^[0-9A-Fa-f:.]{2,39}$/;
-  if (!address.test(source)) throw bad('its address is none');
+  if (isIP(source) !== (family === 'TCP4' ? 4 : 6)) throw bad('its address is none');
   return { header: { kind: 'proxied', address: source.toLowerCase(), port }, length };
 }
 
