@@ -88,18 +88,22 @@ async function* readLines(socket: Socket, signal: AbortSignal): AsyncGenerator<s
   }
 }
 
+/** Resolves when there is something to read, or the socket has come to its end. */
 function readable(socket: Socket, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = () => {
-      socket.off('readable', settle).off('end', settle).off('close', settle);
+    const stop = () => {
+      socket.off('readable', proceed).off('end', proceed).off('close', proceed);
       signal.removeEventListener('abort', abort);
+    };
+    const proceed = () => {
+      stop();
       resolve();
     };
     const abort = () => {
-      settle();
+      stop();
       reject(signal.reason);
     };
-    socket.on('readable', settle).on('end', settle).on('close', settle);
+    socket.on('readable', proceed).on('end', proceed).on('close', proceed);
     signal.addEventListener('abort', abort, { once: true });
   });
 }
