@@ -76,6 +76,8 @@ export async function serveSessions(options: LineServerOptions): Promise<LineSer
     throw error;
   }
 
+  for (const { name } of open) options.logger.info({ listener: name }, 'listening');
+
   return {
     listeners: open,
     get sessions() {

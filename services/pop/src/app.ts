@@ -17,6 +17,7 @@ export async function buildApp(context: ServiceContext): Promise<App> {
   let store: MailStore | undefined;
   let certificates: Certificates | undefined;
   let server: LineServer | undefined;
+  context.health.set('listeners', 'not listening yet');
 
   return {
     async run() {
@@ -28,9 +29,11 @@ export async function buildApp(context: ServiceContext): Promise<App> {
       server = opened;
       certificates.setProbeTargets(opened.probeTargets());
       certificates.onDrain((drain) => opened.drain(drain.belowGeneration, drain.graceMs));
+      context.health.set('listeners', undefined);
     },
     async close(graceMs) {
-      stopping.abort();
+      stopping.abort(new Error('the service stops'));
+      context.health.set('listeners', 'stopping');
       await server?.close(graceMs);
       await certificates?.close();
       await store?.close();

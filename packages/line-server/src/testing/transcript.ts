@@ -28,6 +28,8 @@ export interface TranscriptOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** For the whole dialogue. Default 10 s. */
   readonly timeoutMs?: number;
+  /** Called with each line that the server has sent, as expected. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** The dialogue went otherwise than written: the message shows where and how. */
@@ -77,6 +79,7 @@ export async function runTranscript(
           const match = pattern.exec(line);
           if (match) {
             Object.assign(variables, match.groups);
+            options.onLine?.(line);
             break;
           }
           if (!skipping) throw fail(number, `wanted ${rest}\ngot    ${line}`);

@@ -1,0 +1,102 @@
+/** The whole service in one process, with a registry that switches certificates. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FakeRegistry } from '@mail/certs/testing';
+import { runTranscript } from '@mail/line-server/testing';
+import { commonSettings, Health, Metrics, parseSettings, silentLogger } from '@mail/service';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { buildApp } from './app.ts';
+
+let registry: FakeRegistry;
+let folder = '';
+beforeAll(async () => {
+  registry = await FakeRegistry.start();
+  folder = await mkdtemp(join(tmpdir(), 'concert-pop-app-'));
+});
+afterAll(async () => {
+  await registry.close();
+  await rm(folder, { recursive: true });
+});
+
+const opened: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0)) await close();
+});
+
+async function build(settings: Record<string, string> = {}) {
+  const all = {
+    CONCERT_DATA: folder,
+    CONCERT_REGISTRY: registry.address,
+    CONCERT_IDENTITY: await registry.identityFor('pop'),
+    CONCERT_POP_LISTENERS: 'starttls://127.0.0.1:0 tls://127.0.0.1:0',
+    ...settings,
+  };
+  const health = new Health();
+  const app = await buildApp({
+    service: 'pop',
+    instance: 'test',
+    settings: all,
+    common: parseSettings(commonSettings, all),
+    logger: silentLogger(),
+    metrics: new Metrics(),
+    health,
+    clustered: false,
+  });
+  opened.push(() => app.close(0));
+  return { app, health };
+}
+
+describe('the service', () => {
+  it('switches both its ports, keeps sessions, and drains them when told to', async () => {
+    const { app, health } = await build();
+    expect(health.ready).toBe(false);
+    await app.run();
+    expect(health.unmet).toEqual({});
+
+    const { ports, material } = await registry.rotate();
+    const shown = ports.get('test') ?? [];
+    expect(shown.map(({ listener }) => listener)).toEqual([
+      expect.stringMatching(/^pop3 127\.0\.0\.1:\d+$/),
+      expect.stringMatching(/^pop3s 127\.0\.0\.1:\d+$/),
+    ]);
+    for (const { fingerprintSha256, error } of shown) {
+      expect({ fingerprintSha256, error }).toEqual({
+        fingerprintSha256: material.fingerprintSha256,
+        error: '',
+      });
+    }
+
+    const port = Number(shown[1]?.listener.split(':').at(-1));
+    const greeted = Promise.withResolvers<void>();
+    const session = runTranscript(
+      `S: +OK <any>
+       S: -ERR [SYS/TEMP] The server has a new certificate, please connect again
+       CLOSED`,
+      { port, implicitTls: true, onLine: () => greeted.resolve() },
+    );
+    await greeted.promise;
+    await registry.rotate();
+    registry.drain(0);
+    await session;
+
+    await app.close(0);
+    await expect(runTranscript('S: +OK', { port, implicitTls: true })).rejects.toThrow();
+  });
+
+  it('stops while it still waits for a certificate', async () => {
+    const { app } = await build({
+      CONCERT_REGISTRY: '127.0.0.1:1',
+      CONCERT_DATA: join(folder, 'new'),
+    });
+    const running = app.run();
+    await Promise.all([expect(running).rejects.toThrow('the service stops'), app.close(0)]);
+  });
+
+  it.each([
+    [{ CONCERT_POP_LISTENERS: 'none://0.0.0.0:110?login=plain' }, /CONCERT_POP_LISTENERS/],
+    [{ CONCERT_POP_IDLE_TIMEOUT: 'soon' }, /CONCERT_POP_IDLE_TIMEOUT/],
+  ])('says which setting is wrong: %j', async (settings, message) => {
+    await expect(build(settings)).rejects.toThrow(message);
+  });
+});
