@@ -18,8 +18,8 @@ import { CliError, type CliErrorDetails } from './errors.ts';
 import { type CheckView, checkView, type RotationView, rotationView } from './views.ts';
 
 const REGISTRY_IDENTITY = 'spiffe://concert/registry';
-/** For calls that do not say otherwise. */
-const CALL_TIMEOUT_MS = 10_000;
+/** For calls that do not say otherwise; a large RSA key or a costly PKCS#12 takes seconds. */
+const CALL_TIMEOUT_MS = 30_000;
 /** What a list of every certificate or a fleet of thousands may take. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 const DETAILS_KEY = 'grpc-status-details-bin';

@@ -355,16 +355,28 @@ describe('limits', () => {
     await small.close();
   });
 
-  test('more than the memory for messages is 452', async () => {
-    const tight = await startApp({ CONCERT_SMTP_MESSAGE_MEMORY: '2KiB' });
-    const client = await RawClient.connect(tight.ports.mx);
-    const text = `${'x'.repeat(900)}\r\n`;
-    await client.beginMessage(BOB);
-    expect(await client.ask(`${text.repeat(4)}.\r\n`)).toMatch(/^452 4\.3\.1 /);
-    // what it had taken is free again
-    await client.beginMessage(BOB);
-    expect(await client.ask(`${text.repeat(2)}.\r\n`)).toMatch(/^250 /);
-    client.destroy();
+  test('while others fill the memory for messages, the next one is 452', async () => {
+    const tight = await startApp({
+      CONCERT_MAX_MESSAGE_SIZE: '2KiB',
+      CONCERT_SMTP_MESSAGE_MEMORY: '2KiB',
+    });
+    const text = `${'x'.repeat(900)}\r\n`.repeat(2);
+    const slow = await RawClient.connect(tight.ports.mx);
+    await slow.beginMessage(BOB);
+    slow.send(text);
+    const other = await RawClient.connect(tight.ports.mx);
+    const send = async () => {
+      await other.beginMessage(BOB);
+      return other.ask(`${text}.\r\n`);
+    };
+    // taken until the slow client's text has arrived
+    let reply = await send();
+    while (reply.startsWith('250 ')) reply = await send();
+    expect(reply).toMatch(/^452 4\.3\.1 /);
+    expect(await slow.ask('.\r\n')).toMatch(/^250 /);
+    expect(await send()).toMatch(/^250 /);
+    slow.destroy();
+    other.destroy();
     await tight.close();
   });
 

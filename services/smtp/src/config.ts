@@ -24,28 +24,33 @@ const smtpListeners = listeners.transform((found, context): SmtpListener[] => {
   return checked;
 });
 
-export const smtpSettings = z.object({
-  /** Where to listen: starttls:// and tls:// URLs with ?role=mx or ?role=submission. */
-  CONCERT_SMTP_LISTENERS: smtpListeners.prefault(
-    'starttls://127.0.0.1:2525?role=mx starttls://127.0.0.1:2587?role=submission ' +
-      'tls://127.0.0.1:2465?role=submission',
-  ),
-  /** The name that the greeting, Received and Message-ID carry (RFC 5321 §4.2). */
-  CONCERT_HOSTNAME: z
-    .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'wants a host name')
-    .default(hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-') || 'localhost'),
-  /** The largest message that is taken (RFC 1870). */
-  CONCERT_MAX_MESSAGE_SIZE: byteSize.prefault('50MiB'),
-  /** Recipients of one message; RFC 5321 §4.5.3.1.8 wants 100 at least. */
-  CONCERT_SMTP_MAX_RECIPIENTS: wholeNumber(100, 10_000).prefault('100'),
-  /** Memory for messages that are arriving, over all connections of a process. */
-  CONCERT_SMTP_MESSAGE_MEMORY: byteSize.prefault('256MiB'),
-  /** Connections of one process. */
-  CONCERT_SMTP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
-  /** Connections from one address: a large sender opens many, an office has many clients. */
-  CONCERT_SMTP_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).prefault('500'),
-});
+export const smtpSettings = z
+  .object({
+    /** Where to listen: starttls:// and tls:// URLs with ?role=mx or ?role=submission. */
+    CONCERT_SMTP_LISTENERS: smtpListeners.prefault(
+      'starttls://127.0.0.1:2525?role=mx starttls://127.0.0.1:2587?role=submission ' +
+        'tls://127.0.0.1:2465?role=submission',
+    ),
+    /** The name that the greeting, Received and Message-ID carry (RFC 5321 §4.2). */
+    CONCERT_HOSTNAME: z
+      .string()
+      .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'wants a host name')
+      .default(hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-') || 'localhost'),
+    /** The largest message that is taken (RFC 1870). */
+    CONCERT_MAX_MESSAGE_SIZE: byteSize.prefault('50MiB'),
+    /** Recipients of one message; RFC 5321 §4.5.3.1.8 wants 100 at least. */
+    CONCERT_SMTP_MAX_RECIPIENTS: wholeNumber(100, 10_000).prefault('100'),
+    /** Memory for messages that are arriving, over all connections of a process. */
+    CONCERT_SMTP_MESSAGE_MEMORY: byteSize.prefault('256MiB'),
+    /** Connections of one process. */
+    CONCERT_SMTP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
+    /** Connections from one address: a large sender opens many, an office has many clients. */
+    CONCERT_SMTP_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).prefault('500'),
+  })
+  .refine((read) => read.CONCERT_SMTP_MESSAGE_MEMORY >= read.CONCERT_MAX_MESSAGE_SIZE, {
+    path: ['CONCERT_SMTP_MESSAGE_MEMORY'],
+    message: 'wants room for one message of CONCERT_MAX_MESSAGE_SIZE at least',
+  });
 export type SmtpSettings = z.output<typeof smtpSettings>;
 
 /** Silence after which a session ends (RFC 5321 §4.5.3.2.7). */
