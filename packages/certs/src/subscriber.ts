@@ -279,7 +279,10 @@ export class Subscriber {
     this.#promoteIfDue();
     switch (event.kind) {
       case 'started':
+        break;
       case 'timer':
+        // The shell's timer is used up; one that came too early has to be set again.
+        this.#wakeAt = undefined;
         break;
       case 'streamOpened':
         this.#openStream();
@@ -731,7 +734,9 @@ export class Subscriber {
     const serves = this.#current !== undefined;
     const validUntil = this.#validUntil;
     const out = serves && validUntil <= this.#now;
-    const fenceFrom = this.#fences && serves ? validUntil : undefined;
+    // What is scheduled will be served without a word from here: it is fenced along.
+    const willServe = serves || this.#scheduled !== undefined;
+    const fenceFrom = this.#fences && willServe ? validUntil : undefined;
     if (fenceFrom !== this.#fenceFrom) {
       this.#fenceFrom = fenceFrom;
       this.#act({ kind: 'fenceFrom', at: fenceFrom });

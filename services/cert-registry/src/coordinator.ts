@@ -396,6 +396,8 @@ export class Coordinator {
         this.#takeCommitFailed(event.generation, event.detail);
         break;
       case 'timer':
+        // The shell's timer is used up; one that came too early has to be set again.
+        this.#wakeAt = undefined;
         break;
     }
     this.#expireLeases();

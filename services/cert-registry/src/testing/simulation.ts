@@ -14,7 +14,7 @@
  *  - a commit fails and is known to have failed;
  *  - a subscriber crashes and restarts from its cache, which may be empty or old, under its name or another;
  *  - a subscriber says goodbye and comes back; one joins in the midst of things;
- *  - a process stalls: its clock goes on, its events wait;
+ *  - a process stalls: its clock goes on, its events wait; timers come a little early;
  *  - builds are slow, longer than the deadline, or fail;
  *  - clocks start anywhere and drift by up to 200 parts in a million each way;
  *  - rotations under every policy, two at once, for a service that does not exist.
@@ -343,7 +343,7 @@ export class Simulation {
         case 'wakeAt': {
           process.wake += 1;
           const { wake } = process;
-          this.#at(this.#trueTime(process, action.at), () => {
+          this.#at(this.#timerTime(process, action.at), () => {
             if (process.wake === wake) this.#feedRegistry(process, { kind: 'timer', now: 0n });
           });
           break;
@@ -553,7 +553,7 @@ export class Simulation {
         case 'wakeAt': {
           process.wake += 1;
           const { wake } = process;
-          this.#at(this.#trueTime(process, action.at), () => {
+          this.#at(this.#timerTime(process, action.at), () => {
             if (process.wake === wake) this.#feed(host, process, { kind: 'timer', now: 0n });
           });
           break;
@@ -741,6 +741,11 @@ export class Simulation {
   /** When the process's clock shows `reading`; what it has shown already is now. */
   #trueTime({ clock }: Process, reading: bigint): number {
     return reading <= clock.read(this.#now) ? this.#now : clock.when(reading);
+  }
+
+  #timerTime(process: Process, reading: bigint): number {
+    const early = this.#random.chance(0.02) ? this.#random.between(0, 1) * MS : 0;
+    return Math.floor(this.#trueTime(process, reading) - early);
   }
 
   #makeMaterial(generation: bigint): Material {
