@@ -6,13 +6,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Material as MaterialMessage, PartitionPolicy } from '@mail/proto';
 import {
-  type Health,
+  Health,
   type Logger,
   METRICS,
-  type Metrics,
+  Metrics,
   parseSettings,
   type ServiceContext,
   ServiceError,
+  silentLogger,
 } from '@mail/service';
 import { z } from 'zod';
 import { CurrentMaterial, monotonicClock } from './current-material.ts';
@@ -38,14 +39,21 @@ export interface CertificatesOptions {
   readonly identityDir: string;
   /** Where the last-known-good material is kept, encrypted; without one nothing is. */
   readonly cacheFile?: string;
+  /** How long a start waits for the registry before it goes on with the cache. Default 2 s. */
+  readonly cacheGraceMs?: number;
   /** Once cut off for longer than the lease: go on with what there is, or refuse new handshakes. */
   readonly partitionPolicy: 'serve' | 'fence';
   /** Of the software, for people. */
-  readonly version: string;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly health: Health;
+  readonly version?: string;
+  /** Default says nothing. */
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  /** Gets the condition "certificate". */
+  readonly health?: Health;
 }
+
+type Filled = CertificatesOptions &
+  Required<Pick<CertificatesOptions, 'version' | 'logger' | 'metrics' | 'health'>>;
 
 /** How this process stands. */
 export interface CertificatesState {
@@ -60,7 +68,6 @@ export interface CertificatesState {
   readonly fenced: boolean;
 }
 
-/** How long a start waits for the registry before it goes on with the cache. */
 const CACHE_GRACE_MS = 2_000;
 
 const CONDITION = 'certificate';
@@ -73,7 +80,7 @@ export const certificatesSettings = z.object({
 /** A process's part in the fleet. Made by openCertificates. */
 export class Certificates {
   readonly current: CurrentMaterial;
-  readonly #options: CertificatesOptions;
+  readonly #options: Filled;
   readonly #keeper: IdentityKeeper;
   readonly #stream: RegistryStream;
   readonly #observers = new Set<(state: CertificatesState) => void>();
@@ -89,11 +96,12 @@ export class Certificates {
   };
   #targets: readonly ProbeTarget[] = [];
   #graceOver = false;
+  #persisted: Promise<void> = Promise.resolve();
   #closed = false;
 
   /** Use openCertificates. */
   constructor(
-    options: CertificatesOptions,
+    options: Filled,
     keeper: IdentityKeeper,
     current: CurrentMaterial,
     cached: MaterialMessage | undefined,
@@ -103,7 +111,8 @@ export class Certificates {
     this.#keeper = keeper;
     this.current = current;
     const persist = (message: MaterialMessage | undefined) => {
-      if (message !== undefined) void cache?.write(message, keeper.identity.privateKey);
+      if (message === undefined || cache === undefined) return;
+      this.#persisted = cache.write(message, keeper.identity.privateKey);
     };
     this.#stream = new RegistryStream({
       service: options.service,
@@ -137,7 +146,7 @@ export class Certificates {
     this.#graceTimer = setTimeout(() => {
       this.#graceOver = true;
       this.#update(this.#stream.status);
-    }, CACHE_GRACE_MS);
+    }, options.cacheGraceMs ?? CACHE_GRACE_MS);
     this.#stream.start();
   }
 
@@ -160,7 +169,7 @@ export class Certificates {
 
   /**
    * Resolves once there is something to present: from the registry, or from the cache when the registry
-   * does not answer within two seconds. Keep the ports closed until then.
+   * does not answer soon. Keep the ports closed until then.
    * @throws the signal's reason, or CertsError closed
    */
   async ready(signal?: AbortSignal): Promise<void> {
@@ -199,6 +208,11 @@ export class Certificates {
     return () => this.#observers.delete(observer);
   }
 
+  /** Looks at the identity folder now; otherwise that happens once a minute. */
+  checkIdentity(): Promise<void> {
+    return this.#keeper.check();
+  }
+
   /** Leaves the fleet. The acceptors go on with what is in force. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -208,7 +222,7 @@ export class Certificates {
     this.#stream.close();
     this.current.close();
     this.#tell();
-    await this.#keeper.close();
+    await Promise.all([this.#keeper.close(), this.#persisted]);
   }
 
   get #usable(): boolean {
@@ -259,7 +273,14 @@ function checkName(identity: Identity, options: CertificatesOptions): void {
  * answered; see `ready`.
  * @throws CertsError bad-identity
  */
-export async function openCertificates(options: CertificatesOptions): Promise<Certificates> {
+export async function openCertificates(given: CertificatesOptions): Promise<Certificates> {
+  const options: Filled = {
+    version: '',
+    logger: silentLogger(),
+    metrics: new Metrics(),
+    health: new Health(),
+    ...given,
+  };
   const { service, logger, registry, identityDir, cacheFile } = options;
   options.health.set(CONDITION, `no certificate yet from the registry ${registry}`);
   const keeper = await IdentityKeeper.open({ folder: identityDir, registry, logger });

@@ -237,7 +237,14 @@ export class RegistryStream {
 
   #connect(): void {
     if (this.#closed) return;
-    const call = this.#options.open();
+    let call: RegistryCall;
+    try {
+      call = this.#options.open();
+    } catch (error) {
+      // an identity that OpenSSL does not take; a better one may be on its way
+      this.#tryAgain(error instanceof Error ? error.message : String(error), undefined);
+      return;
+    }
     this.#call = call;
     this.#opened = false;
     call.connected.then(
@@ -268,10 +275,15 @@ export class RegistryStream {
     this.#call = undefined;
     call.close();
     if (this.#opened) this.#feed({ kind: 'streamLost' });
+    this.#tryAgain(why, code);
+  }
+
+  #tryAgain(why: string | undefined, code: grpcStatus | undefined): void {
     const delayMs = why === undefined ? 0 : this.#backOff(code);
     // one line when it begins, then quiet until it ends
     const level = why === undefined || this.#attempts > 1 ? 'debug' : 'warn';
     this.#options.logger[level]({ why, delayMs }, 'no stream to the registry; trying again');
+    clearTimeout(this.#reconnectTimer);
     this.#reconnectTimer = setTimeout(() => this.#connect(), delayMs);
   }
 

@@ -91,7 +91,7 @@ describe('probeListeners', () => {
     expect(await closed.promise).toBe(false);
   });
 
-  it.each([
+  it.each<[ProbeTarget['startTls'], string, (readonly [RegExp, string])[]]>([
     ['imap', '* OK [CAPABILITY IMAP4rev2] hi\r\n', [[/^p1 STARTTLS\r\n$/, '* X\r\np1 OK go\r\n']]],
     ['pop3', '+OK hi\r\n', [[/^STLS\r\n$/, '+OK go\r\n']]],
     [
@@ -102,8 +102,8 @@ describe('probeListeners', () => {
         [/^STARTTLS\r\n$/, '220 go\r\n'],
       ],
     ],
-  ] as const)('gets to TLS in the words of %s', async (startTls, greeting, answers) => {
-    const port = await listen(speak(greeting, answers as (readonly [RegExp, string])[]));
+  ])('gets to TLS in the words of %s', async (startTls, greeting, answers) => {
+    const port = await listen(speak(greeting, answers));
     const [observation] = await probeListeners([target(port, { startTls })]);
     expect(observation).toEqual({ listener: 'test', fingerprintSha256: fingerprint, error: '' });
   });

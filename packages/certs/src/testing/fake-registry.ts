@@ -35,6 +35,8 @@ export interface FakeRegistryOptions {
   readonly heartbeatIntervalMs?: number;
   /** Between activate and its instant. Default 20 ms. */
   readonly leadMs?: number;
+  /** What it proves to be. Default the registry. */
+  readonly uri?: string;
 }
 
 /** What subscribers have said about one generation. */
@@ -70,7 +72,13 @@ export class FakeRegistry {
     ca: CertificateAuthority,
     material: MaterialMessage,
   ) {
-    this.#options = { leaseMs: 30_000, heartbeatIntervalMs: 10_000, leadMs: 20, ...options };
+    this.#options = {
+      leaseMs: 30_000,
+      heartbeatIntervalMs: 10_000,
+      leadMs: 20,
+      uri: 'spiffe://concert/registry',
+      ...options,
+    };
     this.#folder = folder;
     this.#ca = ca;
     this.#material = material;
@@ -187,7 +195,7 @@ export class FakeRegistry {
   /** Comes back on the same port, as another process with another clock. */
   async resume(): Promise<void> {
     this.#clockId = randomUUID();
-    const parts = await this.#issue('spiffe://concert/registry', IDENTITY_DAYS);
+    const parts = await this.#issue(this.#options.uri, IDENTITY_DAYS);
     const pair = {
       private_key: Buffer.from(parts.keyPem),
       cert_chain: Buffer.from(parts.chainPem),
