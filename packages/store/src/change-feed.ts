@@ -85,6 +85,7 @@ export class ChangeFeed {
   }
 
   async #checkOnce(ids: readonly MailboxId[]): Promise<void> {
+    if (ids.length === 0) return;
     const modSeqs = await this.#engine.read((db) => readModSeqs(db, ids));
     // a mailbox that is gone has changed for the last time
     this.#take(ids.map((id) => [id, modSeqs.get(id) ?? Number.POSITIVE_INFINITY]));

@@ -21,14 +21,14 @@ import { SqliteWriter } from './sqlite/writer.ts';
 
 /** Only this user may read mail: SQLite gives its log the mode of the database. */
 function createFiles(path: string): void {
+  let what = 'its folder cannot be made';
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    what = 'it cannot be written';
     closeSync(openSync(path, 'a', 0o600));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new StoreError('database-unavailable', `the file cannot be written (${code})`, {
-      cause: error,
-    });
+    throw new StoreError('database-unavailable', `${what} (${code})`, { cause: error });
   }
 }
 
@@ -109,10 +109,11 @@ class SqliteEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    await this.#writer.close();
     await Promise.allSettled(this.#reading);
     this.#locks.close();
+    // before the writer: the last connection to close folds the log into the database, if it may write
     this.#reader.close();
+    await this.#writer.close();
   }
 
   #requireOpen(): void {
