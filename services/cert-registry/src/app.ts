@@ -44,8 +44,7 @@ export async function buildApp(
   const now = Date.now;
   const monotonicNow = process.hrtime.bigint;
   const failure = Promise.withResolvers<never>();
-  // the process may be closing for another reason, with nobody left to hear of this one
-  failure.promise.catch(() => {});
+  const dead = failure.promise.catch(() => {});
 
   const database = RegistryDatabase.open(config.databaseFile, config.lockFile);
   try {
@@ -187,7 +186,8 @@ export async function buildApp(
         health.set('registry', 'stopping');
         clearInterval(renewal);
         const deadline = performance.now() + graceMs;
-        await before(deadline, rotations.stop());
+        // a dead conductor never ends the rotation that it was in
+        await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();
         subscribers.stop();
         subscriptions.stop();

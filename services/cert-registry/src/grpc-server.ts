@@ -12,11 +12,11 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { DESCRIPTOR_SET } from '@mail/proto';
 import { type Logger, listenError, ServiceError } from '@mail/service';
-import { HealthImplementation } from 'grpc-health-check';
+import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { LIMITS } from './config.ts';
 import { toGrpcError } from './errors.ts';
 import type { IdentityFiles } from './identities.ts';
@@ -110,8 +110,8 @@ export class GrpcServer {
       this.#server.addService(definition, implementation);
     }
     this.#health.addToServer(this.#server);
-    const packages = loadFileDescriptorSetFromBuffer(readFileSync(DESCRIPTOR_SET));
-    new ReflectionService(packages).addToServer(this.#server);
+    const ours = loadFileDescriptorSetFromBuffer(readFileSync(DESCRIPTOR_SET));
+    new ReflectionService({ ...ours, ...loadSync(healthProto) }).addToServer(this.#server);
     const paths = services.flatMap(({ definition }) =>
       Object.values(definition).map(({ path }) => path),
     );

@@ -41,6 +41,7 @@ export class TestRegistry {
   readonly metrics = new Metrics();
   readonly health = new Health();
   #app: RegistryApp | undefined;
+  #adopted: number | undefined;
   readonly #clients = new Set<Client>();
 
   constructor(settings: TestSettings = {}, folder = mkdtempSync(join(tmpdir(), 'registry-'))) {
@@ -55,7 +56,12 @@ export class TestRegistry {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.#app?.port}`;
+    return `127.0.0.1:${this.#app?.port ?? this.#adopted}`;
+  }
+
+  /** Talks to a registry that runs on this folder in another process. */
+  adopt(port: number): void {
+    this.#adopted = port;
   }
 
   get failed(): Promise<never> | undefined {
@@ -82,15 +88,20 @@ export class TestRegistry {
       hooks,
     );
     this.#app = app;
-    await app.run();
+    try {
+      await app.run();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   /** Keeps the folder, for another start. */
   async stop(): Promise<void> {
-    for (const client of this.#clients) client.close();
-    this.#clients.clear();
     await this.#app?.close(CLOSE_GRACE_MS);
     this.#app = undefined;
+    for (const client of this.#clients) client.close();
+    this.#clients.clear();
   }
 
   async remove(): Promise<void> {
@@ -98,10 +109,18 @@ export class TestRegistry {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  credentials(identity: string): ChannelCredentials {
-    const read = (part: string) =>
-      readFileSync(join(this.folder, 'identities', identity, `${part}.pem`));
-    return credentials.createSsl(read('ca'), read('key'), read('cert'));
+  get caPem(): Buffer {
+    return this.identityFile('operator/admin', 'ca');
+  }
+
+  identityFile(identity: string, part: 'ca' | 'cert' | 'key'): Buffer {
+    return readFileSync(join(this.folder, 'identities', identity, `${part}.pem`));
+  }
+
+  /** `ca` is what the server is judged by: this registry's own unless told otherwise. */
+  credentials(identity: string, ca = this.caPem): ChannelCredentials {
+    const read = (part: 'cert' | 'key') => this.identityFile(identity, part);
+    return credentials.createSsl(ca, read('key'), read('cert'));
   }
 
   /** `make` takes an address, credentials and options, as the generated clients do. */
@@ -252,22 +271,20 @@ export class TestSubscriber {
   }
 
   /** The first such message, heard already or to come. */
-  hear<C extends Said['$case']>(
+  async hear<C extends Said['$case']>(
     $case: C,
     fits: (value: Heard<C>) => boolean = () => true,
   ): Promise<Heard<C>> {
-    const matches = (said: Said): said is Said & { $case: C; value: Heard<C> } =>
-      said.$case === $case && fits(said.value as Heard<C>);
-    return new Promise((resolve) => {
-      const look = () => {
-        const found = this.heard.find(matches);
-        if (found === undefined) return;
-        this.#waiting.delete(look);
-        resolve(found.value);
-      };
-      this.#waiting.add(look);
-      look();
-    });
+    const { promise, resolve } = Promise.withResolvers<Said>();
+    const look = () => {
+      const found = this.heard.find((said) => said.$case === $case && fits(said.value as Heard<C>));
+      if (found !== undefined) resolve(found);
+    };
+    this.#waiting.add(look);
+    look();
+    const said = await promise;
+    this.#waiting.delete(look);
+    return said.value as Heard<C>;
   }
 
   #obey(message: Said): void {

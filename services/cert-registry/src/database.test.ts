@@ -1,0 +1,171 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PartitionPolicy } from '@mail/proto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RegistryDatabase } from './database.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { Sqlite } from './sqlite.ts';
+
+let folder: string;
+let database: RegistryDatabase | undefined;
+const file = () => join(folder, 'registry', 'registry.db');
+const lockFile = () => join(folder, 'registry', 'registry.lock');
+
+function open(): RegistryDatabase {
+  database = RegistryDatabase.open(file(), lockFile());
+  return database;
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'database-'));
+});
+afterEach(() => {
+  database?.close();
+  database = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+describe('opening', () => {
+  test('makes files for their owner alone', () => {
+    open().setSetting('a', 'b');
+    expect(statSync(join(folder, 'registry')).mode & 0o777).toBe(0o700);
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect(statSync(`${file()}-wal`).mode & 0o777).toBe(0o600);
+  });
+
+  test('a second time at once is refused with one line', () => {
+    open();
+    expect(() => RegistryDatabase.open(file(), lockFile())).toThrow(
+      expect.objectContaining({
+        code: 'start-failed',
+        message: expect.stringMatching(/^another registry is running on .*registry\.db;[^\n]*$/),
+      }),
+    );
+  });
+
+  test('a second time after a close is fine, and finds everything', () => {
+    open().setSetting('name', 'value');
+    database?.close();
+    expect(open().setting('name')).toBe('value');
+  });
+
+  const damages: [string, () => void][] = [
+    ['no database at all', () => writeFileSync(file(), 'this is no database'.repeat(100))],
+    [
+      'a page overwritten',
+      () => {
+        const bytes = readFileSync(file());
+        writeFileSync(file(), bytes.fill(0x5a, 4096, 4096 * 6));
+      },
+    ],
+  ];
+  test.each(damages)('%s is told with file and remedy in one line', (_, damage) => {
+    open().setSetting('name', 'value');
+    database?.close();
+    damage();
+    expect(open).toThrow(
+      expect.objectContaining({
+        code: 'database-corrupt',
+        message: expect.stringMatching(/registry\.db is damaged; restore it from a backup[^\n]*$/),
+      }),
+    );
+    // and the lock has been let go of
+    rmSync(file());
+    open();
+  });
+
+  test('one that a newer Concert wrote is left alone', () => {
+    open().close();
+    const sqlite = new Sqlite(file());
+    sqlite.execute(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
+    sqlite.close();
+    expect(open).toThrow(
+      expect.objectContaining({
+        code: 'start-failed',
+        message: expect.stringContaining('newer Concert'),
+      }),
+    );
+  });
+
+  test('a folder that is no folder is told', () => {
+    writeFileSync(join(folder, 'registry'), '');
+    expect(open).toThrow(expect.objectContaining({ code: 'folder-not-writable' }));
+  });
+
+  test('a folder in the place of the file is told', () => {
+    mkdirSync(file(), { recursive: true });
+    expect(open).toThrow(expect.objectContaining({ code: 'folder-not-writable' }));
+  });
+});
+
+describe('generations', () => {
+  const row = (number: number, certificateId: string) => ({
+    number,
+    certificateId,
+    sealedSeed: Buffer.of(number),
+    committedAt: number,
+  });
+
+  test('only grow, and only the newest keeps its seed', () => {
+    const { insertGeneration } = bound(open());
+    insertGeneration(row(1, 'a'));
+    insertGeneration(row(5, 'b'));
+    expect(database?.activeGeneration()).toMatchObject({ number: 5, certificateId: 'b' });
+    for (const number of [5, 4, 1]) expect(() => insertGeneration(row(number, 'c'))).toThrow();
+    const raw = new Sqlite<{ generation: { number: number; sealedSeed: Uint8Array | null } }>(
+      file(),
+    );
+    const seeds = raw.all(raw.query.selectFrom('generation').select('sealedSeed'));
+    raw.close();
+    expect(seeds.filter(({ sealedSeed }) => sealedSeed !== null)).toHaveLength(1);
+  });
+
+  test('tell the certificate before, past any that only changed the seed', () => {
+    const { insertGeneration } = bound(open());
+    expect(database?.certificateIdBefore('a')).toBeUndefined();
+    for (const [index, id] of ['a', 'b', 'b', 'c', 'c'].entries()) {
+      insertGeneration(row(index + 1, id));
+    }
+    expect(database?.certificateIdBefore('c')).toBe('b');
+  });
+
+  function bound(opened: RegistryDatabase) {
+    return { insertGeneration: opened.insertGeneration.bind(opened) };
+  }
+});
+
+test('a transaction that throws leaves nothing', () => {
+  const opened = open();
+  expect(() =>
+    opened.transaction(() => {
+      opened.setSetting('name', 'value');
+      throw new Error('no');
+    }),
+  ).toThrow('no');
+  expect(opened.setting('name')).toBeUndefined();
+});
+
+test('rotations keep their ids growing, and the oldest go', () => {
+  const opened = open();
+  const ids = Array.from({ length: 1_005 }, (_, index) => opened.insertRotation(`${index}`));
+  expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+  const kept = opened.rotations(2_000, undefined);
+  expect(kept).toHaveLength(1_000);
+  expect(kept[0]?.body).toBe('1004');
+});
+
+test('subscribers are remembered once and forgotten', () => {
+  const opened = open();
+  const name = { service: 'imap', instance: 'a' };
+  const [serve, fence] = [
+    PartitionPolicy.PARTITION_POLICY_SERVE,
+    PartitionPolicy.PARTITION_POLICY_FENCE,
+  ];
+  opened.rememberSubscriber({ ...name, partitionPolicy: serve });
+  opened.rememberSubscriber({ ...name, partitionPolicy: fence });
+  expect(opened.subscribers()).toEqual([{ ...name, partitionPolicy: fence }]);
+  opened.forgetSubscriber('imap', 'a');
+  opened.forgetSubscriber('imap', 'a');
+  expect(opened.subscribers()).toEqual([]);
+});

@@ -1,0 +1,142 @@
+import { Client, credentials, status } from '@grpc/grpc-js';
+import { CertRegistryServiceService, IdentityServiceService } from '@mail/proto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RegistryError } from './errors.ts';
+import {
+  authorise,
+  identityFromAltName,
+  parseIdentity,
+  REGISTRY_IDENTITY,
+  ROLES,
+} from './roles.ts';
+import { call, refusal, TestRegistry } from './testing/registry-fixture.ts';
+
+describe('an identity is read from the one URI name', () => {
+  test.each([
+    ['URI:spiffe://concert/service/imap', 'service', 'imap'],
+    ['DNS:localhost, URI:spiffe://concert/registry', 'registry', ''],
+    ['URI:spiffe://concert/operator/alice, DNS:x.example', 'operator', 'alice'],
+  ])('%s', (altName, role, name) => {
+    expect(identityFromAltName(altName)).toMatchObject({ role, name });
+  });
+
+  test.each([
+    undefined,
+    '',
+    'DNS:spiffe://concert/operator/alice',
+    'URI:spiffe://concert/operator/alice, URI:spiffe://concert/service/imap',
+    'URI:spiffe://elsewhere/operator/alice',
+    'URI:spiffe://concert/operator/alice/x',
+    'URI:spiffe://concert/operator/',
+    'URI:spiffe://concert/operator/Alice',
+    'URI:spiffe://concert/root/alice',
+    'DNS:"a, URI:spiffe://concert/operator/alice, b"',
+    'URI:https://concert/operator/alice',
+  ])('%s has none', (altName) => {
+    expect(identityFromAltName(altName)).toBeUndefined();
+  });
+
+  test('whatever the name, it is read back or refused', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.constantFrom('service', 'operator'), (name, role) => {
+        const text = `${role}/${name}`;
+        let identity: ReturnType<typeof parseIdentity>;
+        try {
+          identity = parseIdentity(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RegistryError);
+          expect(identityFromAltName(`URI:spiffe://concert/${text}`)).toBeUndefined();
+          return;
+        }
+        expect(identityFromAltName(`URI:${identity.uri}`)).toEqual(identity);
+      }),
+    );
+  });
+});
+
+test('what is not in the table nobody may call', () => {
+  const operator = parseIdentity('operator/alice');
+  for (const identity of [operator, REGISTRY_IDENTITY, undefined]) {
+    expect(() => authorise('/mail.certs.v1.CertRegistryService/Shutdown', identity)).toThrow(
+      expect.objectContaining({ code: 'forbidden' }),
+    );
+  }
+});
+
+describe('over the wire', () => {
+  let registry: TestRegistry;
+  let service: Client;
+  let operator: Client;
+  beforeAll(async () => {
+    registry = await TestRegistry.start();
+    service = registry.client(Client, 'service/imap');
+    operator = registry.client(Client, 'operator/admin');
+  });
+  afterAll(() => registry.remove());
+
+  const callRaw = (client: Client, path: string) =>
+    refusal(
+      new Promise((resolve, reject) => {
+        const stream = client.makeBidiStreamRequest(
+          path,
+          (message: Buffer) => message,
+          (message: Buffer) => message,
+        );
+        stream.on('data', () => {});
+        stream.on('end', resolve);
+        stream.on('error', reject);
+        stream.end();
+      }),
+    );
+
+  const operatorsOnly = [
+    ...Object.values(CertRegistryServiceService).map(({ path }) => path),
+    IdentityServiceService.issueIdentity.path,
+  ];
+
+  test('the table names every method', () => {
+    expect(operatorsOnly.every((path) => ROLES.get(path)?.join() === 'operator')).toBe(true);
+  });
+
+  test.each(operatorsOnly)(
+    'a service may not call %s, and it is in the audit trail',
+    async (path) => {
+      const error = await callRaw(service, path);
+      expect(error.code).toBe(status.PERMISSION_DENIED);
+      expect(error.details).toBe(
+        `spiffe://concert/service/imap may not call ${path.split('/').at(-1)}; it takes spiffe://concert/operator/NAME`,
+      );
+      const client = registry.operator();
+      const { events } = await call(client, client.listAuditEvents, { limit: 1, beforeId: 0n });
+      expect(events).toMatchObject([
+        { actor: 'spiffe://concert/service/imap', action: path.split('/').at(-1) },
+      ]);
+      client.close();
+    },
+  );
+
+  test('an operator may not subscribe', async () => {
+    const error = await callRaw(operator, '/mail.certs.v1.CertSubscriptionService/Subscribe');
+    expect(error.code).toBe(status.PERMISSION_DENIED);
+  });
+
+  test('a method that is not there is refused, not found out', async () => {
+    const error = await callRaw(operator, '/mail.certs.v1.CertRegistryService/Shutdown');
+    expect([status.PERMISSION_DENIED, status.UNIMPLEMENTED]).toContain(error.code);
+  });
+
+  test('a client without a certificate of this registry fails in TLS', async () => {
+    const stranger = await TestRegistry.start();
+    const ca = registry.caPem;
+    const clients = [
+      registry.client(Client, credentials.createSsl(ca)),
+      registry.client(Client, stranger.credentials('operator/admin', ca)),
+    ];
+    for (const client of clients) {
+      const error = await callRaw(client, CertRegistryServiceService.getFleet.path);
+      expect(error.code).toBe(status.UNAVAILABLE);
+    }
+    await stranger.remove();
+  });
+});
