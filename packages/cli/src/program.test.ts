@@ -406,7 +406,9 @@ describe('account', () => {
     });
 
     const listed = await run(['account', 'list', '--json'], options);
-    expect(JSON.parse(listed.out).accounts).toMatchObject([{ address: 'Alice@example.test' }]);
+    expect(JSON.parse(listed.out).accounts).toContainEqual(
+      expect.objectContaining({ address: 'Alice@example.test' }),
+    );
     expect(listed.out).not.toContain('argon2');
 
     const remove = ['account', 'remove', 'alice@example.test'];
@@ -418,14 +420,19 @@ describe('account', () => {
     await store.close();
   });
 
+  const bob = ['add', 'bob@example.test', '--password-stdin'];
+
+  beforeAll(async () => {
+    await run(['account', ...bob], { input: 'secret', settings: settings() });
+  });
+
   test.each([
-    ['an address twice', ['add', 'bob@example.test', '--password-stdin'], 1, 'refused'],
+    ['an address twice', bob, 1, 'refused'],
     ['what is no address', ['add', 'bob', '--password-stdin'], 2, 'usage'],
     ['an unknown account', ['passwd', 'nobody@example.test', '--password-stdin'], 3, 'not-found'],
     ['the removal of nobody', ['remove', 'nobody@example.test', '--yes'], 3, 'not-found'],
   ])('%s', async (_name, args, code, word) => {
     const options = { input: 'secret', settings: settings() };
-    await run(['account', 'add', 'bob@example.test', '--password-stdin'], options);
     const result = await run(['account', ...args, '--json'], options);
     expect([result.code, JSON.parse(result.out).error.code]).toEqual([code, word]);
   });
@@ -503,7 +510,7 @@ describe('what goes wrong', () => {
   test('a registry that is not there', async () => {
     const { code, err } = await run(['fleet'], { settings: { CONCERT_REGISTRY: '127.0.0.1:1' } });
     expect(code).toBe(69);
-    expect(err).toContain('not reachable at 127.0.0.1:1');
+    expect(err).toContain('not reachable at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1\n');
     expect(err).toContain('npm start');
   });
 
@@ -562,17 +569,19 @@ describe('the command as installed', () => {
   });
 
   test('takes a password from standard input', async () => {
-    const child = start(['account', 'add', 'dave@example.test', '--password-stdin']);
-    child.stdin.end('secret\n');
-    const [code] = await once(child, 'close');
-    expect(code).toBe(0);
-    const empty = start(['account', 'add', 'erin@example.test', '--password-stdin']);
-    empty.stdin.end('');
-    expect((await once(empty, 'close'))[0]).toBe(2);
-    // nobody can be asked
-    const unasked = start(['account', 'add', 'erin@example.test']);
-    unasked.stdin.end();
-    expect((await once(unasked, 'close'))[0]).toBe(2);
+    const codeFor = async (address: string, input: string, ...options: string[]) => {
+      const child = start(['account', 'add', address, ...options]);
+      child.stdin.end(input);
+      const [code] = await once(child, 'close');
+      return code;
+    };
+    const codes = await Promise.all([
+      codeFor('dave@example.test', 'secret\n', '--password-stdin'),
+      codeFor('erin@example.test', '', '--password-stdin'),
+      // nobody can be asked
+      codeFor('erin@example.test', ''),
+    ]);
+    expect(codes).toEqual([0, 2, 2]);
   });
 
   test('ends by the signal that it gets, command included', async () => {

@@ -109,6 +109,14 @@ function readDetails(error: ServiceError): { checks: CheckView[]; rotation?: Rot
   return details;
 }
 
+/** What keeps us from the registry, without grpc-js's own words around it. */
+function connectionFault(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: /, '')
+    .replace(/\.? ?Resolution note:.*$/s, '')
+    .replace(/^Error: /, '');
+}
+
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && 'details' in error;
 }
@@ -126,7 +134,7 @@ export function toCliError(error: unknown, address: string): unknown {
     case status.UNAVAILABLE:
       return new CliError(
         'registry-unreachable',
-        `the registry is not reachable at ${address}: ${error.details}`,
+        `the registry is not reachable at ${address}: ${connectionFault(error.details)}`,
         {
           ...details,
           remedy:

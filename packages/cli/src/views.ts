@@ -28,6 +28,11 @@ function instant(at: Date | undefined): string | null {
   return at === undefined ? null : at.toISOString();
 }
 
+/** Digits count as numbers: w2 comes before w10. */
+function compare(one: string, other: string): number {
+  return one.localeCompare(other, 'en', { numeric: true });
+}
+
 export type CertificateView = ReturnType<typeof certificateView>;
 
 export function certificateView(certificate: Certificate) {
@@ -131,7 +136,12 @@ export function fleetView(fleet: Fleet) {
     generation: Number(fleet.generation),
     activeCertificate:
       fleet.activeCertificate === undefined ? null : certificateView(fleet.activeCertificate),
-    subscribers: fleet.subscribers.map(subscriberView),
+    subscribers: fleet.subscribers
+      .map(subscriberView)
+      .sort(
+        (one, other) =>
+          compare(one.service, other.service) || compare(one.instance, other.instance),
+      ),
     warnings: fleet.warnings,
     rotation: fleet.rotation === undefined ? null : rotationView(fleet.rotation),
   };
