@@ -6,7 +6,7 @@
 import type { Connection } from '@mail/line-server';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import type { LiteralBudget } from './literal-budget.ts';
-import { type CommandText, literalHead } from './parser/lexer.ts';
+import { type CommandText, type LiteralHead, literalHead } from './parser/lexer.ts';
 import {
   MAX_LINE_OCTETS,
   MAX_LITERAL_OCTETS_BEFORE_LOGIN,
@@ -34,6 +34,49 @@ const MAX_DISCARDED_OCTETS = 256 * 1024 * 1024;
 const DISCARD_PIECE_OCTETS = 64 * 1024;
 const APPEND = /^\S+ APPEND /i;
 
+/** What the literals of one command may still measure, and the memory that they hold. */
+class Allowance {
+  readonly #limits: ReaderLimits;
+  readonly #mayAppend: boolean;
+  #small: number;
+  #lineOctets = MAX_LINE_OCTETS;
+  #literals = MAX_LITERALS;
+  #release: (() => void) | undefined;
+
+  constructor(limits: ReaderLimits, loggedIn: boolean) {
+    this.#limits = limits;
+    this.#mayAppend = loggedIn;
+    this.#small = loggedIn ? MAX_SMALL_LITERAL_OCTETS : MAX_LITERAL_OCTETS_BEFORE_LOGIN;
+  }
+
+  /** Undefined where the literal that ends `line` may come; else why not. Waits for memory. */
+  async refusal(verbLine: string, line: string, octets: number): Promise<ReplyError | undefined> {
+    this.#lineOctets -= line.length;
+    this.#literals -= 1;
+    if (this.#lineOctets < 0 || this.#literals < 0) {
+      return new ReplyError('BAD', 'LIMIT', 'Command too long');
+    }
+    if (octets <= this.#small) {
+      this.#small -= octets;
+      return undefined;
+    }
+    const isMessage = this.#mayAppend && this.#release === undefined && APPEND.test(verbLine);
+    if (!isMessage) return refuse('LIMIT', 'Literal too large');
+    if (octets > this.#limits.maxMessageOctets) return refuse('TOOBIG', 'Message too large');
+    try {
+      this.#release = await this.#limits.budget.reserve(octets);
+      return undefined;
+    } catch (error) {
+      if (error instanceof ReplyError) return error;
+      throw error;
+    }
+  }
+
+  release(): void {
+    this.#release?.();
+  }
+}
+
 export class CommandReader {
   readonly #connection: Connection;
   readonly #response: ResponseWriter;
@@ -50,54 +93,52 @@ export class CommandReader {
    * SessionEnd for a literal beyond all measure.
    */
   async next(loggedIn: boolean): Promise<ReceivedCommand | undefined> {
-    const lines: string[] = [];
-    const literals: Buffer[] = [];
-    let small = loggedIn ? MAX_SMALL_LITERAL_OCTETS : MAX_LITERAL_OCTETS_BEFORE_LOGIN;
-    let room = MAX_LINE_OCTETS;
-    let release = () => {};
-    let refusal: ReplyError | undefined;
+    const allowance = new Allowance(this.#limits, loggedIn);
+    const release = () => allowance.release();
     try {
-      for (;;) {
-        const octets = await this.#connection.readLine();
-        if (octets === undefined) break;
-        const line = octets.toString('latin1');
-        room -= line.length;
-        const head = literalHead(line);
-        if (refusal === undefined) lines.push(line);
-        if (head === undefined) return { text: { lines, literals }, refusal, release };
-        const isMessage =
-          loggedIn && head.octets > small && APPEND.test(lines[0] ?? '') && !literals.some(isLarge);
-        if (refusal === undefined) {
-          if (room < 0 || literals.length === MAX_LITERALS) {
-            refusal = new ReplyError('BAD', 'LIMIT', 'Command too long');
-          } else if (head.octets > (isMessage ? this.#limits.maxMessageOctets : small)) {
-            const code = APPEND.test(lines[0] ?? '') ? 'TOOBIG' : 'LIMIT';
-            refusal = refuse(code, 'Literal too large');
-          } else if (isMessage) {
-            try {
-              release = await this.#limits.budget.reserve(head.octets);
-            } catch (error) {
-              if (!(error instanceof ReplyError)) throw error;
-              refusal = error;
-            }
-          } else {
-            small -= head.octets;
-          }
-        }
-        if (refusal !== undefined) {
-          // a client that waits for the go-ahead hears no instead, and the command ends here
-          if (head.synchronising) return { text: { lines, literals }, refusal, release };
-          await this.#discard(head.octets);
-        } else {
-          if (head.synchronising) await this.#response.goAhead('Ready for the literal');
-          literals.push(await this.#connection.readLiteral(head.octets));
-        }
-      }
-      release();
-      return undefined;
+      const received = await this.#gather(allowance);
+      if (received === undefined) release();
+      return received && { ...received, release };
     } catch (error) {
       release();
       throw error;
+    }
+  }
+
+  async #gather(allowance: Allowance): Promise<Omit<ReceivedCommand, 'release'> | undefined> {
+    const lines: string[] = [];
+    const literals: Buffer[] = [];
+    const text: CommandText = { lines, literals };
+    for (;;) {
+      const line = await this.#line();
+      if (line === undefined) return undefined;
+      lines.push(line);
+      const head = literalHead(line);
+      if (head === undefined) return { text, refusal: undefined };
+      const refusal = await allowance.refusal(lines[0] ?? '', line, head.octets);
+      if (refusal !== undefined) {
+        await this.#skip(head);
+        return { text, refusal };
+      }
+      if (head.synchronising) await this.#response.goAhead('Ready for the literal');
+      literals.push(await this.#connection.readLiteral(head.octets));
+    }
+  }
+
+  async #line(): Promise<string | undefined> {
+    return (await this.#connection.readLine())?.toString('latin1');
+  }
+
+  /**
+   * Reads past the rest of a refused command. A client that waits for a go-ahead hears the refusal
+   * instead, and its command ends there (RFC 3501 §7.5); one that does not wait sends all of it.
+   */
+  async #skip(refused: LiteralHead): Promise<void> {
+    let head: LiteralHead | undefined = refused;
+    while (head !== undefined && !head.synchronising) {
+      await this.#discard(head.octets);
+      const line = await this.#line();
+      head = line === undefined ? undefined : literalHead(line);
     }
   }
 
@@ -109,5 +150,3 @@ export class CommandReader {
     }
   }
 }
-
-const isLarge = (literal: Buffer): boolean => literal.length > MAX_SMALL_LITERAL_OCTETS;

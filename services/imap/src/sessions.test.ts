@@ -1,6 +1,7 @@
 /** Several clients at once on one mailbox, and what a session does beyond single commands. */
 import { connect as connectTls } from 'node:tls';
 import type { Account, MailboxId } from '@mail/store';
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Talk } from './testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
@@ -114,6 +115,104 @@ describe('two sessions', () => {
     expect(await b.line()).toBe('* BYE The selected mailbox was deleted');
     await expect(b.line()).rejects.toThrow('the server ended');
   });
+});
+
+/** A client that believes what it is told, and asks for nothing else. */
+class Believer {
+  readonly talk: Talk;
+  /** What is known of each number; undefined where it was never told. */
+  readonly numbers: { uid?: number; flags?: string }[] = [];
+
+  constructor(talk: Talk) {
+    this.talk = talk;
+  }
+
+  async say(command: string): Promise<string> {
+    // what it changes in silence it is not told
+    if (command.includes('.SILENT')) for (const known of this.numbers) delete known.flags;
+    const lines = await this.talk.say(command);
+    for (const line of lines.slice(0, -1)) this.#hear(line, command);
+    return lines.at(-1) ?? '';
+  }
+
+  #hear(line: string, command: string): void {
+    const [, number = '', word = '', rest = ''] = /^\* (\d+) (\w+) ?(.*)$/.exec(line) ?? [];
+    const sequence = Number(number);
+    switch (word) {
+      case 'EXISTS':
+        expect(sequence).toBeGreaterThanOrEqual(this.numbers.length);
+        while (this.numbers.length < sequence) this.numbers.push({});
+        break;
+      case 'EXPUNGE':
+        expect(command).not.toMatch(/^(FETCH|STORE|SEARCH)/);
+        expect(sequence).toBeLessThanOrEqual(this.numbers.length);
+        this.numbers.splice(sequence - 1, 1);
+        break;
+      case 'FETCH': {
+        const known = this.numbers[sequence - 1] ?? {};
+        const uid = /UID (\d+)/.exec(rest)?.[1];
+        const flags = /FLAGS \(([^)]*)\)/.exec(rest)?.[1];
+        if (uid !== undefined) {
+          if (known.uid !== undefined) expect(Number(uid)).toBe(known.uid);
+          known.uid = Number(uid);
+        }
+        if (flags !== undefined) known.flags = flags.split(' ').sort().join(' ');
+      }
+    }
+  }
+}
+
+test('whatever several sessions do at once, each believes what is true', async () => {
+  const commands = fc.constantFrom(
+    'NOOP',
+    'FETCH 1:* (UID FLAGS)',
+    'UID FETCH 1:* FLAGS',
+    'STORE 1 +FLAGS (\\Deleted)',
+    'STORE 2:* +FLAGS.SILENT (\\Flagged)',
+    'UID STORE 2:4 -FLAGS (\\Deleted)',
+    'STORE 1:* FLAGS.SILENT ($Work)',
+    'EXPUNGE',
+    'UID EXPUNGE 3:5',
+    'COPY 1 <mailbox>',
+    'MOVE 2 <mailbox>',
+    'SEARCH ALL',
+    'UID SEARCH UNSEEN',
+    'APPEND <mailbox> (\\Seen) {2+}\r\nhi',
+  );
+  const schedule = fc.array(fc.tuple(fc.nat(2), commands), { maxLength: 30 });
+  const [first, second, third] = [await open('INBOX'), await open(), await open()];
+  let runs = 0;
+  await fc.assert(
+    fc.asyncProperty(schedule, async (steps) => {
+      runs += 1;
+      const name = `run${runs}`;
+      await first.say('SELECT INBOX');
+      await first.say(`CREATE ${name}`);
+      await first.say(`COPY 1:* ${name}`);
+      const clients = [first, second, third].map((talk) => new Believer(talk));
+      await Promise.all(clients.map((client) => client.say(`SELECT ${name}`)));
+      // each client says its own in order, all of them side by side
+      await Promise.all(
+        clients.map(async (client, index) => {
+          for (const [who, command] of steps) {
+            if (who === index) await client.say(command.replace('<mailbox>', name));
+          }
+        }),
+      );
+      for (const client of clients) expect(await client.say('NOOP')).toBe('OK Done');
+      const mailbox = await server.store.mailboxes.find(account.id, name);
+      const { messages } = await server.store.messages.list(mailbox?.id ?? 0);
+      for (const { numbers } of clients) {
+        expect(numbers).toHaveLength(messages.length);
+        for (const [index, { uid, flags }] of messages.entries()) {
+          const known = numbers[index];
+          expect([uid, undefined]).toContain(known?.uid);
+          expect([[...flags].sort().join(' '), undefined]).toContain(known?.flags);
+        }
+      }
+    }),
+    { numRuns: 50 },
+  );
 });
 
 describe('IDLE', () => {

@@ -16,8 +16,8 @@ import { type Completion, completeOver, type Numbering, type Session } from '../
 
 /** Messages whose structures are read at once; other sessions have their turn between batches. */
 const BATCH_MESSAGES = 64;
-/** Octets of a body that are held at once. */
-const PIECE_OCTETS = 128 * 1024;
+/** Octets of a body that are held at once: the store's own unit. */
+const PIECE_OCTETS = 256 * 1024;
 
 /** A section of one message, its first piece read. */
 interface OpenSection {

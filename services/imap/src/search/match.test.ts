@@ -1,0 +1,85 @@
+import { parseMessage, searchableText } from '@mail/message';
+import type { MessageSummary } from '@mail/store';
+import { describe, expect, test } from 'vitest';
+import { MailboxView } from '../mailbox-view.ts';
+import { Lexer } from '../parser/lexer.ts';
+import { parseSearch } from '../parser/search.ts';
+import { type Candidate, compileSearch, looksAtHeader, sentDay } from './match.ts';
+
+const RAW = Buffer.from(
+  [
+    'Date: Tue, 3 Mar 2026 23:59:59 -0800',
+    'From: =?utf-8?q?J=C3=B6rg?= <joerg@example.test>',
+    'Subject: =?utf-8?q?Bericht_f=C3=BCr_M=C3=A4rz?=',
+    'Content-Type: text/plain; charset=iso-8859-1',
+    'Content-Transfer-Encoding: quoted-printable',
+    '',
+    'Stra=DFe',
+    '',
+  ].join('\r\n'),
+);
+const structure = parseMessage(RAW);
+const message: MessageSummary = {
+  uid: 7,
+  flags: ['\\Seen', 'Work'],
+  modSeq: 1,
+  size: RAW.length,
+  internalDate: new Date('2026-03-05T00:30:00Z'),
+  emailId: 'm',
+};
+const view = new MailboxView([message], 1);
+const known: Candidate = { sequence: 1, message };
+const withHeader: Candidate = { ...known, structure, header: RAW };
+const whole: Candidate = { ...withHeader, text: searchableText(RAW, structure) };
+
+const keyOf = (text: string) => {
+  const wire = Buffer.from(` CHARSET UTF-8 ${text}`).toString('latin1');
+  return parseSearch(new Lexer({ lines: [wire], literals: [] })).key;
+};
+const verdicts = (text: string) => {
+  const matcher = compileSearch(keyOf(text), view);
+  if (matcher === 'no-such-number') return matcher;
+  return [known, withHeader, whole].map(matcher);
+};
+
+describe('as little as will do is read', () => {
+  test.each([
+    ['ALL', [true, true, true]],
+    ['SEEN KEYWORD work', [true, true, true]],
+    ['UNSEEN SUBJECT "x"', [false, false, false]],
+    ['SEEN SUBJECT "märz"', [undefined, true, true]],
+    ['OR SEEN SUBJECT "x"', [true, true, true]],
+    ['OR UNSEEN SUBJECT "x"', [undefined, false, false]],
+    ['NOT FROM "jÖRG"', [undefined, false, false]],
+    ['BODY "straße"', [undefined, undefined, true]],
+    ['NOT TEXT "nowhere"', [undefined, undefined, true]],
+    ['BODY "bericht"', [undefined, undefined, false]],
+    ['TEXT "bericht für"', [undefined, undefined, true]],
+    ['FROM "nobody" BODY "straße"', [undefined, false, false]],
+    ['SENTON 3-Mar-2026', [undefined, true, true]],
+    ['ON 5-Mar-2026', [true, true, true]],
+    ['SINCE 6-Mar-2026', [false, false, false]],
+    ['HEADER X-None ""', [undefined, false, false]],
+    ['1 UID 7', [true, true, true]],
+    ['UID 8', [false, false, false]],
+    ['RECENT', [false, false, false]],
+  ])('%s', (text, expected) => expect(verdicts(text)).toEqual(expected));
+});
+
+test('a number that is not in use', () => {
+  expect(verdicts('OR ALL NOT 2')).toBe('no-such-number');
+});
+
+test('looksAtHeader', () => {
+  expect(looksAtHeader(keyOf('OR SEEN (NOT CC "x")'))).toBe(true);
+  expect(looksAtHeader(keyOf('OR SEEN (NOT BODY "x")'))).toBe(false);
+});
+
+test.each([
+  ['Tue, 3 Mar 2026 23:59:59 -0800', Date.UTC(2026, 2, 3)],
+  ['3 March 2026', Date.UTC(2026, 2, 3)],
+  ['yesterday', undefined],
+  [null, undefined],
+])('sentDay %s', (date, time) => {
+  expect(sentDay(date)).toBe(time === undefined ? undefined : time / 86_400_000);
+});
