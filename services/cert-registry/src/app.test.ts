@@ -156,6 +156,7 @@ describe('a registry that dies in the middle of a switch', () => {
   const deaths: [SwitchStep, RotationState, bigint][] = [
     ['preparing', RotationState.ROTATION_STATE_ABORTED, 1n],
     ['prepare-sent', RotationState.ROTATION_STATE_ABORTED, 1n],
+    ['committing', RotationState.ROTATION_STATE_ABORTED, 1n],
     ['committed', RotationState.ROTATION_STATE_INCOMPLETE, 2n],
     ['activating', RotationState.ROTATION_STATE_INCOMPLETE, 2n],
     ['activate-sent', RotationState.ROTATION_STATE_INCOMPLETE, 2n],

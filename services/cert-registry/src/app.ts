@@ -189,6 +189,7 @@ export async function buildApp(
         // a dead conductor never ends the rotation that it was in
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();
+        rotations.abandon();
         subscribers.stop();
         subscriptions.stop();
         feed.stop();

@@ -1,10 +1,12 @@
 /** The registry's settings, their defaults, and every limit that it puts on what callers may send. */
+import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import {
   commonSettings,
   duration,
   list,
   parseSettings,
+  ServiceError,
   type Settings,
   wholeNumber,
 } from '@mail/service';
@@ -107,13 +109,18 @@ const settingsSchema = commonSettings.extend({
   CONCERT_REGISTRY_IDENTITY_DAYS: wholeNumber(1, 825).prefault(String(IDENTITY.serviceDays)),
 });
 
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface RegistryConfig {
   readonly folder: string;
   readonly databaseFile: string;
   readonly lockFile: string;
   readonly vaultKeyFile: string;
   readonly vaultKey: string | undefined;
-  readonly listen: string;
+  readonly listen: ListenAddress;
   readonly names: readonly string[];
   readonly hosts: readonly string[];
   readonly identitiesFolder: string;
@@ -136,7 +143,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     lockFile: join(folder, 'registry.lock'),
     vaultKeyFile: join(folder, 'vault.key'),
     vaultKey: read.CONCERT_REGISTRY_KEY,
-    listen: read.CONCERT_REGISTRY_LISTEN,
+    listen: parseAddress(read.CONCERT_REGISTRY_LISTEN),
     names: read.CONCERT_REGISTRY_NAMES,
     hosts: read.CONCERT_REGISTRY_HOSTS,
     identitiesFolder: read.CONCERT_IDENTITIES ?? join(read.CONCERT_DATA, 'identities'),
@@ -147,4 +154,19 @@ export function readConfig(settings: Settings): RegistryConfig {
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
   };
+}
+
+/** "host:port", IPv6 hosts in brackets. Throws ServiceError (bad-setting). */
+function parseAddress(address: string): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
+  const [, six, name, digits] = match ?? [];
+  const host = six ?? name ?? '';
+  const port = Number(digits);
+  if (match === null || port > 65_535 || (six !== undefined && !isIPv6(six))) {
+    throw new ServiceError(
+      'bad-setting',
+      `CONCERT_REGISTRY_LISTEN wants host:port such as 127.0.0.1:7443, not "${address}"`,
+    );
+  }
+  return { host, port };
 }

@@ -3,7 +3,7 @@
  * orderly ending. Health and reflection are added here; our own services are handed in.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, isIPv6, type Server as NetServer, type Socket } from 'node:net';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import {
   Server,
   ServerCredentials,
@@ -15,9 +15,9 @@ import {
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { DESCRIPTOR_SET } from '@mail/proto';
-import { type Logger, listenError, ServiceError } from '@mail/service';
+import { type Logger, listenError } from '@mail/service';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
-import { LIMITS } from './config.ts';
+import { LIMITS, type ListenAddress } from './config.ts';
 import { toGrpcError } from './errors.ts';
 import type { IdentityFiles } from './identities.ts';
 import { authorise, type Identity, identityOf } from './roles.ts';
@@ -126,9 +126,8 @@ export class GrpcServer {
     }
   }
 
-  /** `address` is "host:port". Resolves with the port. Throws ServiceError. */
-  async listen(address: string): Promise<number> {
-    const [host, port] = parseAddress(address);
+  /** Resolves with the port, which the system chooses for 0. Throws ServiceError. */
+  async listen({ host, port }: ListenAddress): Promise<number> {
     const injector = this.#server.createConnectionInjector(this.#credentials);
     const listener = createServer({ noDelay: true }, (socket) => {
       const peer = peerOf(socket);
@@ -159,11 +158,13 @@ export class GrpcServer {
   /** Takes no more connections, lets calls end for `graceMs`, then cuts what is left. */
   async close(graceMs: number): Promise<void> {
     this.setServing(false);
-    this.#listener?.close();
-    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, graceMs);
-    const ended = new Promise<void>((done) => this.#server.tryShutdown(() => done()));
-    await Promise.race([ended, late]);
+    // the listener ends when its connections have; the shutdown's own callback comes before that
+    if (this.#listener === undefined) resolve();
+    else this.#listener.close(() => resolve());
+    this.#server.tryShutdown(() => {});
+    await promise;
     clearTimeout(timer);
     this.#server.forceShutdown();
     for (const socket of this.#sockets.values()) socket.destroy();
@@ -172,19 +173,4 @@ export class GrpcServer {
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`;
-}
-
-/** "host:port", IPv6 hosts in brackets. Throws ServiceError. */
-function parseAddress(address: string): [host: string, port: number] {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
-  const [, six, name, digits] = match ?? [];
-  const host = six ?? name ?? '';
-  const port = Number(digits);
-  if (match === null || port > 65_535 || (six !== undefined && !isIPv6(six))) {
-    throw new ServiceError(
-      'bad-setting',
-      `CONCERT_REGISTRY_LISTEN wants host:port such as 127.0.0.1:7443, not "${address}"`,
-    );
-  }
-  return [host, port];
 }

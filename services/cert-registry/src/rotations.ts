@@ -79,7 +79,7 @@ export interface RotationsOptions {
 export class Rotations {
   readonly #options: RotationsOptions;
   #current: RotationFacts | undefined;
-  #running: Promise<unknown> = Promise.resolve();
+  #running: { ended: Promise<unknown>; reject: (error: RegistryError) => void } | undefined;
   #seedTimer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -192,7 +192,18 @@ export class Rotations {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#seedTimer);
-    await this.#running;
+    await this.#running?.ended;
+  }
+
+  /** Tells whoever waits for the one under way that its end will be known at the next start. */
+  abandon(): void {
+    const id = this.#current?.id;
+    this.#running?.reject(
+      new RegistryError(
+        'unavailable',
+        `the registry stops in the middle of rotation ${id}; its history says how it ended once it is back`,
+      ),
+    );
   }
 
   #seedTimerIn(ms: number): void {
@@ -282,23 +293,21 @@ export class Rotations {
     };
     this.#current = facts;
     logger.info({ rotation: id, certificate: row.id, actor, kind }, 'a rotation begins');
-    const ended = new Promise<Rotation>((resolve, reject) => {
-      const owner = this.#ownerOf(facts, options, onProgress, resolve, reject);
-      conductor.rotate(
-        {
-          id,
-          rotationKind: kind,
-          nonce: randomBytes(NONCE_BYTES).toString('hex'),
-          material,
-          require: options.require,
-          prepareTimeoutMs: options.prepareTimeoutMs,
-          drainGraceMs: options.drainGraceMs,
-        },
-        owner,
-      );
-    });
-    this.#running = ended.catch(() => {});
-    return ended;
+    const { promise, resolve, reject } = Promise.withResolvers<Rotation>();
+    this.#running = { ended: promise.catch(() => {}), reject };
+    conductor.rotate(
+      {
+        id,
+        rotationKind: kind,
+        nonce: randomBytes(NONCE_BYTES).toString('hex'),
+        material,
+        require: options.require,
+        prepareTimeoutMs: options.prepareTimeoutMs,
+        drainGraceMs: options.drainGraceMs,
+      },
+      this.#ownerOf(facts, options, onProgress, resolve, reject),
+    );
+    return promise;
   }
 
   #ownerOf(
