@@ -78,11 +78,13 @@ describe('deleting', () => {
 describe('the maildrop', () => {
   it('is for one session at a time', async () => {
     const account = await pop.addAccount();
-    const session = await openSession(pop, account.address);
+    // a client that does not close when it is told goodbye holds nothing up
+    const session = await openSession(pop, account.address, { allowHalfOpen: true });
     const second = 'S: +OK <any>\nC: USER <user>\nS: +OK <any>\nC: PASS <password>\n';
     await pop.run(`${second}S: -ERR [IN-USE] <any>`, account);
     expect(await session.say('QUIT')).toMatch(/^\+OK/);
     await pop.run(`${second}S: +OK <any>`, account);
+    session.close();
   });
 
   it('gives a message that was copied into INBOX an id of its own', async () => {
@@ -276,8 +278,12 @@ async function readAll(socket: NodeJS.ReadableStream): Promise<string> {
 }
 
 /** A logged-in session on the plain port that a test drives by itself. */
-async function openSession({ ports }: TestServer, address: string) {
-  const socket = connect(ports.plain, '127.0.0.1');
+async function openSession(
+  { ports }: TestServer,
+  address: string,
+  options: { allowHalfOpen?: boolean } = {},
+) {
+  const socket = connect({ port: ports.plain, host: '127.0.0.1', ...options });
   const lines = socket.setEncoding('latin1')[Symbol.asyncIterator]();
   let pending = '';
   const next = async (): Promise<string | undefined> => {
@@ -297,5 +303,5 @@ async function openSession({ ports }: TestServer, address: string) {
   await next();
   await say(`USER ${address}`);
   expect(await say(`PASS ${PASSWORD}`)).toMatch(/^\+OK/);
-  return { next, say };
+  return { next, say, close: () => socket.destroy() };
 }
