@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type Material as MaterialMessage, PartitionPolicy } from '@mail/proto';
 import {
   Health,
@@ -145,7 +146,7 @@ export class Certificates {
     ];
     this.#graceTimer = setTimeout(() => {
       this.#graceOver = true;
-      this.#update(this.#stream.status);
+      this.#tell();
     }, options.cacheGraceMs ?? CACHE_GRACE_MS);
     this.#stream.start();
   }
@@ -232,6 +233,7 @@ export class Certificates {
 
   #update(status: SubscriberStatus): void {
     const material = this.current.peek();
+    const before = this.#state;
     this.#state = {
       generation: material?.generation ?? 0,
       fingerprintSha256: material?.fingerprintSha256 ?? '',
@@ -245,7 +247,7 @@ export class Certificates {
     metrics.gauge(METRICS.stale).set(status.stale ? 1 : 0);
     metrics.gauge(METRICS.fenced).set(status.fenced ? 1 : 0);
     health.set(CONDITION, this.#whyUnready);
-    this.#tell();
+    if (!isDeepStrictEqual(this.#state, before)) this.#tell();
   }
 
   get #whyUnready(): string | undefined {

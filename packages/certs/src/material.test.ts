@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:tls';
 import type { Material as MaterialMessage } from '@mail/proto';
@@ -45,6 +45,15 @@ describe('buildMaterial', () => {
     const refusal = buildMaterial({ ...good, ...(await spoil(good)) }, 'imap');
     await expect(refusal).rejects.toMatchObject({ name: 'CertsError', code: 'unusable-material' });
     await expect(refusal).rejects.not.toThrow(/PRIVATE|MII/);
+  });
+});
+
+describe('the handshake in memory', () => {
+  it('finds what no look at the parts does: a curve that no TLS 1.3 client takes', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
+    const refusal = buildMaterial(await makeTestMaterial({ privateKey }), 'imap');
+    await expect(refusal).rejects.toMatchObject({ code: 'self-handshake-failed' });
+    await expect(refusal).rejects.toThrow(/^TLSv1\.3 in memory: /);
   });
 });
 

@@ -66,11 +66,13 @@ describe('ConcertSmtpServer', () => {
   let port: number;
   let commands: string[];
   let generations: (number | undefined)[];
+  let remembered: unknown[];
   const sockets: Socket[] = [];
 
   beforeEach(async () => {
     commands = [];
     generations = [];
+    remembered = [];
     certificates = await staticCertificates({ service: 'smtp' });
     const acceptor = certificates.acceptor(['smtp']);
     smtp = new ConcertSmtpServer(
@@ -80,6 +82,7 @@ describe('ConcertSmtpServer', () => {
         authOptional: true,
         onSecure: (_, session, callback) => {
           generations.push(smtp.generationOf(session));
+          remembered.push(session.openingCommand, session.hostNameAppearsAs, session.user);
           callback();
         },
         onMailFrom: (address, session, callback) => {
@@ -144,6 +147,7 @@ describe('ConcertSmtpServer', () => {
     const dialogue = await clear.secure();
     // RFC 3207 §4.2: what was said in the clear is forgotten
     expect(await dialogue.say('MAIL FROM:<a@example.test>')).toMatch(/^503 /);
+    expect(remembered).toEqual([false, false, undefined]);
     const features = await dialogue.say('EHLO client.test');
     expect(features).toContain('250');
     expect(features).not.toContain('STARTTLS');

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { METRICS, Metrics } from '@mail/service';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -247,15 +248,18 @@ describe('the switch', () => {
     const [near, far] = duplexPair();
     const tcp = connectTcp(listener.port, '127.0.0.1');
     await once(tcp, 'connect');
+    while (listener.outcomes.length === 0) await setImmediate();
     tcp.setNoDelay(true);
     tcp.pipe(far);
     const client = connect({ socket: near, rejectUnauthorized: false });
     const [hello]: Buffer[] = await once(far, 'data');
     if (hello === undefined) throw new Error('no ClientHello');
-    // octet by octet, each in a segment of its own as far as the network lets it
+    const accepted = [...sockets].find(({ remotePort }) => remotePort === tcp.localPort);
     for (const [index, octet] of hello.entries()) {
       if (index === hello.length - 1) now = 200n;
-      await new Promise((resolve) => tcp.write(Buffer.from([octet]), resolve));
+      tcp.write(Buffer.from([octet]));
+      // the listener has read this octet before the next one is sent
+      while (accepted?.bytesRead !== index + 1) await setImmediate();
     }
     far.pipe(tcp);
     const [data] = await once(client, 'data');

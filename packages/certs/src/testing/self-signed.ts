@@ -1,5 +1,5 @@
 /** Certificates for tests, made on the spot: no key of a test ever lies in the repository. */
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import type { Material as MaterialMessage } from '@mail/proto';
 import { bundleToPem, createSelfSigned, type KeyType } from '@mail/x509';
 import { fingerprintOf } from '../material.ts';
@@ -11,6 +11,8 @@ export interface TestMaterialOptions {
   readonly names?: readonly string[];
   /** Default ecdsa-p256. */
   readonly keyType?: KeyType;
+  /** Instead of a fresh one of `keyType`. */
+  readonly privateKey?: KeyObject;
   /** When the certificate was made; its 90 days run from there. Default now. */
   readonly madeAt?: Date;
   /** Default fresh. */
@@ -24,6 +26,7 @@ export async function makeTestMaterial(
   const bundle = await createSelfSigned({
     names: options.names ?? ['localhost'],
     keyType: options.keyType ?? 'ecdsa-p256',
+    ...(options.privateKey ? { privateKey: options.privateKey } : {}),
     days: 90,
     now: options.madeAt ?? new Date(),
   });
