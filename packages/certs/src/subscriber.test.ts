@@ -390,6 +390,18 @@ describe('after a loss', () => {
   });
 });
 
+test('an instant that was heard stands, whatever a later registry process says', () => {
+  const bench = new Bench().serving();
+  bench.prepare(materialOf(2n));
+  bench.newestBuild = 2;
+  bench.activate(2n, 30);
+  bench.feed({ kind: 'streamLost' });
+  bench.feed({ kind: 'streamOpened' });
+  bench.welcome(materialOf(2n), 70, 'second');
+  bench.built(materialOf(2n));
+  expect(bench.find('schedule')?.at).toBe(30n * MS);
+});
+
 describe('the lease', () => {
   test('runs from the sending of what was answered', () => {
     const bench = new Bench().serving();

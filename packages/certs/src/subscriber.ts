@@ -186,8 +186,9 @@ interface CatchUp {
   build: BuildId;
   readonly material: Material;
   built: boolean;
-  /** On the registry's clock. */
+  /** The earliest instant heard, on the clock of the registry process that told it. */
   activateAt: bigint;
+  clock: ClockEstimate;
   /** Set while a failed build waits for its next try. */
   retryAt: bigint | undefined;
 }
@@ -487,24 +488,25 @@ export class Subscriber {
     const catchUp = this.#catchUp;
     if (catchUp !== undefined && isSameMaterial(catchUp.material, material)) {
       this.#discardPrepared();
-      catchUp.activateAt = activateAt;
+      if (at < localInstantOf(catchUp)) Object.assign(catchUp, { activateAt, clock });
       if (catchUp.retryAt !== undefined) this.#rebuild(catchUp);
     } else if (prepared !== undefined && isSameMaterial(prepared.material, material)) {
       this.#discardCatchUp();
       this.#prepared = undefined;
       const built = prepared.state !== 'building';
-      this.#catchUp = { build: prepared.build, material, built, activateAt, retryAt: undefined };
-      if (built) this.#schedule(this.#catchUp, clock);
+      const { build } = prepared;
+      this.#catchUp = { build, material, built, activateAt, clock, retryAt: undefined };
+      if (built) this.#schedule(this.#catchUp);
     } else {
       this.#discardPrepared();
       this.#discardCatchUp();
       const build = this.#build(material);
-      this.#catchUp = { build, material, built: false, activateAt, retryAt: undefined };
+      this.#catchUp = { build, material, built: false, activateAt, clock, retryAt: undefined };
     }
   }
 
-  #schedule(catchUp: CatchUp, clock: ClockEstimate): void {
-    let at = clock.toLocal(catchUp.activateAt);
+  #schedule(catchUp: CatchUp): void {
+    let at = localInstantOf(catchUp);
     if (at < this.#now) at = this.#now;
     // The holder has room for one. An earlier instant is kept first: this one follows the swap to it.
     if (this.#scheduled !== undefined && this.#scheduled.at < at) return;
@@ -520,14 +522,13 @@ export class Subscriber {
     const { generation, fingerprintSha256 } = due;
     this.#scheduled = undefined;
     this.#current = { generation, fingerprintSha256 };
-    this.#retireAt =
-      this.#catchUp && this.#clock ? this.#clock.toLocal(this.#catchUp.activateAt) : undefined;
+    this.#retireAt = this.#catchUp && localInstantOf(this.#catchUp);
     if (this.#heldUntil !== undefined && this.#catchUp === undefined && !this.#contradicted) {
       this.#heldUntil = undefined;
       if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
     }
     this.#act({ kind: 'promoted', generation, fingerprintSha256 });
-    if (this.#catchUp?.built && this.#clock) this.#schedule(this.#catchUp, this.#clock);
+    if (this.#catchUp?.built) this.#schedule(this.#catchUp);
     this.#unreportedSwap = { generation, at: due.at };
     this.#report();
     this.#act({ kind: 'probe', generation });
@@ -548,9 +549,9 @@ export class Subscriber {
     if (prepared?.build === build) {
       if (prepared.state === 'building') prepared.state = 'built';
       this.#sayReady();
-    } else if (catchUp !== undefined && this.#clock !== undefined) {
+    } else if (catchUp !== undefined) {
       catchUp.built = true;
-      this.#schedule(catchUp, this.#clock);
+      this.#schedule(catchUp);
     }
   }
 
@@ -787,6 +788,11 @@ export class Subscriber {
     this.#stream = undefined;
     this.#act({ kind: 'reconnect', reason, detail });
   }
+}
+
+/** As exact as what is known of that clock by now. */
+function localInstantOf({ clock, activateAt }: CatchUp): bigint {
+  return clock.toLocal(activateAt);
 }
 
 /** The same in every part that a handshake depends on, the ticket seed included. */

@@ -331,6 +331,12 @@ describe('preparing', () => {
     expect(bench.phases['pop/b']).toBe(P.SUBSCRIBER_PHASE_LATE);
   });
 
+  test('everybody who is late is named', () => {
+    const bench = rotating();
+    bench.at(500).timer();
+    expect(Object.values(bench.phases)).toEqual([P.SUBSCRIBER_PHASE_LATE, P.SUBSCRIBER_PHASE_LATE]);
+  });
+
   test('a lost one that comes back is prepared anew, and its former ready is void', () => {
     const bench = rotating();
     bench.ready(2);

@@ -753,13 +753,9 @@ export class Coordinator {
 
   #advancePrepare(rotation: Rotation): void {
     const late = rotation.prepareDeadline <= this.#now;
+    if (late) markLate(rotation);
     let waits = false;
     for (const participant of rotation.participants.values()) {
-      if (late && participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) {
-        participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_LATE;
-        participant.code = 'too-late';
-        participant.detail = 'did not answer before the deadline';
-      }
       const { phase, required } = participant;
       if (phase === SubscriberPhase.SUBSCRIBER_PHASE_READY) continue;
       if (phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) waits = true;
@@ -773,7 +769,7 @@ export class Coordinator {
       participant.counted = participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_READY;
     }
     rotation.stage = 'committing';
-    this.#highestGeneration = rotation.material.generation;
+    this.#highestGeneration = max(this.#highestGeneration, rotation.material.generation);
     const { material, request } = rotation;
     this.#act({ kind: 'commit', rotationId: request.id, material });
   }
@@ -948,6 +944,15 @@ function participantFor(member: Member, require: RequiredSubscribers): Participa
     swappedAt: undefined,
     ports: [],
   };
+}
+
+function markLate(rotation: Rotation): void {
+  for (const participant of rotation.participants.values()) {
+    if (participant.phase !== SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) continue;
+    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_LATE;
+    participant.code = 'too-late';
+    participant.detail = 'did not answer before the deadline';
+  }
 }
 
 /** Its part in the rotation is over. */
