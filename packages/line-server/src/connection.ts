@@ -32,7 +32,7 @@ export interface ReadOptions {
 
 /** What a client may send ahead before we stop reading from the socket. */
 const READ_AHEAD_BYTES = 64 * 1024;
-/** For the last octets to leave and the peer to close, once the session is over. */
+/** For the peer to close its side, once the last octets have left. */
 const LINGER_MS = 5_000;
 
 /** What browsers send first. A request target never begins a command of a mail protocol. */
@@ -67,6 +67,7 @@ export class Connection {
   #corked = false;
   #firstLine = true;
   #peerEnded = false;
+  #upgrading = false;
   #failure: LineServerError | undefined;
   #ending: LineServerError | undefined;
 
@@ -179,6 +180,7 @@ export class Connection {
     await this.#flush(goAhead);
     socket.off('end', this.#onEnd);
     socket.off('close', this.#onClose);
+    this.#upgrading = true;
     try {
       const secured = await this.#tls.upgrade(socket);
       this.#socket = secured.socket;
@@ -187,6 +189,12 @@ export class Connection {
       const error = new LineServerError('tls-failed', 'the TLS handshake failed', { cause });
       this.#fail(error);
       throw error;
+    } finally {
+      this.#upgrading = false;
+    }
+    if (this.#failure) {
+      this.#socket.destroy();
+      throw this.#failure;
     }
     this.#firstLine = true;
     this.#attach();
@@ -198,8 +206,11 @@ export class Connection {
     this.#settle((pending) => pending.resolve(undefined));
     if (socket.destroyed) return;
     const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    const linger = setTimeout(() => socket.destroy(), LINGER_MS);
-    socket.end(farewell);
+    let linger = setTimeout(() => socket.destroy(), this.#options.writeTimeoutMs);
+    socket.end(farewell, () => {
+      clearTimeout(linger);
+      if (!socket.destroyed) linger = setTimeout(() => socket.destroy(), LINGER_MS);
+    });
     // what the peer still sends is thrown away: unread octets would turn our end into a reset
     socket.off('data', this.#onData);
     this.#reader.clear();
@@ -335,7 +346,8 @@ export class Connection {
   #fail(error: LineServerError): void {
     this.#failure ??= error;
     this.#peerEnded = true;
-    this.#socket.destroy();
+    // in the middle of a handshake the socket is the acceptor's, and must not be pulled from under it
+    if (!this.#upgrading) this.#socket.destroy();
     this.#settle((pending) => pending.reject(error));
   }
 }

@@ -60,7 +60,10 @@ export interface OpenListener {
   readonly port: number;
   /** Doors for a self-probe that reach this very process; none for a listener without TLS. */
   probeTargets(): ProbeTarget[];
-  /** Stops accepting, and cuts off what has not been handed over yet. Idempotent. */
+  /**
+   * Stops accepting, and cuts off who has yet to send a PROXY header. A handshake under way goes on, and
+   * its connection is still handed over. Idempotent.
+   */
   close(): void;
 }
 
@@ -83,7 +86,7 @@ export async function openListener(
   const { protocol } = options;
   const gauge = options.metrics.gauge(METRICS.connections, ['listener']);
   const fromProxy = networkTest(config.proxyFrom);
-  /** Accepted, but not handed over. */
+  /** Accepted, but handed neither to the acceptor nor over. */
   const arriving = new Set<Socket>();
   let name = '';
 
@@ -104,8 +107,9 @@ export async function openListener(
       leave();
       gauge.dec({ listener: name });
     });
-    const secured = config.tls === 'implicit' ? await options.tls.accept(socket) : undefined;
+    // from here on the socket is not ours to cut off: the acceptor has its own deadline
     arriving.delete(socket);
+    const secured = config.tls === 'implicit' ? await options.tls.accept(socket) : undefined;
     options.onConnection({
       socket: secured?.socket ?? socket,
       remoteAddress,

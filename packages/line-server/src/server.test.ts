@@ -478,4 +478,20 @@ describe('the end of sessions', () => {
     expect(await end).toMatchObject({ code: 'closed' });
     expect(server.sessions).toBe(0);
   });
+
+  it('is not for a handshake under way to suffer: it ends, and then the connection does', async () => {
+    const { session, end } = watched(async (connection) => {
+      await connection.readLine();
+      await connection.startTls('go ahead\r\n');
+    });
+    const server = await open(session);
+    const plain = await dial(server.port);
+    plain.write('TLS\r\n');
+    await once(plain, 'data');
+    await server.close(0);
+    const socket = connectTls({ socket: plain, rejectUnauthorized: false });
+    socket.on('error', () => {});
+    expect(await end).toMatchObject({ code: 'closed' });
+    await once(socket, 'close');
+  });
 });
