@@ -50,7 +50,6 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
       }),
     },
     loginTimeoutMs: settings.CONCERT_IMAP_LOGIN_TIMEOUT,
-    now: () => performance.now(),
   };
   return serveSessions({
     protocol: 'imap',

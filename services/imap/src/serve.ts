@@ -6,6 +6,7 @@ import { type Connection, LineServerError } from '@mail/line-server';
 import { StoreError } from '@mail/store';
 import { CommandReader, type ReaderLimits } from './command-reader.ts';
 import { COMMANDS } from './commands/index.ts';
+import { MAX_BAD_IN_A_ROW } from './config.ts';
 import { ImapSyntaxError, ReplyError, refuse, SessionEnd } from './errors.ts';
 import { parseVerb } from './parser/command.ts';
 import { type CommandText, Lexer } from './parser/lexer.ts';
@@ -17,11 +18,7 @@ export interface ServeOptions {
   readonly limits: ReaderLimits;
   /** From the connection to the login; what a client sends meanwhile does not extend it. */
   readonly loginTimeoutMs: number;
-  readonly now: () => number;
 }
-
-/** Commands in a row that were answered BAD before we take the client for a broken or hostile one. */
-const MAX_BAD_IN_A_ROW = 20;
 
 /** Speaks IMAP on `connection` until either side ends. Rejects only for what nobody can be told. */
 export async function serve(connection: Connection, options: ServeOptions): Promise<void> {
@@ -45,7 +42,7 @@ function farewellFor(error: unknown): string | undefined {
   if (!(error instanceof LineServerError)) return undefined;
   switch (error.code) {
     case 'idle-timeout':
-      return 'Nothing came for too long';
+      return 'Autologout, nothing came in time';
     case 'line-too-long':
       return 'Line too long';
     case 'draining':
@@ -59,13 +56,31 @@ function farewellFor(error: unknown): string | undefined {
 
 async function converse(session: Session, options: ServeOptions): Promise<void> {
   const { connection, response } = session;
-  const reader = new CommandReader(connection, response, options.limits);
-  const loginDeadline = options.now() + options.loginTimeoutMs;
-  response.notice(`CAPABILITY ${session.capabilities}`, 'Concert is ready');
-  await response.flush();
-  for (let badInARow = 0; badInARow < MAX_BAD_IN_A_ROW; ) {
+  const loginTimer = setTimeout(() => {
+    connection.announceEnd(
+      new LineServerError('idle-timeout', 'the client did not log in in time'),
+    );
+  }, options.loginTimeoutMs);
+  try {
+    response.notice(`CAPABILITY ${session.capabilities}`, 'Concert is ready');
+    await response.flush();
+    await answerCommands(session, options.limits, () => clearTimeout(loginTimer));
+  } finally {
+    clearTimeout(loginTimer);
+  }
+}
+
+/** Until the client ends or is sent away. Calls `onLogin` before the first command of somebody known. */
+async function answerCommands(
+  session: Session,
+  limits: ReaderLimits,
+  onLogin: () => void,
+): Promise<void> {
+  const reader = new CommandReader(session.connection, session.response, limits);
+  let badInARow = 0;
+  while (badInARow < MAX_BAD_IN_A_ROW) {
     const loggedIn = session.state.name !== 'not-authenticated';
-    if (!loggedIn) connection.idleTimeoutMs = Math.max(loginDeadline - options.now(), 1);
+    if (loggedIn) onLogin();
     const received = await reader.next(loggedIn);
     if (received === undefined) return;
     try {

@@ -6,6 +6,7 @@ import type { Authenticator } from '@mail/auth';
 import type { Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
+import { MAX_REFUSED_LOGINS } from './config.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { MailboxView, type Selection } from './mailbox-view.ts';
 import type { SequenceSet } from './parser/sequence-set.ts';
@@ -43,6 +44,7 @@ export class Session {
   readonly response: ResponseWriter;
   readonly context: SessionContext;
   #state: SessionState = { name: 'not-authenticated' };
+  #refusedLogins = 0;
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
     this.connection = connection;
@@ -84,6 +86,12 @@ export class Session {
   logIn(account: Account): void {
     this.#state = { name: 'authenticated', account };
     this.connection.idleTimeoutMs = this.context.idleTimeoutMs;
+  }
+
+  /** Counts a wrong password. Throws SessionEnd when there were too many on this connection. */
+  refuseLogin(): void {
+    this.#refusedLogins += 1;
+    if (this.#refusedLogins >= MAX_REFUSED_LOGINS) throw new SessionEnd('Too many failed logins');
   }
 
   /** Makes `mailbox` the selected one, and returns it. Throws StoreError. */

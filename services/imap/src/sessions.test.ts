@@ -1,4 +1,5 @@
 /** Several clients at once on one mailbox, and what a session does beyond single commands. */
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Account, MailboxId } from '@mail/store';
 import fc from 'fast-check';
@@ -317,11 +318,84 @@ describe('ALPN on implicit TLS', () => {
   });
 });
 
+test('a client that does not read holds up nobody but itself, and fills no memory', async () => {
+  const size = 32 * 1024 * 1024;
+  await server.store.messages.append(inbox, [{ raw: Buffer.alloc(size, `${'x'.repeat(62)}\r\n`) }]);
+  const { messages } = server.store;
+  const read = messages.read;
+  let held = 0;
+  let mostHeld = 0;
+  messages.read = async (...args) => {
+    const octets = await read(...args);
+    held += octets.length;
+    mostHeld = Math.max(mostHeld, held);
+    return octets;
+  };
+  onTestFinished(() => {
+    messages.read = read;
+  });
+  const socket = connect({ host: '127.0.0.1', port: server.ports.plain });
+  onTestFinished(() => {
+    socket.destroy();
+  });
+  const login = `a LOGIN ${account.address} "${PASSWORD}"\r\nb EXAMINE INBOX\r\n`;
+  socket.write(`${login}c FETCH 4 BODY[]\r\n`);
+  let end = '';
+  let received = 0;
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    received += chunk.length;
+    held -= chunk.length;
+    end = (end + chunk.toString('latin1')).slice(-100);
+    if (end.includes('c OK FETCH completed')) break;
+    // another has its turn meanwhile
+    if (received < 1024 * 1024) expect(await (await open()).say('NOOP')).toEqual(['OK Done']);
+  }
+  expect(received).toBeGreaterThan(size);
+  // what the system's own buffers take, and a few pieces
+  expect(mostHeld).toBeLessThan(size / 2);
+});
+
 test('a client that is silent before login is sent away', async () => {
   const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '50ms' });
   onTestFinished(() => hasty.close());
   const stranger = await hasty.addAccount();
-  await hasty.run('S: * OK <any>\nS: * BYE Nothing came for too long\nCLOSED', stranger);
+  await hasty.run('S: * OK <any>\nS: * BYE Autologout, nothing came in time\nCLOSED', stranger);
+});
+
+test('a client that only drips before login is sent away as well', async () => {
+  const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '150ms' });
+  onTestFinished(() => hasty.close());
+  const stranger = await hasty.addAccount();
+  const drips = Array.from({ length: 200 }, () => 'C: a NOOP\nS: a OK Done').join('\n');
+  const end = 'S...\nS: * BYE Autologout, nothing came in time\nCLOSED';
+  await hasty.run(`S: * OK <any>\n${drips}\nC: a LOGIN {5}\nS: + <any>\nC- xx\n${end}`, stranger);
+});
+
+test('five wrong passwords end the connection', async () => {
+  const guesses = [1, 2, 3, 4, 5].map((guess) => `C: g${guess} LOGIN u${guess}@example.test x`);
+  const end = 'S: * BYE Too many failed logins\nCLOSED';
+  await server.run(`S: * OK <any>\n${guesses.join('\nS: <any> NO <any>\n')}\n${end}`, account);
+});
+
+test('a connection under a withdrawn certificate is told, others go on', async () => {
+  const over = (): Socket =>
+    connectTls({
+      port: server.ports.tls,
+      host: '127.0.0.1',
+      servername: 'localhost',
+      // one at a time: OpenSSL looks issuers up by name, and all of them have one
+      ca: server.trusted.at(-1),
+    });
+  const old = await Talk.open(over(), account.address, PASSWORD, 'INBOX');
+  const plain = await open('INBOX');
+  old.send('i IDLE\r\n');
+  await old.line();
+  await server.switchAndDrain();
+  expect(await old.line()).toBe('* BYE The server has a new certificate, please connect again');
+  expect(await plain.say('NOOP')).toEqual(['OK Done']);
+  const next = await Talk.open(over(), account.address, PASSWORD, 'INBOX');
+  expect(await next.say('NOOP')).toEqual(['OK Done']);
+  next.close();
 });
 
 test('at shutdown sessions hear BYE, idle ones and those in IDLE', async () => {

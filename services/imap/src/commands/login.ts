@@ -23,6 +23,7 @@ async function logIn(session: Session, address: string, password: string): Promi
       session.logIn(outcome.account);
       return { code: `CAPABILITY ${session.capabilities}`, text: 'Logged in' };
     case 'refused':
+      session.refuseLogin();
       throw refuse('AUTHENTICATIONFAILED', 'Wrong name or password');
     case 'throttled': {
       const seconds = Math.ceil(outcome.retryAfterMs / MS_PER_SECOND);

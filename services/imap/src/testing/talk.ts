@@ -22,9 +22,15 @@ export class Talk {
     socket.on('error', () => {});
   }
 
-  /** Connects, logs in and, where given, selects. */
-  static async open(port: number, user: string, password: string, mailbox?: string): Promise<Talk> {
-    const talk = new Talk(connect({ host: '127.0.0.1', port }));
+  /** Connects to a port, or takes a connection; logs in and, where given, selects. */
+  static async open(
+    where: number | Socket,
+    user: string,
+    password: string,
+    mailbox?: string,
+  ): Promise<Talk> {
+    const socket = typeof where === 'number' ? connect({ host: '127.0.0.1', port: where }) : where;
+    const talk = new Talk(socket);
     await talk.line();
     await talk.say(`LOGIN ${user} "${password}"`);
     if (mailbox !== undefined) await talk.say(`SELECT ${mailbox}`);

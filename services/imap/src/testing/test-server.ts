@@ -36,8 +36,8 @@ export interface TestServer {
     account: Account,
     port?: keyof TestServer['ports'],
   ): Promise<Record<string, string>>;
-  /** Tells all sessions and stops, as at shutdown. */
-  stop(): Promise<void>;
+  /** Puts the next certificate in force and withdraws the one before from its connections. */
+  switchAndDrain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,7 +66,6 @@ export async function startTestServer(
     accounts += 1;
     return store.accounts.add(`user${accounts}@example.test`, passwordHash);
   };
-  const stop = (): Promise<void> => server.close(1_000);
   return {
     store,
     trusted: certificates.trusted,
@@ -90,9 +89,12 @@ export async function startTestServer(
           plain: Buffer.from(`\0${user}\0${PASSWORD}`).toString('base64'),
         },
       }),
-    stop,
+    switchAndDrain: async () => {
+      const { generation } = await certificates.switchToNext();
+      await server.drain(generation, 0);
+    },
     close: async () => {
-      await stop();
+      await server.close(1_000);
       certificates.close();
       await store.close();
       await rm(folder, { recursive: true });

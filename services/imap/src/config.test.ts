@@ -1,0 +1,14 @@
+import { parseSettings } from '@mail/service';
+import { expect, test } from 'vitest';
+import { imapSettings } from './config.ts';
+
+test('without settings: both ports on loopback, no login in the clear', () => {
+  const settings = parseSettings(imapSettings, {});
+  expect(settings.CONCERT_IMAP_LISTENERS).toMatchObject([
+    { host: '127.0.0.1', port: 2143, tls: 'starttls', requireTlsForLogin: true },
+    { host: '127.0.0.1', port: 2993, tls: 'implicit' },
+  ]);
+  expect(settings.CONCERT_MAX_MESSAGE_SIZE).toBe(50 * 1024 * 1024);
+  // RFC 3501 §5.4
+  expect(settings.CONCERT_IMAP_IDLE_TIMEOUT).toBeGreaterThanOrEqual(30 * 60_000);
+});
