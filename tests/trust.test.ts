@@ -45,7 +45,7 @@ test('a service can’t subscribe as another, nor an operator as any', async () 
 
 test('a client without an identity of ours gets no further than TLS', async () => {
   const stranger = new CertRegistryServiceClient(
-    `127.0.0.1:${system.registryPort}`,
+    `localhost:${system.registryPort}`,
     credentials.createSsl(null, null, null, {
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,

@@ -38,7 +38,7 @@ class SimulatedSubscriber {
     });
     this.#swapped = swapped;
     this.#client = new CertSubscriptionServiceClient(
-      `127.0.0.1:${order.registryPort}`,
+      `localhost:${order.registryPort}`,
       identityCredentials(order.data, 'service/imap'),
       { 'grpc.use_local_subchannel_pool': 1 },
     );

@@ -30,7 +30,7 @@ export function operatorClient(
   identity = 'operator/admin',
 ): CertRegistryServiceClient {
   return new CertRegistryServiceClient(
-    `127.0.0.1:${system.registryPort}`,
+    `localhost:${system.registryPort}`,
     identityCredentials(system.data, identity),
   );
 }

@@ -40,7 +40,7 @@ export class RawSubscriber {
       ...hello,
     };
     this.#client = new CertSubscriptionServiceClient(
-      `127.0.0.1:${system.registryPort}`,
+      `localhost:${system.registryPort}`,
       identityCredentials(system.data, identity),
       { 'grpc.use_local_subchannel_pool': 1 },
     );
