@@ -349,7 +349,8 @@ export class Rotations {
         });
         this.showActive();
       },
-      changed: () => progress.changed(conductor.rotation?.outcomes.length ?? 0),
+      // a view of the rotation costs a walk over all its participants: not for each of their answers
+      changed: () => progress.changed(conductor.connected),
       refused: (_, detail) => {
         const rotation = Rotation.create({
           ...factsAsMessage(facts),
@@ -470,9 +471,9 @@ class Progress {
     this.#tell = tell;
   }
 
-  changed(participants: number): void {
+  changed(subscribers: number): void {
     if (this.#stopped) return;
-    if (participants <= PROGRESS.smallFleet) {
+    if (subscribers <= PROGRESS.smallFleet) {
       this.#tell();
       return;
     }
