@@ -73,17 +73,26 @@ describe('CurrentMaterial', () => {
     expect(seen).toEqual([1]);
   });
 
-  it('replaces a schedule that is not due, and keeps one that is', () => {
+  it('keeps what is due first, and replaces what would come later', () => {
     current.schedule(generation(1), now + 10n);
-    current.schedule(generation(2), now + 20n);
+    current.schedule(generation(2), now + 30n);
+    current.schedule(generation(3), now + 20n);
     now += 15n;
-    expect(current.peek()).toBeUndefined();
+    expect(current.get().generation).toBe(1);
     now += 5n;
+    expect(current.get().generation).toBe(3);
+    now += 10n;
+    expect(current.get().generation).toBe(3);
+  });
+
+  it('passes through all that became due, in order', () => {
     const seen: number[] = [];
     current.observe((material) => seen.push(material.generation));
-    current.schedule(generation(3), now + 1n);
-    expect(seen).toEqual([2]);
+    current.schedule(generation(1), now + 10n);
+    current.schedule(generation(2), now + 20n);
+    now += 50n;
     expect(current.get().generation).toBe(2);
+    expect(seen).toEqual([1, 2]);
   });
 
   it('stops telling an observer that went away', () => {

@@ -20,7 +20,8 @@ export class CurrentMaterial {
   readonly #now: MonotonicClock;
   readonly #observers = new Set<Observer>();
   #current: Material | undefined;
-  #next: { readonly material: Material; readonly at: bigint } | undefined;
+  /** What is still to come, by instant. */
+  readonly #coming: { readonly material: Material; readonly at: bigint }[] = [];
   #fenceAt: bigint | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -57,11 +58,13 @@ export class CurrentMaterial {
 
   /**
    * Puts `next` in force for every handshake that starts at the instant `at` (nanoseconds on the clock
-   * of this object) or later; an instant that has passed means at once. Replaces a schedule not yet due.
+   * of this object) or later; an instant that has passed means at once. Replaces what was scheduled for
+   * that instant or later; what is due before it is in force until then.
    */
   schedule(next: Material, at: bigint): void {
     this.#promoteIfDue(this.#now());
-    this.#next = { material: next, at };
+    while ((this.#coming.at(-1)?.at ?? at - 1n) >= at) this.#coming.pop();
+    this.#coming.push({ material: next, at });
     this.#promoteIfDue(this.#now());
     this.#armTimer();
   }
@@ -86,19 +89,20 @@ export class CurrentMaterial {
   }
 
   #promoteIfDue(now: bigint): void {
-    const next = this.#next;
-    if (next === undefined || now < next.at) return;
-    this.#next = undefined;
-    this.#current = next.material;
-    clearTimeout(this.#timer);
-    for (const observer of this.#observers) observer(next.material);
+    for (let next = this.#coming[0]; next !== undefined && next.at <= now; next = this.#coming[0]) {
+      this.#coming.shift();
+      this.#current = next.material;
+      clearTimeout(this.#timer);
+      for (const observer of this.#observers) observer(next.material);
+    }
   }
 
   /** Only so that observers hear of a switch when no handshake comes by. */
   #armTimer(): void {
     clearTimeout(this.#timer);
-    if (this.#next === undefined) return;
-    const waitMs = Number((this.#next.at - this.#now() + 999_999n) / 1_000_000n);
+    const next = this.#coming[0];
+    if (next === undefined) return;
+    const waitMs = Number((next.at - this.#now() + 999_999n) / 1_000_000n);
     this.#timer = setTimeout(
       () => {
         this.#promoteIfDue(this.#now());

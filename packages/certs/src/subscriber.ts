@@ -111,7 +111,8 @@ export type SubscriberAction =
   /**
    * Hands a finished build to the holder of the current material, to be served by every handshake that
    * starts at the local instant `at` or later. The holder compares the clock at each handshake, so no
-   * timer stands between the instant and the swap. Replaces any schedule that is not yet due.
+   * timer stands between the instant and the swap. Replaces what is scheduled for `at` or later; what is
+   * due before is still served until then.
    */
   | {
       readonly kind: 'schedule';
@@ -181,14 +182,15 @@ interface Prepared {
   state: 'building' | 'built' | 'ready';
 }
 
-/** Committed, and still to be built or to be handed over. */
+/** Committed, and still to be built: this process missed the prepare, or could not use it then. */
 interface CatchUp {
   build: BuildId;
   readonly material: Material;
-  built: boolean;
   /** The earliest instant heard, on the clock of the registry process that told it. */
   activateAt: bigint;
   clock: ClockEstimate;
+  /** Local instant from which what is served before it is out of force. */
+  retireAt: bigint;
   /** Set while a failed build waits for its next try. */
   retryAt: bigint | undefined;
 }
@@ -198,6 +200,8 @@ interface Scheduled {
   readonly generation: bigint;
   readonly fingerprintSha256: string;
   readonly at: bigint;
+  /** As in CatchUp: earlier than `at` where a generation in between was missed. */
+  readonly retireAt: bigint;
 }
 
 /**
@@ -225,11 +229,10 @@ export class Subscriber {
   #builds = 0;
 
   #current: { readonly generation: bigint; readonly fingerprintSha256: string } | undefined;
-  #scheduled: Scheduled | undefined;
+  /** By instant and by generation; more than one only where a registry restarts between two switches. */
+  #scheduled: Scheduled[] = [];
   #prepared: Prepared | undefined;
   #catchUp: CatchUp | undefined;
-  /** Local instant from which a newer generation is in force; cleared by the swap to it. */
-  #retireAt: bigint | undefined;
   /** The registry named an older generation than was committed before. */
   #contradicted = false;
 
@@ -400,7 +403,8 @@ export class Subscriber {
 
     // Whoever holds its old material back already, heard of the swap too late for the first instant.
     const heardInstant =
-      this.#scheduled?.generation === material.generation && this.#heldUntil === undefined;
+      this.#heldUntil === undefined &&
+      this.#scheduled.some(({ generation }) => generation === material.generation);
     const newer = material.generation > this.#committedGeneration;
     this.#contradicted = this.#contradicts(material);
     if (this.#contradicted) {
@@ -482,54 +486,60 @@ export class Subscriber {
   /** Moves to committed material: at the instant if it is built by then, else as soon as it is. */
   #catchUpTo(material: Material, activateAt: bigint, clock: ClockEstimate): void {
     const at = clock.toLocal(activateAt);
-    if (this.#retireAt === undefined || at < this.#retireAt) this.#retireAt = at;
-
     const prepared = this.#prepared;
     const catchUp = this.#catchUp;
     if (catchUp !== undefined && isSameMaterial(catchUp.material, material)) {
       this.#discardPrepared();
       if (at < localInstantOf(catchUp)) Object.assign(catchUp, { activateAt, clock });
+      catchUp.retireAt = earlier(catchUp.retireAt, at);
       if (catchUp.retryAt !== undefined) this.#rebuild(catchUp);
-    } else if (prepared !== undefined && isSameMaterial(prepared.material, material)) {
-      this.#discardCatchUp();
+      return;
+    }
+    const retireAt = catchUp === undefined ? at : earlier(catchUp.retireAt, at);
+    this.#discardCatchUp();
+    if (prepared !== undefined && isSameMaterial(prepared.material, material)) {
+      const { build, state } = prepared;
       this.#prepared = undefined;
-      const built = prepared.state !== 'building';
-      const { build } = prepared;
-      this.#catchUp = { build, material, built, activateAt, clock, retryAt: undefined };
-      if (built) this.#schedule(this.#catchUp);
+      this.#catchUp = { build, material, activateAt, clock, retireAt, retryAt: undefined };
+      if (state !== 'building') this.#schedule(this.#catchUp);
     } else {
       this.#discardPrepared();
-      this.#discardCatchUp();
       const build = this.#build(material);
-      this.#catchUp = { build, material, built: false, activateAt, clock, retryAt: undefined };
+      this.#catchUp = { build, material, activateAt, clock, retireAt, retryAt: undefined };
     }
   }
 
   #schedule(catchUp: CatchUp): void {
+    const { generation, fingerprintSha256 } = catchUp.material;
+    let { retireAt } = catchUp;
     let at = localInstantOf(catchUp);
     if (at < this.#now) at = this.#now;
-    // The holder has room for one. An earlier instant is kept first: this one follows the swap to it.
-    if (this.#scheduled !== undefined && this.#scheduled.at < at) return;
-    const { generation, fingerprintSha256 } = catchUp.material;
+    while ((this.#scheduled.at(-1)?.at ?? at - 1n) >= at) {
+      retireAt = earlier(this.#scheduled.pop()?.retireAt ?? retireAt, retireAt);
+    }
     this.#catchUp = undefined;
-    this.#scheduled = { generation, fingerprintSha256, at };
-    this.#act({ kind: 'schedule', build: catchUp.build, ...this.#scheduled });
+    this.#scheduled.push({ generation, fingerprintSha256, at, retireAt });
+    this.#act({ kind: 'schedule', build: catchUp.build, generation, fingerprintSha256, at });
   }
 
   #promoteIfDue(): void {
-    const due = this.#scheduled;
-    if (due === undefined || due.at > this.#now) return;
-    const { generation, fingerprintSha256 } = due;
-    this.#scheduled = undefined;
+    for (;;) {
+      const due = this.#scheduled[0];
+      if (due === undefined || due.at > this.#now) return;
+      this.#scheduled.shift();
+      this.#promote(due);
+    }
+  }
+
+  #promote({ generation, fingerprintSha256, at }: Scheduled): void {
     this.#current = { generation, fingerprintSha256 };
-    this.#retireAt = this.#catchUp && localInstantOf(this.#catchUp);
-    if (this.#heldUntil !== undefined && this.#catchUp === undefined && !this.#contradicted) {
+    const newest = this.#catchUp === undefined && this.#scheduled.length === 0;
+    if (this.#heldUntil !== undefined && newest && !this.#contradicted) {
       this.#heldUntil = undefined;
       if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
     }
     this.#act({ kind: 'promoted', generation, fingerprintSha256 });
-    if (this.#catchUp?.built) this.#schedule(this.#catchUp);
-    this.#unreportedSwap = { generation, at: due.at };
+    this.#unreportedSwap = { generation, at };
     this.#report();
     this.#act({ kind: 'probe', generation });
     this.#act({ kind: 'persist', generation });
@@ -550,7 +560,6 @@ export class Subscriber {
       if (prepared.state === 'building') prepared.state = 'built';
       this.#sayReady();
     } else if (catchUp !== undefined) {
-      catchUp.built = true;
       this.#schedule(catchUp);
     }
   }
@@ -612,14 +621,17 @@ export class Subscriber {
     this.#catchUp = undefined;
   }
 
+  get #newestCommitted() {
+    return this.#catchUp?.material ?? this.#scheduled.at(-1) ?? this.#current;
+  }
+
   /** The newest generation known to be committed. */
   get #committedGeneration(): bigint {
-    const known = this.#catchUp?.material ?? this.#scheduled ?? this.#current;
-    return known?.generation ?? 0n;
+    return this.#newestCommitted?.generation ?? 0n;
   }
 
   #contradicts(material: Material): boolean {
-    const known = this.#catchUp?.material ?? this.#scheduled ?? this.#current;
+    const known = this.#newestCommitted;
     if (known === undefined || material.generation > known.generation) return false;
     return (
       material.generation < known.generation ||
@@ -679,12 +691,12 @@ export class Subscriber {
 
   /** Local instant up to which what is served now may be taken for the one in force. */
   get #validUntil(): bigint {
-    const leaseUntil = this.#heldUntil ?? this.#leaseUntil;
-    const retireAt = this.#retireAt;
-    if (retireAt === undefined || retireAt > leaseUntil) return leaseUntil;
-    // The holder swaps at the instant by itself: what it serves then is valid under the lease.
-    const swapsInTime = this.#scheduled !== undefined && this.#scheduled.at <= retireAt;
-    return swapsInTime ? leaseUntil : retireAt;
+    let until = this.#heldUntil ?? this.#leaseUntil;
+    // The holder swaps by itself to what is scheduled in time; what else is committed ends the rest.
+    for (const { at, retireAt } of this.#scheduled) {
+      if (retireAt < at) until = earlier(until, retireAt);
+    }
+    return this.#catchUp === undefined ? until : earlier(until, this.#catchUp.retireAt);
   }
 
   get #leaseUntil(): bigint {
@@ -736,7 +748,7 @@ export class Subscriber {
     const validUntil = this.#validUntil;
     const out = serves && validUntil <= this.#now;
     // What is scheduled will be served without a word from here: it is fenced along.
-    const willServe = serves || this.#scheduled !== undefined;
+    const willServe = serves || this.#scheduled.length > 0;
     const fenceFrom = this.#fences && willServe ? validUntil : undefined;
     if (fenceFrom !== this.#fenceFrom) {
       this.#fenceFrom = fenceFrom;
@@ -759,7 +771,7 @@ export class Subscriber {
     const consider = (at: bigint | undefined) => {
       if (at !== undefined && at > this.#now && (next === undefined || at < next)) next = at;
     };
-    consider(this.#scheduled?.at);
+    consider(this.#scheduled[0]?.at);
     consider(this.#catchUp?.retryAt);
     consider(this.#prepared?.state === 'ready' ? undefined : this.#prepared?.deadline);
     if (this.#current !== undefined) consider(this.#validUntil);
@@ -788,6 +800,10 @@ export class Subscriber {
     this.#stream = undefined;
     this.#act({ kind: 'reconnect', reason, detail });
   }
+}
+
+function earlier(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 /** As exact as what is known of that clock by now. */

@@ -443,8 +443,7 @@ export class Simulation {
       builds: new Map(),
       link: undefined,
       current: cached,
-      next: undefined,
-      nextAt: Number.POSITIVE_INFINITY,
+      coming: [],
       fenceFrom: Number.POSITIVE_INFINITY,
       watch: newWatch(),
     };
@@ -521,9 +520,10 @@ export class Simulation {
         case 'schedule': {
           const built = process.builds.get(action.build);
           if (built?.done !== true) this.#rules.fail('built before served', who);
-          process.next = built?.material;
-          process.nextAt = this.#trueTime(process, action.at);
-          this.#log(who, () => `will serve ${action.generation} at ${ms(process.nextAt)}`);
+          const at = this.#trueTime(process, action.at);
+          process.coming = process.coming.filter((earlier) => earlier.at < at);
+          process.coming.push({ material: built.material, at });
+          this.#log(who, () => `will serve ${action.generation} at ${ms(at)}`);
           break;
         }
         case 'fenceFrom':

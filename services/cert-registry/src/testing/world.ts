@@ -69,8 +69,7 @@ export interface SubscriberProcess extends Process {
   link: Link | undefined;
   // The holder of the current material, with its instants in true time.
   current: Material | undefined;
-  next: Material | undefined;
-  nextAt: number;
+  coming: { readonly material: Material; readonly at: number }[];
   fenceFrom: number;
   readonly watch: Watch;
 }
@@ -94,9 +93,10 @@ export function newWatch(): Watch {
 
 /** What the holder of the current material does at a handshake: compare the clock. */
 export function promoteIfDue(process: SubscriberProcess, now: number): void {
-  if (process.next === undefined || now < process.nextAt) return;
-  process.current = process.next;
-  process.next = undefined;
+  for (let next = process.coming[0]; next && next.at <= now; next = process.coming[0]) {
+    process.coming.shift();
+    process.current = next.material;
+  }
 }
 
 export function nameOf({ service, instance }: { service: string; instance: string }): string {
