@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Account, MailboxId } from '@mail/store';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { INBOX_MESSAGES } from './testing/messages.ts';
 import { Talk } from './testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
 
@@ -213,6 +214,94 @@ test('whatever several sessions do at once, each believes what is true', async (
       }
     }),
     { numRuns: 50 },
+  );
+});
+
+test('whatever one session says, nothing is a bug, and every command is answered', async () => {
+  const oneOf = fc.constantFrom;
+  const number = oneOf('1', '2', '3', '7', '*', '4294967295');
+  const set = fc.oneof(
+    number,
+    fc.tuple(number, number).map((ends) => ends.join(':')),
+  );
+  const mailbox = oneOf(
+    'INBOX',
+    'Sent',
+    'a',
+    'a/b',
+    'a/b/c',
+    '"with space"',
+    'Entw&APw-rfe',
+    '""',
+    '/',
+    '*',
+  );
+  const flags = oneOf(
+    '()',
+    '(\\Seen)',
+    '(\\Deleted)',
+    '(\\Deleted \\Flagged key)',
+    `(${'k'.repeat(200)})`,
+  );
+  const part = oneOf('', '1', '2', '2.1', '2.2.1', '3', '9', '1.1.1');
+  const text = oneOf(
+    '',
+    'HEADER',
+    'TEXT',
+    'MIME',
+    'HEADER.FIELDS (To)',
+    'HEADER.FIELDS.NOT (To "X Y")',
+  );
+  const partial = oneOf('', '<0.1>', '<5.4294967295>', '<4294967295.10>');
+  const section = fc.tuple(part, text, partial).map(([numbers, word, range]) => {
+    const dot = numbers !== '' && word !== '' ? '.' : '';
+    return `BODY[${numbers}${dot}${word}]${range}`;
+  });
+  const item = fc.oneof(
+    section,
+    oneOf('FLAGS', 'FULL', 'ENVELOPE', 'BODYSTRUCTURE', 'RFC822', 'UID'),
+  );
+  const key = oneOf(
+    'ALL',
+    'NOT SEEN',
+    'OR 1 BODY hello',
+    'SUBJECT März',
+    'UID 2:*',
+    'SENTBEFORE 1-Jan-2000',
+    'HEADER To ""',
+    'NEW',
+    'NOT (TEXT inner DELETED)',
+  );
+  const uid = oneOf('', 'UID ');
+  const words = <T extends string[]>(...parts: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+    fc.tuple<T>(...parts).map((said) => said.join(''));
+  const commands = fc.oneof(
+    words(uid, oneOf('FETCH '), set, oneOf(' '), item),
+    words(uid, oneOf('STORE '), set, oneOf(' FLAGS ', ' +FLAGS ', ' -FLAGS.SILENT '), flags),
+    words(uid, oneOf('SEARCH '), key),
+    words(uid, oneOf('COPY ', 'MOVE '), set, oneOf(' '), mailbox),
+    words(oneOf('UID EXPUNGE '), set),
+    words(
+      oneOf('CREATE ', 'DELETE ', 'SELECT ', 'EXAMINE ', 'SUBSCRIBE ', 'UNSUBSCRIBE '),
+      mailbox,
+    ),
+    words(oneOf('RENAME '), mailbox, oneOf(' '), mailbox),
+    words(oneOf('LIST "" ', 'LSUB "" ', 'LIST a/ '), oneOf('*', '%', 'a%', '""')),
+    words(oneOf('STATUS '), mailbox, oneOf(' (MESSAGES UNSEEN)')),
+    words(oneOf('APPEND '), mailbox, oneOf(' '), flags, oneOf(' {2+}\r\nhi')),
+    oneOf('EXPUNGE', 'CHECK', 'CLOSE', 'UNSELECT', 'NOOP', 'NAMESPACE', 'SELECT INBOX'),
+  );
+  const talk = await open('INBOX');
+  await fc.assert(
+    fc.asyncProperty(fc.array(commands, { maxLength: 40 }), async (said) => {
+      await server.store.messages.append(inbox, INBOX_MESSAGES);
+      for (const command of ['SELECT INBOX', ...said]) {
+        const completion = (await talk.say(command)).at(-1);
+        expect(completion).toMatch(/^(OK|NO|BAD) /);
+        expect(completion).not.toContain('SERVERBUG');
+      }
+    }),
+    { numRuns: 40 },
   );
 });
 

@@ -15,9 +15,10 @@ import { parseFetch } from '../parser/fetch.ts';
 import { parseStore } from '../parser/flags.ts';
 import { parseList, parseOneMailbox, parseRename, parseStatus } from '../parser/mailbox.ts';
 import { parseSearch } from '../parser/search.ts';
+import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
 import { append } from './append.ts';
-import { type Command, command } from './command.ts';
+import { type Command, type CommandRule, command } from './command.ts';
 import { capability, id, logout, namespace, noop, startTls } from './connection.ts';
 import { copy, move } from './copy.ts';
 import { expunge } from './expunge.ts';
@@ -35,43 +36,35 @@ const SELECTED: readonly StateName[] = ['selected'];
 const LOGGED_IN: readonly StateName[] = ['authenticated', 'selected'];
 const ANY: readonly StateName[] = [...BEFORE_LOGIN, ...LOGGED_IN];
 
-const copyBy = (numbering: 'sequence' | 'uid'): Command =>
-  command({
-    states: SELECTED,
-    parse: parseCopy,
-    handle: (session, parsed) => copy(session, parsed, numbering),
-  });
-const moveBy = (numbering: 'sequence' | 'uid'): Command =>
-  command({
-    states: SELECTED,
-    parse: parseCopy,
-    handle: (session, parsed) => move(session, parsed, numbering),
-    capability: ['MOVE'],
-  });
-// a UID command names no sequence number, so EXPUNGE may come with it (RFC 3501 §7.4.1)
-const fetchBy = (numbering: 'sequence' | 'uid'): Command =>
-  command({
-    states: SELECTED,
-    parse: parseFetch,
-    handle: (session, parsed) => fetch(session, parsed, numbering),
-    keepsNumbers: numbering === 'sequence',
-  });
-const searchBy = (numbering: 'sequence' | 'uid'): Command =>
-  command({
-    states: SELECTED,
-    parse: parseSearch,
-    handle: (session, parsed) => search(session, parsed, numbering),
-    keepsNumbers: numbering === 'sequence',
-  });
-const storeBy = (numbering: 'sequence' | 'uid'): Command =>
-  command({
-    states: SELECTED,
-    parse: parseStore,
-    handle: (session, parsed) => store(session, parsed, numbering),
-    keepsNumbers: numbering === 'sequence',
-  });
+interface NumberedRule<Arguments> extends Omit<CommandRule<Arguments>, 'handle'> {
+  readonly handle: (
+    session: Session,
+    parsed: Arguments,
+    numbering: Numbering,
+  ) => Promise<Completion> | Completion;
+}
 
-export const COMMANDS: ReadonlyMap<string, Command> = new Map([
+/**
+ * A command that names messages, in its two forms: by sequence number, and behind UID by UID. The
+ * latter names no number, so EXPUNGE may come with it (RFC 3501 §7.4.1).
+ */
+function inBothForms<Arguments>(
+  verb: string,
+  { handle, keepsNumbers = false, ...rule }: NumberedRule<Arguments>,
+): [string, Command][] {
+  const form = (numbering: Numbering): Command =>
+    command({
+      ...rule,
+      handle: (session, parsed) => handle(session, parsed, numbering),
+      keepsNumbers: keepsNumbers && numbering === 'sequence',
+    });
+  return [
+    [verb, form('sequence')],
+    [`UID ${verb}`, form('uid')],
+  ];
+}
+
+export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'CAPABILITY',
     // non-synchronising literals are the reader's, at any command (RFC 7888)
@@ -142,16 +135,31 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map([
       capability: ['UIDPLUS'],
     }),
   ],
-  ['SEARCH', searchBy('sequence')],
-  ['UID SEARCH', searchBy('uid')],
-  ['FETCH', fetchBy('sequence')],
-  ['UID FETCH', fetchBy('uid')],
-  ['STORE', storeBy('sequence')],
-  ['UID STORE', storeBy('uid')],
-  ['COPY', copyBy('sequence')],
-  ['UID COPY', copyBy('uid')],
-  ['MOVE', moveBy('sequence')],
-  ['UID MOVE', moveBy('uid')],
+  ...inBothForms('SEARCH', {
+    states: SELECTED,
+    parse: parseSearch,
+    handle: search,
+    keepsNumbers: true,
+  }),
+  ...inBothForms('FETCH', {
+    states: SELECTED,
+    parse: parseFetch,
+    handle: fetch,
+    keepsNumbers: true,
+  }),
+  ...inBothForms('STORE', {
+    states: SELECTED,
+    parse: parseStore,
+    handle: store,
+    keepsNumbers: true,
+  }),
+  ...inBothForms('COPY', { states: SELECTED, parse: parseCopy, handle: copy }),
+  ...inBothForms('MOVE', {
+    states: SELECTED,
+    parse: parseCopy,
+    handle: move,
+    capability: ['MOVE'],
+  }),
 ]);
 
 /** What CAPABILITY says beyond IMAP4rev1, whatever the connection. */
