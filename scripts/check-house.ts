@@ -67,7 +67,7 @@ const CONFINED: readonly {
 }[] = [
   {
     what: /from '(kysely|node:sqlite)'/,
-    where: /^(packages\/store\/|services\/cert-registry\/src\/(database|sqlite-dialect)\.ts)/,
+    where: /^(packages\/store\/|services\/cert-registry\/src\/(database|sqlite|migrations)\.ts)/,
     rule: 'SQL and drivers stay in the store and the registry database',
   },
   {

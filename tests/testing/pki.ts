@@ -1,4 +1,5 @@
 /** A certificate authority with an intermediate, as public ones have it: made for each test run. */
+import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
