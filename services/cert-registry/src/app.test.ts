@@ -185,7 +185,7 @@ describe('a registry that dies in the middle of a switch', () => {
 
       await registry.start();
       const [rotation] = await history();
-      expect(rotation).toMatchObject({ state, toCertificateId: certificateId });
+      expect(rotation).toMatchObject({ id: 1n, state, toCertificateId: certificateId });
       expect(rotation?.failure === '').toBe(state === RotationState.ROTATION_STATE_VERIFIED);
       expect(rotation?.finishedAt).toBeInstanceOf(Date);
       expect(await fleet()).toMatchObject({
@@ -298,7 +298,7 @@ describe('as a process', () => {
       let seen = '';
       log.on('data', (chunk) => {
         seen += chunk;
-        const port = /"port":(\d+)/.exec(seen)?.[1];
+        const port = /"address":"127\.0\.0\.1:(\d+)"/.exec(seen)?.[1];
         if (port !== undefined) resolve(Number(port));
       });
       log.once('end', () => reject(new Error(`the registry did not start: ${seen}`)));

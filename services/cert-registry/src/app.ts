@@ -170,7 +170,8 @@ export async function buildApp(
       run: async () => {
         port = await server.listen(config.listen);
         const { generation, certificateId } = conductor.active;
-        logger.info({ listen: config.listen, port, generation, certificateId }, 'listening');
+        const address = `${config.listen.host}:${port}`;
+        logger.info({ address, generation, certificateId }, 'listening');
         const actor = REGISTRY_IDENTITY.uri;
         const target = `generation ${generation}`;
         audit.record({ actor, action: 'start', target, outcome: 'ok' });

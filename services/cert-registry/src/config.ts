@@ -150,7 +150,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     identities: read.CONCERT_REGISTRY_IDENTITIES,
     identityDays: read.CONCERT_REGISTRY_IDENTITY_DAYS,
     leaseMs: read.CONCERT_REGISTRY_LEASE,
-    heartbeatMs: read.CONCERT_REGISTRY_HEARTBEAT ?? read.CONCERT_REGISTRY_LEASE / 4,
+    heartbeatMs: read.CONCERT_REGISTRY_HEARTBEAT ?? Math.ceil(read.CONCERT_REGISTRY_LEASE / 4),
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
   };

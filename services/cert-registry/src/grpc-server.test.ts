@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { Client } from '@grpc/grpc-js';
+import { silentLogger } from '@mail/service';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GrpcServer } from './grpc-server.ts';
 import { TestRegistry } from './testing/registry-fixture.ts';
 
 let registry: TestRegistry;
@@ -58,13 +60,12 @@ describe.each(['v1', 'v1alpha'])('reflection %s', (version) => {
   });
 });
 
-/** A TLS connection to the registry, up or refused. */
-async function connection(options: ConnectionOptions): Promise<TLSSocket> {
-  const [host, port] = registry.address.split(':');
+/** A TLS connection, up or refused. */
+async function connection(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const socket = connect({
-    ...(host === undefined ? {} : { host }),
-    port: Number(port),
-    servername: 'localhost',
+    host: '127.0.0.1',
+    port,
+    checkServerIdentity: () => undefined,
     ca: registry.caPem,
     cert: registry.identityFile('service/imap', 'cert'),
     key: registry.identityFile('service/imap', 'key'),
@@ -75,14 +76,43 @@ async function connection(options: ConnectionOptions): Promise<TLSSocket> {
   return socket;
 }
 
+const nameShown = (socket: TLSSocket) => socket.getPeerCertificate().subjectaltname;
+
 test('speaks TLS 1.3 as spiffe://concert/registry, and nothing older', async () => {
-  const socket = await connection({});
+  const port = Number(registry.address.split(':')[1]);
+  const socket = await connection(port);
   expect(socket.getProtocol()).toBe('TLSv1.3');
-  expect(socket.getPeerCertificate().subjectaltname).toBe(
-    'DNS:localhost, URI:spiffe://concert/registry',
-  );
+  expect(nameShown(socket)).toBe('DNS:localhost, URI:spiffe://concert/registry');
   socket.destroy();
-  await expect(connection({ maxVersion: 'TLSv1.2' })).rejects.toThrow(/alert|version/i);
+  await expect(connection(port, { maxVersion: 'TLSv1.2' })).rejects.toThrow(/alert|version/i);
+});
+
+test('takes another certificate while connections stay, and stays as strict', async () => {
+  const files = (identity: string) => ({
+    cert: registry.identityFile(identity, 'cert').toString(),
+    key: registry.identityFile(identity, 'key').toString(),
+    ca: registry.caPem.toString(),
+  });
+  const server = new GrpcServer({
+    identity: files('service/smtp'),
+    services: [],
+    logger: silentLogger(),
+    onDenied: () => {},
+  });
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  const before = await connection(port);
+  server.replaceIdentity(files('service/pop'));
+  const after = await connection(port);
+  expect(nameShown(before)).toBe('URI:spiffe://concert/service/smtp');
+  expect(nameShown(after)).toBe('URI:spiffe://concert/service/pop');
+  expect(before.destroyed).toBe(false);
+  await expect(connection(port, { maxVersion: 'TLSv1.2' })).rejects.toThrow(/alert|version/i);
+  const bare = await connection(port, { cert: '', key: '' });
+  const [error] = await once(bare, 'error');
+  expect(error.message).toMatch(/certificate required/i);
+  before.destroy();
+  after.destroy();
+  await server.close(1_000);
 });
 
 describe('listening', () => {

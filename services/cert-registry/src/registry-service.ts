@@ -122,8 +122,8 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       (_, request) => request.certificateId,
     ),
     previewRotation: reading(({ certificateId, options: wanted }) => {
-      const preview = rotations.preview(certificateId, readOptions(wanted));
-      return { ...preview, checks: [...preview.checks] };
+      const { row: _, checks, ...rest } = rotations.preview(certificateId, readOptions(wanted));
+      return { ...rest, checks: [...checks] };
     }),
     rotateCertificate: switching(
       (request, actor, tell) =>

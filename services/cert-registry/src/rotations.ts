@@ -56,6 +56,16 @@ const PLAIN_SWITCH: SwitchOptions = {
   drainGraceMs: undefined,
 };
 
+interface SwitchOrder {
+  readonly kind: RotationKind;
+  readonly row: CertificateRow;
+  readonly options: SwitchOptions;
+  readonly actor: string;
+  readonly onProgress: (rotation: Rotation) => void;
+  /** On the monotonic clock. */
+  readonly calledAt: bigint;
+}
+
 export interface Preview extends Evaluation {
   readonly participants: SubscriberOutcome[];
 }
@@ -110,10 +120,10 @@ export class Rotations {
   list(limit: number, beforeId: number | undefined): Rotation[] {
     const page: Rotation[] = [];
     let bytes = 0;
-    for (const { body } of this.#options.database.rotations(limit, beforeId)) {
-      bytes += body.length;
+    for (const row of this.#options.database.rotations(limit, beforeId)) {
+      bytes += row.body.length;
       if (bytes > LIMITS.pageBytes && page.length > 0) break;
-      page.push(Rotation.fromJSON(JSON.parse(body)));
+      page.push(fromRow(row));
     }
     return page;
   }
@@ -136,9 +146,11 @@ export class Rotations {
     actor: string,
     onProgress: (rotation: Rotation) => void,
   ): Promise<Rotation> {
+    const calledAt = this.#options.monotonicNow();
     const row = this.#options.certificates.find(certificateId);
     this.#refuseUnfit(row, options);
-    return this.#switch(RotationKind.ROTATION_KIND_ROTATE, row, options, actor, onProgress);
+    const kind = RotationKind.ROTATION_KIND_ROTATE;
+    return this.#switch({ kind, row, options, actor, onProgress, calledAt });
   }
 
   /** As `rotate`, to the certificate that was active before the active one. */
@@ -148,6 +160,7 @@ export class Rotations {
     onProgress: (rotation: Rotation) => void,
   ): Promise<Rotation> {
     const { database } = this.#options;
+    const calledAt = this.#options.monotonicNow();
     const active = this.#options.conductor().active.certificateId;
     const previous = database.certificateIdBefore(active);
     if (previous === undefined) {
@@ -161,14 +174,15 @@ export class Rotations {
       );
     }
     this.#refuseUnfit(row, options);
-    return this.#switch(RotationKind.ROTATION_KIND_ROLLBACK, row, options, actor, onProgress);
+    const kind = RotationKind.ROTATION_KIND_ROLLBACK;
+    return this.#switch({ kind, row, options, actor, onProgress, calledAt });
   }
 
   /** Rotations that a former process left open get the end that the disk knows. */
   closeLeftOpen(): void {
     const { database, logger } = this.#options;
-    for (const { id, body } of database.unfinishedRotations()) {
-      const rotation = Rotation.fromJSON(JSON.parse(body));
+    for (const row of database.unfinishedRotations()) {
+      const rotation = fromRow(row);
       const committed = rotation.toGeneration > 0n;
       rotation.state = committed
         ? RotationState.ROTATION_STATE_INCOMPLETE
@@ -177,8 +191,8 @@ export class Rotations {
         ? 'the registry stopped before all had reported'
         : 'the registry stopped before anything was switched';
       rotation.finishedAt = new Date(this.#options.now());
-      database.updateRotation(id, toBody(rotation), true);
-      logger.warn({ rotation: id, committed }, rotation.failure);
+      database.updateRotation(row.id, toBody(rotation), true);
+      logger.warn({ rotation: row.id, committed }, rotation.failure);
     }
   }
 
@@ -233,7 +247,9 @@ export class Rotations {
     try {
       const row = certificates.find(active.certificateId);
       const kind = RotationKind.ROTATION_KIND_TICKET_SEED;
-      await this.#switch(kind, row, PLAIN_SWITCH, actor, () => {});
+      const calledAt = this.#options.monotonicNow();
+      const onProgress = () => {};
+      await this.#switch({ kind, row, options: PLAIN_SWITCH, actor, onProgress, calledAt });
       this.watchTicketSeed();
     } catch (error) {
       outcome = describeOutcome(error);
@@ -253,16 +269,9 @@ export class Rotations {
   }
 
   /** Nothing is awaited from the check for another rotation to the coordinator's word. */
-  #switch(
-    kind: RotationKind,
-    row: CertificateRow,
-    options: SwitchOptions,
-    actor: string,
-    onProgress: (rotation: Rotation) => void,
-  ): Promise<Rotation> {
+  #switch({ kind, row, options, actor, onProgress, calledAt }: SwitchOrder): Promise<Rotation> {
     const { database, certificates, logger } = this.#options;
     const conductor = this.#options.conductor();
-    const calledAt = this.#options.monotonicNow();
     if (this.#stopped) throw new RegistryError('unavailable', 'the registry is stopping');
     if (this.#current !== undefined) {
       throw new RegistryError(
@@ -445,6 +454,11 @@ function factsAsMessage({ calledAt: _, startedAt, ...facts }: RotationFacts) {
 
 function toBody(rotation: Rotation): string {
   return JSON.stringify(Rotation.toJSON(rotation));
+}
+
+/** The first body is written before the row has its id. */
+function fromRow({ id, body }: { id: number; body: string }): Rotation {
+  return { ...Rotation.fromJSON(JSON.parse(body)), id: BigInt(id) };
 }
 
 function summaryOf(rotation: Rotation) {
