@@ -63,7 +63,9 @@ describe('the first start', () => {
   });
 
   test.each([
-    [{ REGISTRY_NAMES: '10.0.0.1' }, 'invalid-argument'],
+    [{ REGISTRY_NAMES: '10.0.0.1' }, 'bad-setting'],
+    [{ REGISTRY_NAMES: ' ' }, 'bad-setting'],
+    [{ REGISTRY_HOSTS: 'localhost 10.0.0.1' }, 'bad-setting'],
     [{ REGISTRY_IDENTITIES: 'root/me' }, 'bad-setting'],
     [{ REGISTRY_KEY: 'short' }, 'bad-setting'],
     [{ REGISTRY_LEASE: 'soon' }, 'bad-setting'],

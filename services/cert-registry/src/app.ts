@@ -86,6 +86,7 @@ export async function buildApp(
       rotations.begin(certificates.find(certificate.id));
     }
 
+    let identity = await identities.issueOwn(config.hosts);
     const feed = new FleetFeed(() => fleet());
     const subscribers = new SubscriberGauge(() => conductor.fleet, metrics);
     const conductor: Conductor = new Conductor(
@@ -119,7 +120,6 @@ export async function buildApp(
         wallNow: now(),
       });
 
-    let identity = await identities.issueOwn(config.hosts);
     const subscriptions = new SubscriptionService({
       conductor,
       logger,

@@ -10,6 +10,7 @@ import {
   type Settings,
   wholeNumber,
 } from '@mail/service';
+import { NameError, normaliseName } from '@mail/x509';
 import { z } from 'zod';
 
 /** Limits on calls and on what is kept. Sizes in bytes, times in milliseconds. */
@@ -87,14 +88,26 @@ export const PROGRESS = { smallFleet: 32, intervalMs: 50 } as const;
 /** The fleet's warnings begin this long before the active certificate ends. */
 export const EXPIRY_WARNING_DAYS = 21;
 
+/** DNS names, normalised; at least one. */
+const hostNames = list.transform((names, context) => {
+  try {
+    if (names.length > 0) return names.map(normaliseName);
+    context.addIssue({ code: 'custom', message: 'wants at least one DNS name' });
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+  return z.NEVER;
+});
+
 const settingsSchema = commonSettings.extend({
   CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
   /** The vault's key, 32 bytes as base64 or hex. */
   CONCERT_REGISTRY_KEY: z.string().optional(),
   /** First required names, and the names of the first certificate. */
-  CONCERT_REGISTRY_NAMES: list.prefault('localhost'),
+  CONCERT_REGISTRY_NAMES: hostNames.prefault('localhost'),
   /** DNS names under which generic gRPC clients reach the registry; ours go by its identity. */
-  CONCERT_REGISTRY_HOSTS: list.prefault('localhost'),
+  CONCERT_REGISTRY_HOSTS: hostNames.prefault('localhost'),
   /** Where identities are written. */
   CONCERT_IDENTITIES: z.string().optional(),
   /** Which identities lie there after a start. */
