@@ -20,8 +20,9 @@ export type ClientHelloState =
 
 /** `bytes` is everything that has arrived; empty is partial. */
 export function examineClientHello(bytes: Uint8Array): ClientHelloState {
-  const header: number[] = [];
+  /** Of the message, over all records so far: octets, and the first four of them as one number. */
   let received = 0;
+  let header = 0;
   let record = 0;
   while (record < bytes.length) {
     if (bytes[record] !== HANDSHAKE_RECORD) return record === 0 ? 'not-tls' : 'whole';
@@ -30,13 +31,15 @@ export function examineClientHello(bytes: Uint8Array): ClientHelloState {
     const length = ((bytes[record + 3] ?? 0) << 8) | (bytes[record + 4] ?? 0);
     if (length === 0 || length > MAX_RECORD_BYTES) return 'whole';
     const end = start + length;
-    const fragment = bytes.subarray(start, end);
+    const available = Math.min(end, bytes.length) - start;
     // a message may be cut into records anywhere, its header included
-    header.push(...fragment.subarray(0, MESSAGE_HEADER_BYTES - header.length));
-    received += fragment.length;
-    if (header.length === MESSAGE_HEADER_BYTES) {
-      const [type = 0, high = 0, middle = 0, low = 0] = header;
-      const needed = MESSAGE_HEADER_BYTES + ((high << 16) | (middle << 8) | low);
+    for (let at = 0; at < available && received + at < MESSAGE_HEADER_BYTES; at += 1) {
+      header = ((header << 8) | (bytes[start + at] ?? 0)) >>> 0;
+    }
+    received += available;
+    if (received >= MESSAGE_HEADER_BYTES) {
+      const type = header >>> 24;
+      const needed = MESSAGE_HEADER_BYTES + (header & 0xffffff);
       if (type !== CLIENT_HELLO || received >= needed) return 'whole';
     }
     record = end;

@@ -72,116 +72,117 @@ function clientGone(cause?: unknown): TlsError {
   return new TlsError('client-gone', 'the client left before the handshake was done', { cause });
 }
 
-/**
- * Resolves when a whole ClientHello lies in the socket's buffer, with its first octets; what has been
- * read is put back for the TLS layer to take.
- */
-function receiveClientHello(socket: Socket): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let bytes: Buffer = Buffer.alloc(0);
-    const onReadable = () => {
-      const chunk: Buffer | null = socket.read();
-      if (chunk === null) return;
-      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-      if (bytes.length <= MAX_CLIENT_HELLO_BYTES && examineClientHello(bytes) === 'partial') {
-        return;
-      }
-      stop();
-      socket.unshift(bytes);
-      resolve(bytes);
-    };
-    const onEnd = () => {
-      stop();
-      reject(clientGone());
-    };
-    const onError = (error: Error) => {
-      stop();
-      reject(asTlsError(error));
-    };
-    const stop = () => {
-      socket.off('readable', onReadable).off('end', onEnd).off('close', onEnd);
-      socket.off('error', onError);
-    };
-    socket.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);
-    // a socket that ended before it got here tells nobody again
-    if (socket.destroyed || socket.readableEnded) onEnd();
-  });
-}
-
-/** Resolves when both sides have finished. */
-function completeHandshake(tlsSocket: TLSSocket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onSecure = () => {
-      stop();
-      resolve();
-    };
-    const onError = (error: Error) => {
-      stop();
-      reject(asTlsError(error));
-    };
-    const onClose = () => {
-      stop();
-      reject(clientGone());
-    };
-    const stop = () => {
-      tlsSocket.off('secure', onSecure).off('error', onError).off('close', onClose);
-    };
-    tlsSocket.on('secure', onSecure).on('error', onError).on('close', onClose);
-  });
-}
-
 /** The wire form, so that Node need not convert it anew for each connection. */
 function encodeProtocols(names: readonly string[]): Uint8Array {
   return Buffer.concat(names.map((name) => Buffer.from([name.length, ...Buffer.from(name)])));
 }
 
-const ignore = () => {};
+/** Handshakes under way and done, counted without looking labels up each time. */
+class HandshakeCounts {
+  readonly #counter;
+  readonly #children = new Map<string, { inc(): void }>();
+
+  constructor(metrics: Metrics) {
+    this.#counter = metrics.counter(METRICS.handshakes, ['version', 'outcome']);
+  }
+
+  count(version: string, outcome: string): void {
+    const key = `${version} ${outcome}`;
+    let child = this.#children.get(key);
+    if (child === undefined) {
+      child = this.#counter.labels(version, outcome);
+      this.#children.set(key, child);
+    }
+    child.inc();
+  }
+}
 
 /** The acceptor of one protocol. Any number of listeners may share it. */
 export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
   const { current, logger } = options;
   const timeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
   const ALPNProtocols = encodeProtocols(options.alpn);
-  const handshakes = options.metrics?.counter(METRICS.handshakes, ['version', 'outcome']);
+  const counts = options.metrics && new HandshakeCounts(options.metrics);
 
-  async function secure(
-    socket: Socket,
-    inspect: (firstOctets: Buffer) => void,
-  ): Promise<SecuredSocket> {
-    let top: Socket = socket;
-    // destroying what lies below a TLS socket in mid-handshake is not safe, so always the topmost
-    const timer = setTimeout(() => {
-      top.destroy(new TlsError('handshake-timeout', `no TLS session within ${timeoutMs} ms`));
-    }, timeoutMs);
-    // between the phases, and after a failure, an error is nobody's and must not end the process
-    socket.on('error', ignore);
-    try {
-      inspect(await receiveClientHello(socket));
-      const { secureContext, generation } = current.get();
-      const tlsSocket = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols });
-      top = tlsSocket;
-      tlsSocket.on('error', ignore);
-      await completeHandshake(tlsSocket);
-      // without a tls.Server nobody acts on a record that cannot be decrypted later
-      tlsSocket.on('_tlsError', (error: Error) => tlsSocket.destroy(error));
-      handshakes?.inc({
-        version: tlsSocket.getProtocol() ?? '',
-        outcome: tlsSocket.isSessionReused() ? 'resumed' : 'full',
+  /**
+   * One connection, in two phases: until a whole ClientHello is there, then the handshake. One set of
+   * listeners serves both and stays: later, an error that nobody else takes must not end the process.
+   */
+  function secure(socket: Socket, inspect: (firstOctets: Buffer) => void): Promise<SecuredSocket> {
+    return new Promise((resolve, reject) => {
+      /** The socket to destroy: one below a TLS socket in mid-handshake must not be. */
+      let top = socket;
+      let settled = false;
+      let received: Buffer | undefined;
+
+      const fail = (error: unknown) => {
+        if (settled) return;
+        settled = true;
+        clearTimeout(timer);
+        const failure = asTlsError(error);
+        top.destroy();
+        counts?.count('', failure.code);
+        logger?.debug({ error: failure, peer: socket.remoteAddress }, 'no TLS session');
+        reject(failure);
+      };
+      const timer = setTimeout(() => {
+        fail(new TlsError('handshake-timeout', `no TLS session within ${timeoutMs} ms`));
+      }, timeoutMs);
+
+      const handshake = (): void => {
+        const { secureContext, generation } = current.get();
+        const tlsSocket = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols });
+        top = tlsSocket;
+        tlsSocket.on('error', fail);
+        tlsSocket.on('close', fail);
+        // without a tls.Server nobody acts on a record that cannot be decrypted later
+        tlsSocket.on('_tlsError', (error: Error) => {
+          if (settled) tlsSocket.destroy(error);
+        });
+        tlsSocket.once('secure', () => {
+          if (settled) return;
+          settled = true;
+          clearTimeout(timer);
+          const outcome = tlsSocket.isSessionReused() ? 'resumed' : 'full';
+          counts?.count(tlsSocket.getProtocol() ?? '', outcome);
+          resolve({ socket: tlsSocket, generation });
+        });
+      };
+
+      const onReadable = () => {
+        const chunk: Buffer | null = socket.read();
+        if (chunk === null || settled) return;
+        const octets = received === undefined ? chunk : Buffer.concat([received, chunk]);
+        if (octets.length <= MAX_CLIENT_HELLO_BYTES && examineClientHello(octets) === 'partial') {
+          received = octets;
+          return;
+        }
+        received = undefined;
+        socket.off('readable', onReadable);
+        try {
+          inspect(octets);
+          // put back for the TLS layer to take
+          socket.unshift(octets);
+          handshake();
+        } catch (error) {
+          fail(error);
+        }
+      };
+      // in the second phase the TLS socket says why
+      const onGone = () => {
+        if (top === socket) fail(undefined);
+      };
+      socket.on('error', (error) => {
+        if (top === socket) fail(error);
       });
-      return { socket: tlsSocket, generation };
-    } catch (error) {
-      const failure = asTlsError(error);
-      top.destroy();
-      handshakes?.inc({ version: '', outcome: failure.code });
-      logger?.debug({ error: failure, peer: socket.remoteAddress }, 'no TLS session');
-      throw failure;
-    } finally {
-      clearTimeout(timer);
-    }
+      socket.on('readable', onReadable).on('end', onGone).on('close', onGone);
+      // a socket that ended before it got here tells nobody again
+      if (socket.destroyed || socket.readableEnded) onGone();
+    });
   }
 
   return {
-    accept: (socket) => secure(socket, ignore),
+    accept: (socket) => secure(socket, () => {}),
     upgrade: (socket) => secure(socket, refuseCleartext),
   };
 }
