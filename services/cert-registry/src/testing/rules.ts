@@ -15,6 +15,7 @@ import {
   promoteIfDue,
   type RegistryProcess,
   type SubscriberProcess,
+  type Watch,
 } from './world.ts';
 
 /** Thrown at the step that breaks a rule. */
@@ -100,7 +101,7 @@ export class Rules {
       if (
         process.fences &&
         later.generation > watch.leftOut &&
-        now > later.instant + watch.error + ROUNDING_NS
+        now > later.instant + errorOf(watch, later.generation) + ROUNDING_NS
       ) {
         const detail = `${nameOf(process.name)} serves ${generation} after the instant of ${later.generation}`;
         this.fail('no fencing subscriber serves older material after the instant', detail);
@@ -111,7 +112,7 @@ export class Rules {
       const detail = `${nameOf(process.name)} serves generation ${generation}`;
       this.fail('nobody serves what is not committed', detail);
     }
-    if (now < committed.instant - watch.error) {
+    if (now < committed.instant - errorOf(watch, generation)) {
       const detail = `${nameOf(process.name)} serves ${generation} ${committed.instant - now} ns early`;
       this.fail('nobody swaps before the instant', detail);
     }
@@ -145,13 +146,12 @@ export class Rules {
     const { watch } = process;
     const instant = registry.clock.when(atNs);
     const error = Number(clock.errorNs) + Math.max(0, instant - now) * DRIFT + ROUNDING_NS;
-    watch.error = watch.errorFor === generation ? Math.max(watch.error, error) : error;
-    watch.errorFor = generation;
+    watch.errors.set(generation, Math.max(error, errorOf(watch, generation)));
     const material = this.#switchOf(generation)?.material;
     for (const build of process.builds.values()) {
       if (message.$case !== 'activate' || !build.done || build.material !== material) continue;
       watch.mustServe = generation;
-      watch.mustFrom = Math.max(now, instant) + watch.error;
+      watch.mustFrom = Math.max(now, instant) + errorOf(watch, generation);
     }
   }
 
@@ -344,4 +344,8 @@ export class Rules {
   #switchOf(generation: bigint): Switch | undefined {
     return this.#switches.findLast((one) => one.generation === generation);
   }
+}
+
+function errorOf(watch: Watch, generation: bigint): number {
+  return watch.errors.get(generation) ?? 0;
 }

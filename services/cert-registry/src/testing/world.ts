@@ -76,9 +76,8 @@ export interface SubscriberProcess extends Process {
 
 /** What the rules remember of a subscriber's process. */
 export interface Watch {
-  /** How wrong its idea of an instant may be, for the generation that it was told of last. */
-  error: number;
-  errorFor: bigint;
+  /** How wrong its idea of a generation's instant may be, for those that it was told of. */
+  readonly errors: Map<bigint, number>;
   /** From `mustFrom` on it serves this generation or a later one: it was ready and heard Activate. */
   mustServe: bigint;
   mustFrom: number;
@@ -88,7 +87,7 @@ export interface Watch {
 }
 
 export function newWatch(): Watch {
-  return { error: 0, errorFor: 0n, mustServe: 0n, mustFrom: 0, leftOut: 0n, drained: 0n };
+  return { errors: new Map(), mustServe: 0n, mustFrom: 0, leftOut: 0n, drained: 0n };
 }
 
 /** What the holder of the current material does at a handshake: compare the clock. */
