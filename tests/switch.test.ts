@@ -120,13 +120,11 @@ test('rotations under load: no failed handshake, no ended session, all ports pro
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('tickets, %s', (maxVersion) => {
   /** A session that can be resumed, from a port. */
   async function ticket(port: Parameters<typeof handshake>[0]): Promise<Buffer> {
-    const { socket } = await handshake(port, { maxVersion });
-    try {
-      const [session] = (await once(socket, 'session')) as [Buffer];
-      return session;
-    } finally {
-      socket.destroy();
-    }
+    const { socket, session } = await handshake(port, { maxVersion });
+    socket.resume();
+    const given = await session;
+    socket.destroy();
+    return given;
   }
   async function resumes(port: Parameters<typeof handshake>[0], session: Buffer): Promise<boolean> {
     const { socket, reused } = await handshake(port, { maxVersion, session });

@@ -22,6 +22,8 @@ export interface Secured {
   readonly helloAt: bigint;
   readonly fingerprint: string;
   readonly reused: boolean;
+  /** Resolves with the first session that the server gives out. */
+  readonly session: Promise<Buffer>;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -83,6 +85,8 @@ export async function handshake(port: MailPort, options: HandshakeOptions = {}):
     ...(options.maxVersion ? { maxVersion: options.maxVersion } : {}),
     ...(options.alpn ? { ALPNProtocols: options.alpn } : {}),
   });
+  // TLS 1.2 gives it out within the handshake, 1.3 behind it
+  const session = new Promise<Buffer>((resolve) => socket.once('session', resolve));
   socket.setTimeout(TIMEOUT_MS, () =>
     socket.destroy(new Error(`${port.name}: no handshake in 10 s`)),
   );
@@ -94,6 +98,7 @@ export async function handshake(port: MailPort, options: HandshakeOptions = {}):
     helloAt,
     fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
     reused: socket.isSessionReused(),
+    session,
   };
 }
 
