@@ -29,8 +29,10 @@ process.once('message', async ({ port, version, seconds, clients }: Order) => {
     } catch {
       failures += 1;
     }
+    // ended in order: a client that is cut off now would look like a failed handshake to the server
     socket.on('error', () => {});
-    socket.destroy();
+    socket.resume().end();
+    if (!socket.closed) await once(socket, 'close');
   };
   const loops = Array.from({ length: clients }, async () => {
     while (performance.now() < until) await one();

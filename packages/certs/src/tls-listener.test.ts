@@ -58,7 +58,8 @@ async function listen(
 async function serve(current: CurrentMaterial, acceptor: TlsAcceptor): Promise<Listener> {
   const outcomes: Promise<SecuredSocket | TlsError>[] = [];
   const waiting: ((outcome: Promise<SecuredSocket | TlsError>) => void)[] = [];
-  const server = createServer((socket) => {
+  // half-open as mail services listen: then an end is not followed by a close of its own
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     const outcome = acceptor.accept(socket).then(
       (secured) => {

@@ -135,6 +135,8 @@ export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
         top = tlsSocket;
         tlsSocket.on('error', fail);
         tlsSocket.on('close', fail);
+        // where sockets may be half open a client that left is an end and no close
+        tlsSocket.on('end', fail);
         // without a tls.Server nobody acts on a record that cannot be decrypted later
         tlsSocket.on('_tlsError', (error: Error) => {
           if (settled) tlsSocket.destroy(error);
