@@ -9,9 +9,17 @@ interface Order {
   readonly clients: number;
 }
 
+export interface ClientReport {
+  readonly perSecond: number;
+  readonly failures: number;
+  /** Handshakes from the start to the end, the warm-up included. */
+  readonly total: number;
+}
+
 process.once('message', async ({ port, version, seconds, clients }: Order) => {
   const secureContext = createSecureContext({ minVersion: version, maxVersion: version });
   let done = 0;
+  let total = 0;
   let failures = 0;
   let counting = false;
   let until = Number.POSITIVE_INFINITY;
@@ -25,6 +33,7 @@ process.once('message', async ({ port, version, seconds, clients }: Order) => {
     });
     try {
       await once(socket, 'secureConnect');
+      total += 1;
       if (counting) done += 1;
     } catch {
       failures += 1;
@@ -44,5 +53,7 @@ process.once('message', async ({ port, version, seconds, clients }: Order) => {
   until = started + seconds * 1000;
   await Promise.all(loops);
   const perSecond = done / ((performance.now() - started) / 1000);
-  process.send?.({ perSecond, failures }, undefined, undefined, () => process.disconnect?.());
+  process.send?.({ perSecond, failures, total } satisfies ClientReport, undefined, undefined, () =>
+    process.disconnect?.(),
+  );
 });
