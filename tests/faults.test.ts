@@ -195,6 +195,17 @@ describe('subscribers that stand in the way', () => {
     expect(result.rotation.outcomes.map(({ instance }) => instance)).toContain('joiner');
   });
 
+  test('a service that is stopped says goodbye: a switch right after does not wait for it', async () => {
+    await system.stop('pop');
+    await fleetWhere(client, ({ subscribers }) =>
+      subscribers.every(({ service }) => service !== 'pop'),
+    );
+    const result = await rotate(client, await makeCertificate(system), { prepareTimeoutMs: 1_000 });
+    await system.start('pop');
+    if (!result.ok) throw new Error(result.refusal.message);
+    await expectConverged(system, client);
+  });
+
   test('a service is killed in the middle and comes back: the fleet converges', async () => {
     const slow = guest('slow-killer');
     await slow.join();

@@ -214,16 +214,19 @@ export class Certificates {
     return this.#keeper.check();
   }
 
-  /** Leaves the fleet. The acceptors go on with what is in force. Idempotent. */
+  /**
+   * Leaves the fleet: a switch waits for this process no longer. Close the listeners first. The acceptors
+   * go on with what is in force. Idempotent.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#graceTimer);
     for (const stop of this.#stopObserving) stop();
-    this.#stream.close();
+    const left = this.#stream.close();
     this.current.close();
     this.#tell();
-    await Promise.all([this.#keeper.close(), this.#persisted]);
+    await Promise.all([left, this.#keeper.close(), this.#persisted]);
   }
 
   get #usable(): boolean {

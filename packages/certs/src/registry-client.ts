@@ -36,6 +36,8 @@ const CHANNEL_OPTIONS = {
 
 /** How long a call that renews an identity may take. */
 const RENEW_TIMEOUT_MS = 10_000;
+/** How long the registry may take to end a stream whose other half has ended. */
+const GOODBYE_TIMEOUT_MS = 1_000;
 /** How long TCP and TLS to the registry may take. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -73,7 +75,12 @@ export interface RegistryCall {
   readonly stream: ClientDuplexStream<SubscribeRequest, SubscribeResponse>;
   /** Resolves once TLS stands; rejects when it cannot or takes some seconds. */
   readonly connected: Promise<void>;
-  /** Cancels the call and closes the connection. */
+  /**
+   * Says goodbye: ends our half of the stream, which tells the registry that nothing is served any more,
+   * waits for it to end its own, and closes. Never rejects.
+   */
+  leave(): Promise<void>;
+  /** Cancels the call and closes the connection: to the registry that may be a partition. */
   close(): void;
 }
 
@@ -101,12 +108,22 @@ export function openSubscription(address: string, identity: Identity): RegistryC
     };
     look();
   });
+  const close = () => {
+    stream.cancel();
+    client.close();
+  };
   return {
     stream,
     connected,
-    close: () => {
-      stream.cancel();
-      client.close();
+    close,
+    leave: async () => {
+      const answered = Promise.withResolvers<void>();
+      const timer = setTimeout(answered.resolve, GOODBYE_TIMEOUT_MS);
+      stream.once('status', () => answered.resolve());
+      stream.end();
+      await answered.promise;
+      clearTimeout(timer);
+      close();
     },
   };
 }

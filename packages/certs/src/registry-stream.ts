@@ -106,12 +106,16 @@ export class RegistryStream {
     return this.#held.get(generation);
   }
 
-  close(): void {
+  /** Leaves the fleet, with a goodbye where there is somebody to hear it. Idempotent; never rejects. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#reconnectTimer);
     clearTimeout(this.#wakeTimer);
-    this.#call?.close();
+    const call = this.#call;
     this.#call = undefined;
+    if (this.#opened) await call?.leave();
+    else call?.close();
   }
 
   // ---- events and actions ------------------------------------------------------------------------
