@@ -19,20 +19,27 @@ import type { FleetMessage, FleetOrder } from './testing/simulated-subscribers.t
 const subscribers = option('subscribers', 1000);
 const rotations = option('rotations', 20);
 const CHILDREN = 2;
+/** Linux reports processor time in hundredths of a second to everybody. */
+const MS_PER_TICK = 10;
 
 function residentKiB(child: ChildProcess): number {
   const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN);
 }
 
-/** The instants of one generation from one child. */
-async function swapsOf(child: ChildProcess, generation: bigint): Promise<bigint[]> {
+/** Processor time used so far, user and system. */
+function processorMs(child: ChildProcess): number {
+  const afterName = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1] ?? '';
+  const [user, system] = afterName.split(' ').slice(11, 13).map(Number);
+  return ((user ?? Number.NaN) + (system ?? Number.NaN)) * MS_PER_TICK;
+}
+
+/** The swaps of one generation from one child. */
+async function swapsOf(child: ChildProcess, generation: bigint): Promise<FleetMessage> {
   for await (const [message] of on(child, 'message') as AsyncIterable<[FleetMessage]>) {
-    if (message.type === 'swapped' && BigInt(message.generation) === generation) {
-      return message.swappedAt.map(BigInt);
-    }
+    if (BigInt(message.generation) === generation) return message;
   }
-  return [];
+  throw new Error('a child has gone');
 }
 
 const system = await layOutSystem();
@@ -69,10 +76,13 @@ try {
   const callToActive: number[] = [];
   const callToCommit: number[] = [];
   const skew: number[] = [];
+  const late: number[] = [];
+  const processor: number[] = [];
   const failures: string[] = [];
   for (let index = 0; index < rotations; index += 1) {
     const generation = BigInt(index + 2);
     const swaps = Promise.all(children.map((child) => swapsOf(child, generation)));
+    const processorBefore = processorMs(registry);
     const started = performance.now();
     let activeAt = Number.NaN;
     const result = await rotate(client, certificates[index % 2] ?? '', {}, (rotation) => {
@@ -85,7 +95,10 @@ try {
     }
     callToActive.push(activeAt - started);
     callToCommit.push(result.rotation.commitMs);
-    const instants = (await swaps).flat();
+    processor.push(processorMs(registry) - processorBefore);
+    const told = await swaps;
+    late.push(told.reduce((sum, one) => sum + one.late, 0));
+    const instants = told.flatMap(({ swappedAt }) => swappedAt.map(BigInt));
     const least = instants.reduce((a, b) => (b < a ? b : a));
     const most = instants.reduce((a, b) => (b > a ? b : a));
     skew.push(Number(most - least) / 1e6);
@@ -100,6 +113,8 @@ try {
     callToCommitMs: summary(callToCommit),
     callToAllActiveMs: summary(callToActive),
     skewMs: summary(skew),
+    lateSwaps: summary(late),
+    registryProcessorMsPerRotation: summary(processor),
     registryKiBPerSubscriber: Math.round(((fullKiB - emptyKiB) / total) * 10) / 10,
     registryKiBPerSubscriberAfterRotations: Math.round(((afterKiB - emptyKiB) / total) * 10) / 10,
   });

@@ -1,8 +1,9 @@
 /**
  * What this process believes of the registry's clock. Pure arithmetic on samples, each of which is one
- * round trip: the registry's reading lies somewhere between sending and hearing, so half the round trip
- * bounds the error, however lopsided the way. The sample with the smallest bound wins; the bound grows
- * with its age, since the two clocks drift, so that a lucky old sample gives way in the end.
+ * round trip: the registry's reading lies somewhere between sending and hearing, which bounds the offset
+ * from both sides, however lopsided the way. The bounds of all samples hold at once, so their
+ * intersection does: one quick way there and one quick way back, of two trips, are as good as one quick
+ * trip, and that is what a busy machine has to offer. Bounds widen with age, since the two clocks drift.
  */
 
 /** Two crystals, each as far off as 200 parts in a million. */
@@ -19,8 +20,9 @@ export interface ClockReading {
 export class ClockEstimate {
   /** Which registry process: another one has another clock. */
   readonly clockId: string;
-  #offset = 0n;
-  #error = 0n;
+  /** Least and most that the offset may be, as of the last sample. */
+  #least = 0n;
+  #most = 0n;
   #takenAt: bigint | undefined;
   #bestTrip = 0n;
 
@@ -36,18 +38,28 @@ export class ClockEstimate {
   /** Takes a round trip: sent and heard on the local clock, answered on the registry's. */
   addSample(sentAt: bigint, registryTime: bigint, heardAt: bigint): void {
     const trip = heardAt - sentAt;
-    const error = (trip + 1n) / 2n + driftOver(trip);
     if (this.#bestTrip === 0n || trip < this.#bestTrip) this.#bestTrip = trip;
-    if (this.#takenAt !== undefined && error > this.#errorAt(heardAt)) return;
-    this.#offset = registryTime - sentAt - trip / 2n;
-    this.#error = error;
+    let least = registryTime - heardAt - driftOver(trip);
+    let most = registryTime - sentAt + driftOver(trip);
+    if (this.#takenAt !== undefined) {
+      const drift = driftOver(heardAt - this.#takenAt);
+      const [before, after] = [this.#least - drift, this.#most + drift];
+      // a clock that has jumped contradicts what was known: then the newest counts alone
+      if (before <= most && least <= after) {
+        if (before > least) least = before;
+        if (after < most) most = after;
+      }
+    }
+    this.#least = least;
+    this.#most = most;
     this.#takenAt = heardAt;
   }
 
   /** The estimate at a local instant; undefined before the first sample. */
   readAt(now: bigint): ClockReading | undefined {
     if (this.#takenAt === undefined) return undefined;
-    return { offsetNs: this.#offset, errorNs: this.#errorAt(now) };
+    const errorNs = (this.#most - this.#least + 1n) / 2n + driftOver(now - this.#takenAt);
+    return { offsetNs: this.#offset, errorNs };
   }
 
   toLocal(registryTime: bigint): bigint {
@@ -58,8 +70,8 @@ export class ClockEstimate {
     return local + this.#offset;
   }
 
-  #errorAt(now: bigint): bigint {
-    return this.#error + driftOver(now - (this.#takenAt ?? now));
+  get #offset(): bigint {
+    return (this.#least + this.#most) / 2n;
   }
 }
 

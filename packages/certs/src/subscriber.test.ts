@@ -58,12 +58,17 @@ class Bench {
     return this.feed({ kind: 'message', message });
   }
 
-  welcome(material: Material, activateAtMs = 0, clockId = 'first'): SubscriberAction[] {
+  welcome(
+    material: Material,
+    activateAtMs = 0,
+    clockId = 'first',
+    heartbeatIntervalMs = 250,
+  ): SubscriberAction[] {
     const value = {
       clockId,
       registryTimeNs: this.now + OFFSET,
       leaseMs: 1_000,
-      heartbeatIntervalMs: 250,
+      heartbeatIntervalMs,
       preparedLeaseMs: 100,
       material,
       activateAtNs: BigInt(activateAtMs) * MS + OFFSET,
@@ -534,15 +539,56 @@ test.each<[string, FromRegistry]>([
 });
 
 describe('the clock estimate', () => {
+  test.each([
+    ['slow', 40, 1_040],
+    ['quick', 1, 10_001],
+  ])('after %s samples the next heartbeat comes in time', (_, tripMs, next) => {
+    const bench = new Bench().at(0);
+    bench.feed({ kind: 'streamOpened' });
+    bench.at(tripMs).welcome(materialOf(1n), 0, 'first', 10_000);
+    bench.at(2 * tripMs).ack(tripMs);
+    bench.at(next - 1).feed({ kind: 'timer' });
+    expect(bench.sent).toEqual([]);
+    bench.at(next).feed({ kind: 'timer' });
+    expect(bench.sent).toEqual(['heartbeat']);
+  });
+
+  test('the clock is asked anew a few times only: the way may be long', () => {
+    const bench = new Bench().at(0);
+    bench.feed({ kind: 'streamOpened' });
+    bench.at(40).welcome(materialOf(1n), 0, 'first', 100_000);
+    const beats = [];
+    for (let ms = 40; ms < 10_000; ms += 20) {
+      bench.at(ms).feed({ kind: 'timer' });
+      if (ms % 1_000 === 80) bench.ack(ms - 40);
+      if (bench.sent.includes('heartbeat')) beats.push(ms);
+    }
+    expect(beats.length).toBe(5);
+  });
+
   test('the smallest round trip wins', () => {
     const clock = new ClockEstimate('c');
-    clock.addSample(0n, 1_000n, 100n);
+    clock.addSample(0n, 1_050n, 100n);
     clock.addSample(200n, 1_210n, 220n);
-    clock.addSample(300n, 1_900n, 500n);
+    clock.addSample(300n, 1_400n, 500n);
     expect(clock.readAt(500n)).toEqual({ offsetNs: 1_000n, errorNs: 10n });
     expect(clock.roundTripNs).toBe(20n);
     expect(clock.toLocal(1_500n)).toBe(500n);
     expect(clock.toRegistry(500n)).toBe(1_500n);
+  });
+
+  test('a quick way there and a quick way back make a quick trip', () => {
+    const clock = new ClockEstimate('c');
+    clock.addSample(0n, 1_001n, 100n);
+    clock.addSample(200n, 1_299n, 300n);
+    expect(clock.readAt(300n)).toEqual({ offsetNs: 1_000n, errorNs: 1n });
+  });
+
+  test('a clock that jumps is believed', () => {
+    const clock = new ClockEstimate('c');
+    clock.addSample(0n, 1_000n, 2n);
+    clock.addSample(100n, 9_000n, 110n);
+    expect(clock.readAt(110n)).toEqual({ offsetNs: 8_895n, errorNs: 5n });
   });
 
   test('an old sample gives way, since clocks drift', () => {

@@ -25,6 +25,10 @@ const WELCOME_TIMEOUT_MS = 10_000;
 const REBUILD_DELAY_MS = 5_000;
 /** Round trips right after Welcome: enough that one of them is likely undisturbed. */
 const BURST = 5;
+/** A clock that is known worse than this after the burst is asked a few times more, at some distance. */
+const FINE_CLOCK_NS = 1_000_000n;
+const REFINEMENTS = 5;
+const REFINE_INTERVAL_MS = 1_000;
 /** Whoever fences beats this many times per prepared lease while the outcome is open. */
 const BEATS_PER_PREPARED_LEASE = 4;
 
@@ -170,6 +174,9 @@ interface Stream {
   /** When the first heartbeat since the last answer went out. */
   unansweredSince: bigint | undefined;
   burstLeft: number;
+  refinementsLeft: number;
+  /** The last answer left the clock known worse than is wanted. */
+  coarse: boolean;
 }
 
 /** Prepared and not decided. */
@@ -338,6 +345,8 @@ export class Subscriber {
       heartbeatAt: this.#now,
       unansweredSince: undefined,
       burstLeft: this.#burst,
+      refinementsLeft: REFINEMENTS,
+      coarse: false,
     };
     this.#send({
       $case: 'hello',
@@ -444,7 +453,15 @@ export class Subscriber {
     this.#extendLease(ack.sentAtNs);
     if (ack.sentAtNs === stream.heartbeatAt) stream.unansweredSince = undefined;
     if (stream.burstLeft > 0) this.#beat(stream);
+    else this.#noteCoarse(stream);
     this.#sayReady();
+  }
+
+  /** A connection made in the rush after a restart has slow samples only: better ones follow soon. */
+  #noteCoarse(stream: Stream): void {
+    const error = this.#clock?.readAt(this.#now)?.errorNs ?? 0n;
+    stream.coarse = error > FINE_CLOCK_NS && stream.refinementsLeft > 0;
+    if (stream.coarse) stream.refinementsLeft -= 1;
   }
 
   #takePrepare(prepare: Prepare, stream: Stream): void {
@@ -491,11 +508,11 @@ export class Subscriber {
     if (catchUp !== undefined && isSameMaterial(catchUp.material, material)) {
       this.#discardPrepared();
       if (at < localInstantOf(catchUp)) Object.assign(catchUp, { activateAt, clock });
-      catchUp.retireAt = earlier(catchUp.retireAt, at);
+      catchUp.retireAt = min(catchUp.retireAt, at);
       if (catchUp.retryAt !== undefined) this.#rebuild(catchUp);
       return;
     }
-    const retireAt = catchUp === undefined ? at : earlier(catchUp.retireAt, at);
+    const retireAt = catchUp === undefined ? at : min(catchUp.retireAt, at);
     this.#discardCatchUp();
     if (prepared !== undefined && isSameMaterial(prepared.material, material)) {
       const { build, state } = prepared;
@@ -515,7 +532,7 @@ export class Subscriber {
     let at = localInstantOf(catchUp);
     if (at < this.#now) at = this.#now;
     while ((this.#scheduled.at(-1)?.at ?? at - 1n) >= at) {
-      retireAt = earlier(this.#scheduled.pop()?.retireAt ?? retireAt, retireAt);
+      retireAt = min(this.#scheduled.pop()?.retireAt ?? retireAt, retireAt);
     }
     this.#catchUp = undefined;
     this.#scheduled.push({ generation, fingerprintSha256, at, retireAt });
@@ -694,9 +711,9 @@ export class Subscriber {
     let until = this.#heldUntil ?? this.#leaseUntil;
     // The holder swaps by itself to what is scheduled in time; what else is committed ends the rest.
     for (const { at, retireAt } of this.#scheduled) {
-      if (retireAt < at) until = earlier(until, retireAt);
+      if (retireAt < at) until = min(until, retireAt);
     }
-    return this.#catchUp === undefined ? until : earlier(until, this.#catchUp.retireAt);
+    return this.#catchUp === undefined ? until : min(until, this.#catchUp.retireAt);
   }
 
   get #leaseUntil(): bigint {
@@ -707,8 +724,11 @@ export class Subscriber {
   /** When the next heartbeat is due. */
   #nextBeat(stream: Stream): bigint {
     const preparing = this.#fences && this.#prepared !== undefined;
-    const often = this.#preparedLease / BigInt(BEATS_PER_PREPARED_LEASE);
-    const interval = preparing && often < this.#heartbeatInterval ? often : this.#heartbeatInterval;
+    let interval = this.#heartbeatInterval;
+    if (preparing) {
+      interval = min(interval, this.#preparedLease / BigInt(BEATS_PER_PREPARED_LEASE));
+    }
+    if (stream.coarse) interval = min(interval, msToNs(REFINE_INTERVAL_MS));
     return stream.heartbeatAt + (interval > 0n ? interval : 1n);
   }
 
@@ -802,7 +822,7 @@ export class Subscriber {
   }
 }
 
-function earlier(a: bigint, b: bigint): bigint {
+function min(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }
 

@@ -2128,7 +2128,7 @@ export const Drain: MessageFns<Drain> = {
  *
  * Instants are nanoseconds on the registry's monotonic clock, which begins anew with each registry
  * process (clock_id tells): a subscriber keeps an estimate of its offset from the round trips of
- * Heartbeat and HeartbeatAck, the smallest round trip winning, so hosts' wall clocks do not matter.
+ * Heartbeat and HeartbeatAck, each of which bounds it, so hosts' wall clocks do not matter.
  */
 export type CertSubscriptionServiceService = typeof CertSubscriptionServiceService;
 export const CertSubscriptionServiceService = {
