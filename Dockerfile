@@ -11,11 +11,11 @@ COPY services services
 COPY tests/package.json tests/package.json
 COPY bench/package.json bench/package.json
 COPY turbo.json tsconfig.json tsconfig.base.json ./
-RUN npx --yes pnpm@12.21.0 install --frozen-lockfile && npx turbo run build
+RUN npx --yes pnpm@12.21.0 install --frozen-lockfile && PATH=$PWD/node_modules/.bin:$PATH turbo run build
 # built JavaScript and production dependencies only, one folder per process
 RUN for name in cert-registry smtp pop imap; do \
-      npx --yes pnpm@12.21.0 --filter "@mail/$name" --prod --legacy deploy "/out/$name"; \
-    done && npx --yes pnpm@12.21.0 --filter concert --prod --legacy deploy /out/concert
+      node_modules/.bin/pnpm --filter "@mail/$name" --prod --legacy deploy "/out/$name"; \
+    done && node_modules/.bin/pnpm --filter concert --prod --legacy deploy /out/concert
 
 FROM ${BASE_IMAGE} AS base
 ENV NODE_ENV=production NODE_OPTIONS=--conditions=built CONCERT_DATA=/data
