@@ -67,6 +67,7 @@ export class Connection {
   #corked = false;
   #firstLine = true;
   #peerEnded = false;
+  #closed = false;
   #upgrading = false;
   #failure: LineServerError | undefined;
   #ending: LineServerError | undefined;
@@ -143,7 +144,7 @@ export class Connection {
    * `closed` or `write-timeout`. Small writes made in one go leave in one packet.
    */
   write(data: string | Uint8Array): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#broken) return Promise.reject(this.#broken);
     if (!this.#corked) {
       this.#corked = true;
       const socket = this.#socket;
@@ -192,9 +193,9 @@ export class Connection {
     } finally {
       this.#upgrading = false;
     }
-    if (this.#failure) {
+    if (this.#broken) {
       this.#socket.destroy();
-      throw this.#failure;
+      throw this.#broken;
     }
     this.#firstLine = true;
     this.#attach();
@@ -207,10 +208,15 @@ export class Connection {
     if (socket.destroyed) return;
     const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     let linger = setTimeout(() => socket.destroy(), this.#options.writeTimeoutMs);
-    socket.end(farewell, () => {
+    const sent = () => {
       clearTimeout(linger);
-      if (!socket.destroyed) linger = setTimeout(() => socket.destroy(), LINGER_MS);
-    });
+      // a peer that has ended too is gone with our end
+      if (this.#peerEnded || socket.destroyed) return;
+      linger = setTimeout(() => socket.destroy(), LINGER_MS);
+    };
+    // an empty farewell would be a write of its own
+    if (farewell === '') socket.end(sent);
+    else socket.end(farewell, sent);
     // what the peer still sends is thrown away: unread octets would turn our end into a reset
     socket.off('data', this.#onData);
     this.#reader.clear();
@@ -243,15 +249,21 @@ export class Connection {
   };
 
   readonly #onClose = (): void => {
-    this.#failure ??= new LineServerError('closed', 'the client is gone');
+    this.#closed = true;
     this.#onEnd();
   };
+
+  /** Why nothing can be sent any more. An error costs its stack, and hardly any connection asks. */
+  get #broken(): LineServerError | undefined {
+    if (this.#closed) this.#failure ??= new LineServerError('closed', 'the client is gone');
+    return this.#failure;
+  }
 
   #attach(): void {
     const socket = this.#socket;
     socket.on('data', this.#onData);
-    socket.once('end', this.#onEnd);
-    socket.once('close', this.#onClose);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
     // a stranger's reset is no event of ours: 'close' follows it
     socket.on('error', () => {});
     socket.resume();
@@ -317,7 +329,7 @@ export class Connection {
     const failed = await new Promise((resolve) => this.#socket.write(data, resolve));
     clearTimeout(timer);
     if (!failed) return;
-    throw this.#failure ?? new LineServerError('closed', 'the client is gone', { cause: failed });
+    throw this.#broken ?? new LineServerError('closed', 'the client is gone', { cause: failed });
   }
 
   #limitWrite(): NodeJS.Timeout {
@@ -335,7 +347,7 @@ export class Connection {
       socket.off('drain', settle);
       socket.off('close', settle);
       this.#drained = undefined;
-      if (this.#failure) reject(this.#failure);
+      if (this.#broken) reject(this.#broken);
       else resolve();
     };
     socket.on('drain', settle);
