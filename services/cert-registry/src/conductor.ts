@@ -38,8 +38,8 @@ export interface RotationOwner {
   /** Makes the material the committed generation, durably. What it throws means that nothing happened. */
   commit(material: Material): void;
   refused(code: RefuseCode, detail: string): void;
-  /** `conductor.rotation` has changed. */
-  changed(): void;
+  /** `conductor.rotation` has come to another state, or the outcome of one subscriber is another. */
+  changed(what: 'state' | 'outcome'): void;
   finished(view: RotationView): void;
 }
 
@@ -189,7 +189,7 @@ export class Conductor {
         this.#takeOwner(action.rotationId)?.refused(action.code, action.detail);
         break;
       case 'changed':
-        if (action.what === 'rotation') this.#ownerOfCurrent()?.changed();
+        if (action.what !== 'fleet') this.#ownerOfCurrent()?.changed(action.what);
         this.#options.onFleetChange();
         break;
       case 'finish':

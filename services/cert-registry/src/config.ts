@@ -83,8 +83,11 @@ export const GOODBYE_SETTLE_MS = 50;
 export const SUBSCRIBER_METRICS_MS = 1_000;
 /** Watchers of the fleet hear at most this often. */
 export const FLEET_INTERVAL_MS = 100;
-/** A rotation's stream tells each change of a small fleet, and of a larger one at most this often. */
-export const PROGRESS = { smallFleet: 32, intervalMs: 50 } as const;
+/**
+ * A rotation's stream tells each outcome in a small fleet, and those of a larger one the less often the
+ * larger it is: each message lists all.
+ */
+export const PROGRESS = { smallFleet: 32, msPerSubscriber: 0.25 } as const;
 /** The fleet's warnings begin this long before the active certificate ends. */
 export const EXPIRY_WARNING_DAYS = 21;
 

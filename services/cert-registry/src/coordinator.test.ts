@@ -48,7 +48,6 @@ class Bench {
         prepareTimeoutMs: 500,
         minLeadMs: 5,
         maxLeadMs: 200,
-        leadPerSubscriberMs: 0,
         reportTimeoutMs: 300,
         ...options,
       },
@@ -539,6 +538,17 @@ describe('committing', () => {
     bench.reject(2);
     bench.committed();
     expect(bench.sent).toEqual(['activate: 1', 'welcome: 2']);
+  });
+
+  test('the lead is the time over which the answers came, but for the last few', () => {
+    const bench = new Bench();
+    for (let stream = 1; stream <= 21; stream += 1) bench.connect(stream, `imap/${stream}`);
+    bench.rotate();
+    for (let stream = 1; stream <= 20; stream += 1) bench.at(100 + 2 * stream).ready(stream);
+    bench.at(1_000).ready(21);
+    expect(bench.find('commit')).toBeDefined();
+    bench.committed();
+    expect(bench.message('activate')).toMatchObject({ atNs: 1_036n * MS });
   });
 
   test('the lead is a few of the worst round trips', () => {

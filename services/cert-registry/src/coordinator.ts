@@ -23,6 +23,19 @@ import {
   SubscriberPhase,
   type Verified,
 } from '@mail/proto';
+import {
+  describe,
+  isSettled,
+  isSwapped,
+  outcomeOf,
+  type Participant,
+  Participants,
+  participantFor,
+  type RequiredSubscribers,
+  type SubscriberName,
+} from './participants.ts';
+
+export type { RequiredSubscribers, SubscriberName } from './participants.ts';
 
 const LEASE_MS = 30_000;
 const HEARTBEATS_PER_LEASE = 4;
@@ -31,7 +44,8 @@ const PREPARE_TIMEOUT_MS = 10_000;
 const MIN_LEAD_MS = 10;
 const MAX_LEAD_MS = 2_000;
 const LEAD_ROUND_TRIPS = 3;
-const LEAD_PER_SUBSCRIBER_MS = 0.05;
+/** Of the answers to prepare: the time over which this part came in is what the lead goes by. */
+const SPREAD_PERCENT = 90;
 const REPORT_TIMEOUT_MS = 10_000;
 /** A lease ends on the subscriber's clock first: this slack covers the drift of two clocks many times. */
 const DRIFT_SLACK_PER_MILLE = 2n;
@@ -51,12 +65,6 @@ export type FromSubscriber = NonNullable<SubscribeRequest['message']>;
 
 /** What the registry says, as ts-proto makes it. */
 export type ToSubscriber = NonNullable<SubscribeResponse['message']>;
-
-/** A subscriber by name: an authenticated service and an instance of it. */
-export interface SubscriberName {
-  readonly service: string;
-  readonly instance: string;
-}
 
 /** A subscriber that an earlier registry process has welcomed and not yet forgotten. */
 export interface KnownSubscriber extends SubscriberName {
@@ -78,8 +86,6 @@ export interface CoordinatorOptions {
   readonly minLeadMs?: number;
   /** The lead is at least this many times the worst round trip. Default 3. */
   readonly leadRoundTrips?: number;
-  /** And on top, per subscriber, for the fan-out of activate. Default 0.05. */
-  readonly leadPerSubscriberMs?: number;
   /** The lead is never longer, unless preparedLeaseMs asks for it. Default 2,000. */
   readonly maxLeadMs?: number;
   /** How long after the instant reports are awaited. Default 10,000. */
@@ -95,12 +101,6 @@ export interface RestoredState {
   /** The newest drain that was asked for, so that those who missed it hear of it. */
   readonly drain?: { readonly belowGeneration: bigint; readonly graceMs: number } | undefined;
 }
-
-/** Who must be ready before anything is switched. */
-export type RequiredSubscribers =
-  | { readonly kind: 'all' }
-  | { readonly kind: 'services'; readonly services: readonly string[] }
-  | { readonly kind: 'none' };
 
 export interface RotateRequest {
   /** Of the rotation, chosen by the shell; every request gets exactly one refuse or finish under it. */
@@ -191,8 +191,11 @@ export type CoordinatorAction =
       readonly code: RefuseCode;
       readonly detail: string;
     }
-  /** `rotation` or `fleet` changed: read what is wanted of them when convenient, once for many. */
-  | { readonly kind: 'changed'; readonly what: 'rotation' | 'fleet' }
+  /**
+   * The rotation's state, the outcome of one subscriber in it, or the fleet has changed: read what is
+   * wanted of them when convenient, once for many.
+   */
+  | { readonly kind: 'changed'; readonly what: 'state' | 'outcome' | 'fleet' }
   /** The rotation's end: VERIFIED, INCOMPLETE or ABORTED. */
   | { readonly kind: 'finish'; readonly rotation: RotationView }
   /** Feed `timer` at this instant; replaces the one before. */
@@ -245,6 +248,7 @@ export interface SubscriberView extends SubscriberName {
 
 /** A subscriber whose stream is up or whose lease runs. */
 interface Member {
+  readonly key: string;
   readonly name: SubscriberName;
   partitionPolicy: PartitionPolicy;
   stream: StreamId | undefined;
@@ -260,26 +264,15 @@ interface Member {
   ports: readonly PortObservation[];
 }
 
-/** A member's part in the rotation under way. It outlives the member. */
-interface Participant {
-  readonly name: SubscriberName;
-  required: boolean;
-  phase: SubscriberPhase;
-  code: string;
-  detail: string;
-  /** It was ready when the commit was decided: Activate is for it, and its reports are awaited. */
-  counted: boolean;
-  swappedAt: bigint | undefined;
-  ports: readonly PortObservation[];
-}
-
 interface Rotation {
   readonly request: RotateRequest;
   readonly material: Material;
   readonly fromGeneration: bigint;
   readonly startedAt: bigint;
   readonly prepareDeadline: bigint;
-  readonly participants: Map<string, Participant>;
+  readonly participants: Participants;
+  /** When each Ready came, one after the other. */
+  readonly readyAt: bigint[];
   stage: 'preparing' | 'committing' | 'activating';
   state: RotationState;
   committedAt: bigint | undefined;
@@ -314,7 +307,6 @@ export class Coordinator {
   readonly #minLead: bigint;
   readonly #maxLead: bigint;
   readonly #leadRoundTrips: bigint;
-  readonly #leadPerSubscriber: bigint;
   readonly #reportTimeout: bigint;
 
   readonly #members = new Map<string, Member>();
@@ -343,14 +335,15 @@ export class Coordinator {
     this.#minLead = msToNs(options.minLeadMs ?? MIN_LEAD_MS);
     this.#maxLead = msToNs(options.maxLeadMs ?? MAX_LEAD_MS);
     this.#leadRoundTrips = BigInt(options.leadRoundTrips ?? LEAD_ROUND_TRIPS);
-    this.#leadPerSubscriber = msToNs(options.leadPerSubscriberMs ?? LEAD_PER_SUBSCRIBER_MS);
     this.#reportTimeout = msToNs(options.reportTimeoutMs ?? REPORT_TIMEOUT_MS);
     this.#now = now;
     this.#active = restored.active;
     this.#highestGeneration = restored.active.generation;
     this.#drain = restored.drain;
     for (const { service, instance, partitionPolicy } of restored.known) {
-      this.#members.set(keyOf({ service, instance }), {
+      const key = keyOf({ service, instance });
+      this.#members.set(key, {
+        key,
         name: { service, instance },
         partitionPolicy,
         stream: undefined,
@@ -419,7 +412,7 @@ export class Coordinator {
   /** Everybody whose stream is up or whose lease runs. */
   get fleet(): SubscriberView[] {
     return [...this.#members.values()].map(
-      ({ name, stream, welcomed: _, ...rest }): SubscriberView => ({
+      ({ key: _, name, stream, welcomed: __, ...rest }): SubscriberView => ({
         ...name,
         ...rest,
         connected: stream !== undefined,
@@ -430,7 +423,7 @@ export class Coordinator {
   /** Who would take part in a rotation under this policy now, and who of them is required. */
   preview(require: RequiredSubscribers): SubscriberOutcome[] {
     return [...this.#members.values()].map((member) =>
-      outcomeOf(participantFor(member, require), undefined),
+      outcomeOf(asParticipant(member, require), undefined),
     );
   }
 
@@ -448,6 +441,7 @@ export class Coordinator {
     if (before?.stream !== undefined) this.#close(before, before.stream, 'replaced');
 
     const member: Member = {
+      key,
       name,
       partitionPolicy: hello.partitionPolicy,
       stream,
@@ -475,7 +469,7 @@ export class Coordinator {
     if (rotation?.stage === 'committing') return;
     this.#welcome(member, stream);
     if (rotation?.stage === 'preparing') {
-      rotation.participants.set(key, participantFor(member, rotation.request.require));
+      rotation.participants.set(key, asParticipant(member, rotation.request.require));
       this.#sendPrepare(rotation, [stream]);
     } else if (rotation?.stage === 'activating' && hello.generation === this.#active.generation) {
       // Its report was lost with the stream; that it serves the new generation says enough.
@@ -535,23 +529,22 @@ export class Coordinator {
 
   /** Nothing is served under its name any more, as far as this clock can tell: it holds nobody back. */
   #forget(member: Member, code: string, detail: string): void {
-    const key = keyOf(member.name);
-    this.#members.delete(key);
+    this.#members.delete(member.key);
     this.#act({ kind: 'forget', subscriber: member.name });
     this.#markLost(member, code, detail);
-    const participant = this.#rotation?.participants.get(key);
+    const participant = this.#rotation?.participants.get(member.key);
     if (participant !== undefined) participant.required = false;
   }
 
   #markLost(member: Member, code: string, detail: string): void {
-    const participant = this.#rotation?.participants.get(keyOf(member.name));
-    if (participant === undefined || isSettled(participant.phase)) return;
+    const rotation = this.#rotation;
+    const participant = rotation?.participants.get(member.key);
+    if (rotation === undefined || participant === undefined) return;
+    if (isSettled(participant.phase)) return;
     // Why it was not ready stays known.
     if (participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED) return;
-    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_LOST;
-    participant.code = code;
-    participant.detail = detail;
-    this.#act({ kind: 'changed', what: 'rotation' });
+    rotation.participants.move(participant, SubscriberPhase.SUBSCRIBER_PHASE_LOST, code, detail);
+    this.#act({ kind: 'changed', what: 'outcome' });
   }
 
   #expireLeases(): void {
@@ -609,26 +602,31 @@ export class Coordinator {
   #answering(member: Member, nonce: string): Participant | undefined {
     const rotation = this.#rotation;
     if (rotation?.stage !== 'preparing' || rotation.request.nonce !== nonce) return undefined;
-    const participant = rotation.participants.get(keyOf(member.name));
+    const participant = rotation.participants.get(member.key);
     const open = participant?.phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING;
     return open ? participant : undefined;
   }
 
   #takeReady(member: Member, ready: Ready): void {
     const participant = this.#answering(member, ready.nonce);
-    if (participant === undefined) return;
-    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_READY;
-    this.#act({ kind: 'changed', what: 'rotation' });
+    const rotation = this.#rotation;
+    if (rotation === undefined || participant === undefined) return;
+    rotation.participants.move(participant, SubscriberPhase.SUBSCRIBER_PHASE_READY);
+    rotation.readyAt.push(this.#now);
+    this.#act({ kind: 'changed', what: 'outcome' });
   }
 
   #takeRejected(member: Member, rejected: Rejected): void {
     const participant =
       this.#answering(member, rejected.nonce) ?? this.#catchingUp(member, rejected.generation);
     if (participant === undefined) return;
-    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_REJECTED;
-    participant.code = rejected.code.slice(0, MAX_DETAIL_LENGTH);
-    participant.detail = rejected.detail.slice(0, MAX_DETAIL_LENGTH);
-    this.#act({ kind: 'changed', what: 'rotation' });
+    this.#rotation?.participants.move(
+      participant,
+      SubscriberPhase.SUBSCRIBER_PHASE_REJECTED,
+      rejected.code.slice(0, MAX_DETAIL_LENGTH),
+      rejected.detail.slice(0, MAX_DETAIL_LENGTH),
+    );
+    this.#act({ kind: 'changed', what: 'outcome' });
   }
 
   /** A participant that was left behind by the commit and can't use what Welcome brought either. */
@@ -636,7 +634,7 @@ export class Coordinator {
     const rotation = this.#rotation;
     if (rotation?.stage !== 'activating' || generation !== this.#active.generation)
       return undefined;
-    const participant = rotation.participants.get(keyOf(member.name));
+    const participant = rotation.participants.get(member.key);
     return participant === undefined || isSwapped(participant.phase) ? undefined : participant;
   }
 
@@ -654,7 +652,7 @@ export class Coordinator {
     this.#act({ kind: 'changed', what: 'fleet' });
     const rotation = this.#rotation;
     if (rotation?.stage === 'activating' && activated.generation === this.#active.generation) {
-      this.#markActive(rotation, keyOf(member.name), activated.atNs);
+      this.#markActive(rotation, member.key, activated.atNs);
     }
     this.#sendDrain(member);
   }
@@ -662,11 +660,9 @@ export class Coordinator {
   #markActive(rotation: Rotation, key: string, swappedAt: bigint | undefined): void {
     const participant = rotation.participants.get(key);
     if (participant === undefined || isSettled(participant.phase)) return;
-    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE;
+    rotation.participants.move(participant, SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE);
     participant.swappedAt ??= swappedAt;
-    participant.code = '';
-    participant.detail = '';
-    this.#act({ kind: 'changed', what: 'rotation' });
+    this.#act({ kind: 'changed', what: 'outcome' });
   }
 
   #takeVerified(member: Member, verified: Verified): void {
@@ -674,22 +670,23 @@ export class Coordinator {
     member.ports = verified.ports.slice(0, MAX_PORTS);
     this.#act({ kind: 'changed', what: 'fleet' });
     const rotation = this.#rotation;
-    const participant = rotation?.participants.get(keyOf(member.name));
+    const participant = rotation?.participants.get(member.key);
     if (rotation?.stage !== 'activating' || participant === undefined) return;
     if (verified.generation !== this.#active.generation) return;
     const wanted = this.#active.fingerprintSha256;
     const odd = member.ports.find((port) => port.fingerprintSha256 !== wanted);
     participant.ports = member.ports;
-    participant.phase =
-      odd === undefined
-        ? SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED
-        : SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED;
-    participant.code = odd === undefined ? '' : 'unverified';
-    participant.detail =
-      odd === undefined
-        ? ''
-        : `${odd.listener}: ${odd.error === '' ? 'served another certificate' : odd.error}`;
-    this.#act({ kind: 'changed', what: 'rotation' });
+    if (odd === undefined) {
+      rotation.participants.move(participant, SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED);
+    } else {
+      rotation.participants.move(
+        participant,
+        SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED,
+        'unverified',
+        `${odd.listener}: ${odd.error === '' ? 'served another certificate' : odd.error}`,
+      );
+    }
+    this.#act({ kind: 'changed', what: 'outcome' });
   }
 
   // ---- the rotation -----------------------------------------------------------------------------
@@ -720,7 +717,8 @@ export class Coordinator {
       fromGeneration: this.#active.generation,
       startedAt: this.#now,
       prepareDeadline: this.#now + timeout,
-      participants: new Map(),
+      participants: new Participants(),
+      readyAt: [],
       stage: 'preparing',
       state: RotationState.ROTATION_STATE_PREPARING,
       committedAt: undefined,
@@ -731,10 +729,10 @@ export class Coordinator {
       failure: '',
     };
     for (const [key, member] of this.#members) {
-      rotation.participants.set(key, participantFor(member, require));
+      rotation.participants.set(key, asParticipant(member, require));
     }
     this.#rotation = rotation;
-    this.#act({ kind: 'changed', what: 'rotation' });
+    this.#act({ kind: 'changed', what: 'state' });
     this.#sendPrepare(rotation, [...this.#streams.keys()]);
   }
 
@@ -752,22 +750,23 @@ export class Coordinator {
   }
 
   #advancePrepare(rotation: Rotation): void {
+    const { participants } = rotation;
     const late = rotation.prepareDeadline <= this.#now;
-    if (late) markLate(rotation);
-    let waits = false;
-    for (const participant of rotation.participants.values()) {
+    if (late) markLate(participants);
+    const rejected = participants.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_REJECTED);
+    let waits = participants.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) > 0;
+    if (waits && rejected === 0) return;
+    for (const participant of participants) {
       const { phase, required } = participant;
-      if (phase === SubscriberPhase.SUBSCRIBER_PHASE_READY) continue;
-      if (phase === SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) waits = true;
-      else if (required && (late || phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED)) {
+      if (!required || phase === SubscriberPhase.SUBSCRIBER_PHASE_READY) continue;
+      if (late || phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED) {
         this.#abort(rotation, `${describe(participant)}; nothing was switched`);
         return;
-      } else if (required) waits = true;
+      }
+      waits = true;
     }
     if (waits) return;
-    for (const participant of rotation.participants.values()) {
-      participant.counted = participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_READY;
-    }
+    participants.countTheReady();
     rotation.stage = 'committing';
     this.#highestGeneration = max(this.#highestGeneration, rotation.material.generation);
     const { material, request } = rotation;
@@ -784,13 +783,12 @@ export class Coordinator {
     rotation.activateAt = activateAt;
     this.#active = rotation.material;
     this.#activeAt = activateAt;
-    this.#act({ kind: 'changed', what: 'rotation' });
 
     const prepared: StreamId[] = [];
     const behind: Member[] = [];
     for (const [stream, member] of this.#streams) {
       // Only who was ready on this very stream holds what Activate speaks of.
-      const counted = rotation.participants.get(keyOf(member.name))?.counted === true;
+      const counted = rotation.participants.get(member.key)?.counted === true;
       if (counted && member.welcomed) prepared.push(stream);
       else behind.push(member);
     }
@@ -799,18 +797,23 @@ export class Coordinator {
     for (const member of behind) {
       if (member.stream !== undefined) this.#welcome(member, member.stream);
     }
+    // a view of a large rotation takes its time: everybody has heard of the instant before
+    this.#act({ kind: 'changed', what: 'state' });
   }
 
-  /** Late enough that every activate has arrived by then and every undecided lease has run out. */
+  /**
+   * Late enough that every activate has arrived by then and every undecided lease has run out. How long
+   * it takes to reach everybody shows in how far apart the answers to prepare came: they went the same
+   * way to as many. The last few are left out, so that one slow builder does not delay the fleet.
+   */
   #instantFor(rotation: Rotation): bigint {
     let worstTrip = 0n;
     for (const member of this.#streams.values()) {
       if (member.roundTripNs > worstTrip) worstTrip = member.roundTripNs;
     }
-    const fanOut = BigInt(rotation.participants.size) * this.#leadPerSubscriber;
-    const trips = worstTrip * this.#leadRoundTrips + fanOut;
-    const lead = max(min(max(trips, this.#minLead), this.#maxLead), this.#fenceLead);
-    return max(this.#now + lead, this.#activeAt);
+    const lead = max(worstTrip * this.#leadRoundTrips, spreadOf(rotation.readyAt));
+    const bounded = max(min(max(lead, this.#minLead), this.#maxLead), this.#fenceLead);
+    return max(this.#now + bounded, this.#activeAt);
   }
 
   /** How long somebody who waits for an outcome may go on serving; 0 when nobody fences. */
@@ -846,26 +849,22 @@ export class Coordinator {
   #advanceReports(rotation: Rotation): void {
     if (rotation.activateAt === undefined || rotation.activateAt > this.#now) return;
     const late = rotation.activateAt + this.#reportTimeout <= this.#now;
-    let [allActive, allVerified, waits] = [true, true, false];
-    for (const { counted, phase } of rotation.participants.values()) {
-      if (!counted) continue;
-      if (phase !== SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED) allVerified = false;
-      if (phase === SubscriberPhase.SUBSCRIBER_PHASE_READY) {
-        [allActive, waits] = [false, true];
-        if (!late) return;
-      } else if (phase === SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE) waits = true;
-      else if (phase === SubscriberPhase.SUBSCRIBER_PHASE_LOST) allActive = false;
-    }
+    const counted = rotation.participants;
+    const unswapped = counted.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_READY);
+    if (unswapped > 0 && !late) return;
+    const unreported = unswapped + counted.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE);
+    const lost = counted.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_LOST);
     // Whoever is lost holds nobody back: the drain and the end wait for the others alone.
     if (rotation.activatedAt === undefined) {
-      if (allActive) {
+      if (unswapped + lost === 0) {
         rotation.activatedAt = this.#now;
         rotation.state = RotationState.ROTATION_STATE_ACTIVATED;
-        this.#act({ kind: 'changed', what: 'rotation' });
+        this.#act({ kind: 'changed', what: 'state' });
       }
       this.#startDrain(rotation);
     }
-    if (waits && !late) return;
+    if (unreported > 0 && !late) return;
+    const allVerified = counted.isAllIn(SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED);
     if (allVerified) rotation.verifiedAt = this.#now;
     rotation.state = allVerified
       ? RotationState.ROTATION_STATE_VERIFIED
@@ -877,7 +876,7 @@ export class Coordinator {
     rotation.finishedAt = this.#now;
     this.#rotation = undefined;
     this.#act({ kind: 'finish', rotation: viewOf(rotation) });
-    this.#act({ kind: 'changed', what: 'rotation' });
+    this.#act({ kind: 'changed', what: 'state' });
   }
 
   // ---- draining ---------------------------------------------------------------------------------
@@ -928,58 +927,22 @@ export class Coordinator {
   }
 }
 
-function participantFor(member: Member, require: RequiredSubscribers): Participant {
-  const lost = member.stream === undefined;
-  return {
-    name: member.name,
-    required:
-      require.kind === 'all' ||
-      (require.kind === 'services' && require.services.includes(member.name.service)),
-    phase: lost
-      ? SubscriberPhase.SUBSCRIBER_PHASE_LOST
-      : SubscriberPhase.SUBSCRIBER_PHASE_PREPARING,
-    code: lost ? 'stream-lost' : '',
-    detail: lost ? 'it was lost before, and its lease still runs' : '',
-    counted: false,
-    swappedAt: undefined,
-    ports: [],
-  };
-}
-
-function markLate(rotation: Rotation): void {
-  for (const participant of rotation.participants.values()) {
+function markLate(participants: Participants): void {
+  for (const participant of participants) {
     if (participant.phase !== SubscriberPhase.SUBSCRIBER_PHASE_PREPARING) continue;
-    participant.phase = SubscriberPhase.SUBSCRIBER_PHASE_LATE;
-    participant.code = 'too-late';
-    participant.detail = 'did not answer before the deadline';
+    const detail = 'did not answer before the deadline';
+    participants.move(participant, SubscriberPhase.SUBSCRIBER_PHASE_LATE, 'too-late', detail);
   }
 }
 
-/** Its part in the rotation is over. */
-function isSettled(phase: SubscriberPhase): boolean {
-  return (
-    phase === SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED ||
-    phase === SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED
-  );
-}
-
-function isSwapped(phase: SubscriberPhase): boolean {
-  return phase === SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE || isSettled(phase);
-}
-
-function describe({ name, phase, code, detail }: Participant): string {
-  const what =
-    phase === SubscriberPhase.SUBSCRIBER_PHASE_REJECTED
-      ? 'rejected it'
-      : phase === SubscriberPhase.SUBSCRIBER_PHASE_LOST
-        ? 'is lost'
-        : 'was too late';
-  return `${name.service} ${name.instance} ${what} (${code}: ${detail})`;
+function asParticipant(member: Member, require: RequiredSubscribers): Participant {
+  const { name, stream } = member;
+  return participantFor({ name, connected: stream !== undefined }, require);
 }
 
 function viewOf(rotation: Rotation): RotationView {
   const { request, material, committedAt, activateAt } = rotation;
-  const participants = [...rotation.participants.values()];
+  const participants = [...rotation.participants];
   let [earliest, latest]: [bigint | undefined, bigint | undefined] = [undefined, undefined];
   for (const { swappedAt } of participants) {
     if (swappedAt === undefined) continue;
@@ -1005,20 +968,11 @@ function viewOf(rotation: Rotation): RotationView {
   };
 }
 
-function outcomeOf(participant: Participant, activateAt: bigint | undefined): SubscriberOutcome {
-  const { name, phase, code, detail, required, swappedAt, ports } = participant;
-  return {
-    ...name,
-    phase,
-    code,
-    detail,
-    required,
-    swapOffsetMs:
-      swappedAt === undefined || activateAt === undefined
-        ? 0
-        : Number(swappedAt - activateAt) / 1_000_000,
-    ports: [...ports],
-  };
+/** From the first of ascending instants to the one by which most of them had come. */
+function spreadOf(instants: readonly bigint[]): bigint {
+  const most = Math.floor(((instants.length - 1) * SPREAD_PERCENT) / 100);
+  const [first, last] = [instants[0], instants[most]];
+  return first === undefined || last === undefined ? 0n : last - first;
 }
 
 /** Service names come from identities and contain no line break. */

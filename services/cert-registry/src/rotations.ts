@@ -359,7 +359,7 @@ export class Rotations {
         this.showActive();
       },
       // a view of the rotation costs a walk over all its participants: not for each of their answers
-      changed: () => progress.changed(conductor.connected),
+      changed: (what) => progress.changed(what, conductor.connected),
       refused: (_, detail) => {
         const rotation = Rotation.create({
           ...factsAsMessage(facts),
@@ -475,7 +475,10 @@ function summaryOf(rotation: Rotation) {
   };
 }
 
-/** Tells each change of a small fleet, and of a big one, whose every view is big, some of them. */
+/**
+ * Tells each change of a small fleet. Of a large one, whose every view is large, it tells each state, and
+ * what comes of the single subscribers from time to time.
+ */
 class Progress {
   readonly #tell: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -485,16 +488,16 @@ class Progress {
     this.#tell = tell;
   }
 
-  changed(subscribers: number): void {
+  changed(what: 'state' | 'outcome', subscribers: number): void {
     if (this.#stopped) return;
-    if (subscribers <= PROGRESS.smallFleet) {
+    if (what === 'state' || subscribers <= PROGRESS.smallFleet) {
       this.#tell();
       return;
     }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#tell();
-    }, PROGRESS.intervalMs);
+    }, PROGRESS.msPerSubscriber * subscribers);
   }
 
   stop(): void {
