@@ -1,4 +1,5 @@
 /** How many connections a process takes, in all and from one address. */
+import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 export interface ConnectionLimitSettings {
@@ -42,6 +43,7 @@ export class ConnectionLimits {
 
 /** The block of addresses that counts as one remote party: IPv4 whole, IPv6 by /64. */
 export function addressBlock(address: string): string {
+  if (isIPv4(address)) return address;
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);
   if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString();

@@ -4,7 +4,7 @@
  * takes the sockets themselves.
  */
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, isIPv4, type Server, type Socket } from 'node:net';
 import {
   describeListener,
   type ListenerConfig,
@@ -67,6 +67,8 @@ export interface OpenListener {
   close(): void;
 }
 
+type ProxiedClient = Extract<ProxyHeader, { kind: 'proxied' }>;
+
 /** A balancer sends its header at once (PROXY protocol §2: "the receiver may apply a short timeout"). */
 const PROXY_HEADER_TIMEOUT_MS = 5_000;
 const BACKLOG = 1_024;
@@ -86,15 +88,25 @@ export async function openListener(
   const { protocol } = options;
   const gauge = options.metrics.gauge(METRICS.connections, ['listener']);
   const fromProxy = networkTest(config.proxyFrom);
-  /** Accepted, but handed neither to the acceptor nor over. */
+  /** Yet to send their PROXY header. */
   const arriving = new Set<Socket>();
   let name = '';
 
+  /** Whose connection a balancer forwards; undefined for its own. */
+  const forwarded = async (socket: Socket): Promise<ProxiedClient | undefined> => {
+    arriving.add(socket);
+    try {
+      const header = await readProxyHeader(socket);
+      return header.kind === 'proxied' ? header : undefined;
+    } finally {
+      arriving.delete(socket);
+    }
+  };
+
   const arrive = async (socket: Socket): Promise<void> => {
     const peer = plainAddress(socket.remoteAddress ?? '');
-    const header: ProxyHeader = fromProxy(peer) ? await readProxyHeader(socket) : { kind: 'local' };
-    const remoteAddress = header.kind === 'proxied' ? plainAddress(header.address) : peer;
-    const remotePort = header.kind === 'proxied' ? header.port : (socket.remotePort ?? 0);
+    const client = fromProxy(peer) ? await forwarded(socket) : undefined;
+    const remoteAddress = client ? plainAddress(client.address) : peer;
     const leave = options.limits.enter(remoteAddress);
     if (!leave) {
       options.logger.warn({ listener: name, remoteAddress }, 'refused: too many connections');
@@ -103,17 +115,16 @@ export async function openListener(
       return;
     }
     gauge.inc({ listener: name });
-    socket.once('close', () => {
+    socket.on('close', () => {
       leave();
       gauge.dec({ listener: name });
     });
     // from here on the socket is not ours to cut off: the acceptor has its own deadline
-    arriving.delete(socket);
     const secured = config.tls === 'implicit' ? await options.tls.accept(socket) : undefined;
     options.onConnection({
       socket: secured?.socket ?? socket,
       remoteAddress,
-      remotePort,
+      remotePort: client?.port ?? socket.remotePort ?? 0,
       listener: config,
       listenerName: name,
       secure: secured !== undefined,
@@ -122,8 +133,6 @@ export async function openListener(
   };
 
   const onSocket = (socket: Socket): void => {
-    arriving.add(socket);
-    socket.once('close', () => arriving.delete(socket));
     // a reset by a stranger, at whatever moment, is no event of ours: 'close' follows
     socket.on('error', () => {});
     arrive(socket).catch((error) => {
@@ -196,6 +205,7 @@ function reachable(host: string): string {
 
 /** IPv4 that came over an IPv6 socket in its own form. */
 function plainAddress(address: string): string {
+  if (isIPv4(address)) return address;
   return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
 }
 
