@@ -14,8 +14,10 @@ export function parseWholeNumber(least: number, most: number): (text: string) =>
 /** A parser for an option that takes a span such as "500ms", "10s"; gives milliseconds. */
 export function parseDuration(leastMs: number, mostMs: number): (text: string) => number {
   return (text) => {
-    const { data } = duration.safeParse(text);
-    if (data !== undefined && data >= leastMs && data <= mostMs) return data;
-    throw new InvalidArgumentError('It wants a span of time such as 500ms, 10s, 2m.');
+    const { data } = duration(leastMs, mostMs).safeParse(text);
+    if (data !== undefined) return data;
+    throw new InvalidArgumentError(
+      `It wants a span of time such as 500ms, 10s, 2m, from ${leastMs} ms to ${mostMs} ms.`,
+    );
   };
 }

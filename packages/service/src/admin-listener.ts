@@ -2,13 +2,13 @@
 import { createServer, type Server } from 'node:http';
 import { listenError, ServiceError } from './errors.ts';
 import type { Health } from './health.ts';
-import type { Metrics } from './metrics.ts';
+import type { Exposition } from './metrics.ts';
 
 /** `address` is "host:port"; IPv6 hosts in brackets. Throws ServiceError. */
 export async function openAdminListener(
   address: string,
   health: Health,
-  metrics: Metrics,
+  metrics: Exposition,
 ): Promise<Server> {
   const url = URL.canParse(`http://${address}`) ? new URL(`http://${address}`) : undefined;
   if (url === undefined) {
@@ -35,7 +35,7 @@ export async function openAdminListener(
                 .join('')}`,
             );
       case '/metrics':
-        return answer(200, await metrics.expose(), metrics.registry.contentType);
+        return answer(200, await metrics.expose(), metrics.contentType);
       default:
         return answer(404, 'not found\n');
     }

@@ -57,19 +57,24 @@ export function parseSettings<S extends z.ZodType>(schema: S, settings: Settings
   throw new ServiceError('bad-setting', `bad settings: ${faults.join('; ')}`);
 }
 
-/** A whole number of milliseconds, written as "250ms", "30s", "5m", "2h", "90d". */
-export const duration = z.string().transform((text, context) => {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text.trim());
-  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match?.[2] ?? ''];
-  if (match?.[1] === undefined || unit === undefined) {
+const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** What Node's timers take; longer is no time-out but a mistake. */
+const LONGEST_DURATION_MS = 2 ** 31 - 1;
+
+/** Milliseconds, written as "250ms", "30s", "5m", "2h", "20d"; within the limits given. */
+export function duration(leastMs: number, mostMs: number = LONGEST_DURATION_MS) {
+  return z.string().transform((text, context) => {
+    const match = /^(\d{1,10})(ms|s|m|h|d)$/.exec(text.trim());
+    const unit = DURATION_UNITS_MS[(match?.[2] ?? 'ms') as keyof typeof DURATION_UNITS_MS];
+    const value = match === null ? Number.NaN : Number(match[1]) * unit;
+    if (value >= leastMs && value <= mostMs) return value;
     context.addIssue({
       code: 'custom',
-      message: 'wants a duration such as 250ms, 30s, 5m, 2h, 90d',
+      message: `wants a duration such as 250ms, 30s, 5m, 2h, from ${leastMs} ms to ${mostMs} ms`,
     });
     return z.NEVER;
-  }
-  return Number(match[1]) * unit;
-});
+  });
+}
 
 /** A size in bytes, written as "65536", "64KiB", "50MiB". */
 export const byteSize = z.string().transform((text, context) => {
@@ -128,7 +133,7 @@ export const commonSettings = z.object({
   CONCERT_WORKERS: wholeNumber(1, 64).prefault('1'),
   CONCERT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
   /** How long sessions may take to end at shutdown. */
-  CONCERT_SHUTDOWN_GRACE: duration.prefault('10s'),
+  CONCERT_SHUTDOWN_GRACE: duration(0, 600_000).prefault('10s'),
   /** Address of /metrics, /healthz and /readyz: "host:port", empty for none. */
   CONCERT_ADMIN_LISTEN: z.string().default(''),
 });

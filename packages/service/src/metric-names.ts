@@ -1,12 +1,22 @@
+import type { MetricDefinition } from './metrics.ts';
+
 /** Every metric that Concert exports, in one place, so that dashboards and alerts have one source. */
 export const METRICS = {
-  generation: { name: 'concert_generation', help: 'Generation of the TLS material in force' },
+  generation: {
+    name: 'concert_generation',
+    help: 'Generation of the TLS material in force; of workers the oldest',
+    aggregator: 'min',
+  },
   certificateExpiry: {
     name: 'concert_certificate_not_after_seconds',
     help: 'End of validity of the certificate in force, seconds since the epoch',
+    aggregator: 'min',
   },
-  stale: { name: 'concert_subscriber_stale', help: '1 while the lease from the registry is out' },
-  fenced: { name: 'concert_subscriber_fenced', help: '1 while new handshakes are refused' },
+  stale: {
+    name: 'concert_subscriber_stale',
+    help: 'Processes whose lease from the registry is out',
+  },
+  fenced: { name: 'concert_subscriber_fenced', help: 'Processes that refuse new handshakes' },
   handshakes: {
     name: 'concert_tls_handshakes_total',
     help: 'TLS handshakes by version and outcome',
@@ -21,4 +31,4 @@ export const METRICS = {
     name: 'concert_registry_rotation_seconds',
     help: 'Time of rotations from call to verification',
   },
-} as const;
+} as const satisfies Record<string, MetricDefinition>;

@@ -72,16 +72,46 @@ test('stops when whoever forked it vanishes', async () => {
   expect(await once(child, 'exit')).toEqual([0, null]);
 });
 
+test.each(['1', '2'])('with %s workers the admin port speaks for all of them', async (workers) => {
+  const [port, admin] = [await freePort(), await freePort()];
+  const child = start({
+    CONCERT_TEST_PORT: String(port),
+    CONCERT_WORKERS: workers,
+    CONCERT_ADMIN_LISTEN: `127.0.0.1:${admin}`,
+  });
+  await firstMessage(child);
+  const ask = async (path: string) => fetch(`http://127.0.0.1:${admin}${path}`);
+  expect((await ask('/readyz')).status).toBe(200);
+  // one worker loses a condition: the service is not ready, whichever is asked
+  await fetch(`http://127.0.0.1:${port}/unready`);
+  let last = '';
+  for (let tries = 0; tries < 1_000 && !last.includes('test: told to'); tries += 1) {
+    last = await (await ask('/readyz')).text();
+  }
+  for (let tries = 0; tries < 10; tries += 1) expect((await ask('/readyz')).status).toBe(503);
+  // counted by each, exposed as a sum, and always the same one
+  const metrics = new Set<string>();
+  for (let tries = 0; tries < 10; tries += 1) {
+    const text = await (await ask('/metrics')).text();
+    metrics.add(/^concert_connections\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 'none');
+  }
+  expect(metrics).toEqual(new Set([String(Number(workers))]));
+});
+
 test('a worker that is killed is replaced', async () => {
   const port = await freePort();
   const child = start({ CONCERT_TEST_PORT: String(port), CONCERT_WORKERS: '2' });
   await firstMessage(child);
   const ask = async (): Promise<number> =>
-    Number(await (await fetch(`http://127.0.0.1:${port}/`)).text());
+    Number(
+      await (
+        await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2_000) })
+      ).text(),
+    );
   const victim = await ask();
   process.kill(victim, 'SIGKILL');
   const seen = new Set<number>();
-  // each answer comes from some worker: two live ones again are seen once both have answered
+  // a connection may have been on its way to the one that died; each answer comes from some worker: two live ones again are seen once both have answered
   for (let tries = 0; tries < 2_000 && seen.size < 2; tries += 1) {
     const pid = await ask().catch(() => victim);
     if (pid !== victim) seen.add(pid);

@@ -13,9 +13,9 @@ import {
   type Settings,
 } from './config.ts';
 import { ServiceError } from './errors.ts';
-import { Health } from './health.ts';
+import { Health, type UnmetConditions } from './health.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { Metrics } from './metrics.ts';
+import { clusterExposition, type Exposition, Metrics } from './metrics.ts';
 
 /** What an app is built from. */
 export interface ServiceContext {
@@ -52,8 +52,11 @@ const SETTLED_MS = 30_000;
 /** What a process tells the one that forked it, where there is an IPC channel. */
 export type SupervisorMessage = { type: 'ready' } | { type: 'failed'; message: string };
 
+/** What a worker tells the first process besides. */
+type WorkerMessage = SupervisorMessage | { type: 'health'; unmet: UnmetConditions };
+
 /** To whoever forked this process: the supervisor, or for a worker the first process. */
-function tellParent(message: SupervisorMessage): Promise<void> {
+function tellParent(message: WorkerMessage): Promise<void> {
   const send = process.send?.bind(process);
   if (send === undefined || !process.connected) return Promise.resolve();
   return new Promise((resolve) => send(message, undefined, undefined, () => resolve()));
@@ -74,9 +77,14 @@ async function runApp(
 ): Promise<void> {
   const { logger, common } = context;
   const stop = signalled();
-  const admin = common.CONCERT_ADMIN_LISTEN
-    ? await openAdminListener(common.CONCERT_ADMIN_LISTEN, context.health, context.metrics)
-    : undefined;
+  let closeAdmin = async (): Promise<void> => {};
+  if (cluster.isWorker) {
+    // the first process answers for all workers
+    context.metrics.shareWithCluster();
+    context.health.observe(() => void tellParent({ type: 'health', unmet: context.health.unmet }));
+  } else {
+    closeAdmin = await openAdmin(common, context.health, context.metrics);
+  }
   const app = await build(context);
   const never = new Promise<never>(() => {});
   try {
@@ -93,19 +101,43 @@ async function runApp(
     }
   } finally {
     await app.close(common.CONCERT_SHUTDOWN_GRACE);
-    admin?.close();
-    admin?.closeAllConnections();
+    await closeAdmin();
   }
   logger.info('stopped');
 }
 
+/** Opens the admin listener where one is configured; returns how to close it. */
+async function openAdmin(
+  common: CommonSettings,
+  health: Health,
+  metrics: Exposition,
+): Promise<() => Promise<void>> {
+  if (common.CONCERT_ADMIN_LISTEN === '') return async () => {};
+  const server = await openAdminListener(common.CONCERT_ADMIN_LISTEN, health, metrics);
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+}
+
 /** Forks the workers, replaces those that die, and ends them with itself. */
-async function runWorkers(count: number, logger: Logger): Promise<void> {
+async function runWorkers(count: number, common: CommonSettings, logger: Logger): Promise<void> {
   let stopping = false;
   let inService = false;
   let respawnMs = RESPAWN_MS.least;
   const ready = new Set<number>();
   const gone = new Map<Worker, () => void>();
+  /** All workers' conditions: the service is ready when every one of them is. */
+  const health = new Health();
+  const unmetOf = new Map<number, UnmetConditions>();
+  const takeHealth = (slot: number, unmet: UnmetConditions): void => {
+    for (const condition of Object.keys({ ...unmetOf.get(slot), ...unmet })) {
+      health.set(`worker ${slot} ${condition}`, unmet[condition]);
+    }
+    unmetOf.set(slot, unmet);
+  };
+  const closeAdmin = await openAdmin(common, health, clusterExposition());
   const failure = Promise.withResolvers<never>();
   const fork = (slot: number): void => {
     // the slot, not the process, names a worker: its successor is the same subscriber to the registry
@@ -113,9 +145,12 @@ async function runWorkers(count: number, logger: Logger): Promise<void> {
     const bornAt = performance.now();
     let failed = '';
     gone.set(worker, () => {});
-    worker.on('message', (message: SupervisorMessage) => {
+    takeHealth(slot, { process: 'starting' });
+    worker.on('message', (message: WorkerMessage) => {
       if (message.type === 'failed') failed = message.message;
+      if (message.type === 'health') takeHealth(slot, message.unmet);
       if (message.type !== 'ready') return;
+      health.set(`worker ${slot} process`, undefined);
       ready.add(worker.id);
       if (ready.size < count || inService) return;
       inService = true;
@@ -150,6 +185,7 @@ async function runWorkers(count: number, logger: Logger): Promise<void> {
     );
     for (const worker of gone.keys()) worker.process.kill('SIGTERM');
     await Promise.all(ended);
+    await closeAdmin();
   }
 }
 
@@ -173,7 +209,7 @@ export async function runService(
       : common.CONCERT_INSTANCE;
     logger = createLogger({ service, instance, level: common.CONCERT_LOG_LEVEL });
     if (clustered && cluster.isPrimary) {
-      await runWorkers(workers, logger);
+      await runWorkers(workers, common, logger);
     } else {
       const metrics = new Metrics({ processMetrics: true });
       await runApp(

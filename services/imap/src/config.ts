@@ -10,9 +10,9 @@ export const imapSettings = z.object({
   /** Memory for messages that are being appended, over all connections of a process. */
   CONCERT_IMAP_APPEND_MEMORY: byteSize.prefault('256MiB'),
   /** Silence after which a session ends; RFC 3501 §5.4 wants 30 minutes or more. */
-  CONCERT_IMAP_IDLE_TIMEOUT: duration.prefault('30m'),
+  CONCERT_IMAP_IDLE_TIMEOUT: duration(1_000).prefault('30m'),
   /** From the connection to the login. */
-  CONCERT_IMAP_LOGIN_TIMEOUT: duration.prefault('2m'),
+  CONCERT_IMAP_LOGIN_TIMEOUT: duration(1_000).prefault('2m'),
   /** Connections of one process. */
   CONCERT_IMAP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
   /** Connections from one address: a client opens several, an office has many clients. */

@@ -6,9 +6,9 @@ export const popSettings = z.object({
   /** Where to listen: starttls:// and tls:// URLs (@mail/service, listeners.ts). */
   CONCERT_POP_LISTENERS: listeners.prefault('starttls://127.0.0.1:2110 tls://127.0.0.1:2995'),
   /** Silence after which a session ends without deleting; RFC 1939 §3 wants 10 minutes or more. */
-  CONCERT_POP_IDLE_TIMEOUT: duration.prefault('10m'),
+  CONCERT_POP_IDLE_TIMEOUT: duration(1_000).prefault('10m'),
   /** From the connection to the login. */
-  CONCERT_POP_LOGIN_TIMEOUT: duration.prefault('2m'),
+  CONCERT_POP_LOGIN_TIMEOUT: duration(1_000).prefault('2m'),
   /** Connections of one process. */
   CONCERT_POP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
   /** Connections from one address: an office has many clients. */

@@ -1,11 +1,14 @@
-/** The smallest service, for the tests of run-service: HTTP that answers with its process id. */
+/** The smallest service, for the tests of run-service: HTTP that answers with its process id and loses its readiness at a word. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { listenError } from '../errors.ts';
+import { METRICS } from '../metric-names.ts';
 import { runService } from '../run-service.ts';
 
-await runService('echo', async ({ settings }) => {
-  const server = createServer((_request, response) => {
+await runService('echo', async ({ settings, health, metrics }) => {
+  metrics.gauge(METRICS.connections, ['listener']).set({ listener: 'echo' }, 1);
+  const server = createServer((request, response) => {
+    if (request.url === '/unready') health.set('test', 'told to');
     response.setHeader('connection', 'close');
     response.end(String(process.pid));
   });
