@@ -14,9 +14,10 @@ import {
   renameSync,
 } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PasswordHasher } from '@mail/auth';
-import { readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
-import { openStore } from '@mail/store';
+import { parseSettings, readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
+import { openStore, storeSettings, storeUrl } from '@mail/store';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** Services go first, so that the registry sees them leave. */
@@ -64,8 +65,15 @@ function openLog(name: string): number {
   return openSync(path, 'a', 0o600);
 }
 
-/** Starts a process and resolves when it says that it is in service. */
-function startProcess(name: string, respawnMs: number = RESPAWN_MS.least): Promise<void> {
+/** A process of the suite, from its start to its end. */
+interface Started {
+  /** Resolves when it says that it is in service; rejects with its own line when it ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves with how it ended. */
+  readonly ended: Promise<string>;
+}
+
+function startProcess(name: string): Started {
   const log = openLog(name);
   const child = fork(join(ROOT, 'services', name, 'src/main.ts'), {
     cwd: ROOT,
@@ -76,54 +84,73 @@ function startProcess(name: string, respawnMs: number = RESPAWN_MS.least): Promi
   });
   closeSync(log);
   running.set(name, child);
-  const bornAt = performance.now();
-  return new Promise((resolveReady, reject) => {
-    let ready = false;
-    let failure = '';
-    const timer = setTimeout(() => {
-      reject(
-        new ServiceError(
-          'start-failed',
-          `${name} did not come up within 60 s; see ${shown}/logs/${name}.log`,
-        ),
-      );
-    }, START_TIMEOUT_MS);
-    child.on('message', (message: SupervisorMessage) => {
-      if (message.type === 'failed') {
-        failure = message.message;
-        return;
-      }
-      ready = true;
-      clearTimeout(timer);
-      resolveReady();
-    });
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      running.delete(name);
-      if (stopping) return resolveReady();
-      if (!ready) {
-        const why =
-          failure || `ended with ${signal ?? `code ${code}`}; see ${shown}/logs/${name}.log`;
-        return reject(new ServiceError('start-failed', `${name}: ${why}`));
-      }
-      const wait = performance.now() - bornAt > SETTLED_MS ? RESPAWN_MS.least : respawnMs;
-      console.error(
-        `concert: ${name} ended (${signal ?? `code ${code}`}); starting it again in ${wait} ms`,
-      );
-      setTimeout(() => void restart(name, wait), wait);
-    });
+  const ready = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  // nobody need wait for a process that is stopped before it was ready
+  ready.promise.catch(() => {});
+  let failure = '';
+  child.on('message', (message: SupervisorMessage) => {
+    if (message.type === 'failed') failure = message.message;
+    else ready.resolve();
   });
+  child.once('exit', (code, signal) => {
+    if (running.get(name) === child) running.delete(name);
+    const how = signal ?? `code ${code}`;
+    ready.reject(
+      new ServiceError(
+        'start-failed',
+        `${name}: ${failure || `ended with ${how}; see ${shown}/logs/${name}.log`}`,
+      ),
+    );
+    ended.resolve(how);
+  });
+  return { ready: ready.promise, ended: ended.promise };
 }
 
-async function restart(name: string, respawnMs: number): Promise<void> {
-  if (stopping) return;
-  const next = Math.min(respawnMs * 2, RESPAWN_MS.most);
+/** The first start of a process: it must come up. From then on it is kept up. */
+async function bringUp(name: string): Promise<void> {
+  const started = startProcess(name);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const seconds = START_TIMEOUT_MS / 1000;
+    const where = `${shown}/logs/${name}.log`;
+    late.reject(
+      new ServiceError('start-failed', `${name} did not come up within ${seconds} s; see ${where}`),
+    );
+  }, START_TIMEOUT_MS);
   try {
-    await startProcess(name, next);
-    if (!stopping) console.error(`concert: ${name} is back`);
-  } catch (error) {
-    console.error(`concert: ${error instanceof Error ? error.message : error}`);
-    setTimeout(() => void restart(name, next), next);
+    await Promise.race([started.ready, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+  void keepUp(name, started);
+}
+
+/**
+ * Starts a process again whenever it ends. One that waits, as a service without a certificate waits for
+ * the registry, is left to wait.
+ */
+async function keepUp(name: string, first: Started): Promise<void> {
+  let started = first;
+  let respawnMs = RESPAWN_MS.least;
+  for (;;) {
+    const bornAt = performance.now();
+    const how = await started.ended;
+    if (stopping) return;
+    if (performance.now() - bornAt > SETTLED_MS) respawnMs = RESPAWN_MS.least;
+    const why = await started.ready.then(
+      () => `${name} ended (${how})`,
+      (error: Error) => error.message,
+    );
+    console.error(`concert: ${why}; starting it again in ${respawnMs} ms`);
+    await pause(respawnMs);
+    if (stopping) return;
+    respawnMs = Math.min(respawnMs * 2, RESPAWN_MS.most);
+    started = startProcess(name);
+    started.ready.then(
+      () => stopping || console.error(`concert: ${name} is back`),
+      () => {},
+    );
   }
 }
 
@@ -163,12 +190,15 @@ const WELCOME = (address: string): string =>
 
 /** Makes the demo mailbox where there is no account at all. Returns its password, once. */
 async function makeDemoAccount(): Promise<string | undefined> {
-  const url = settings['CONCERT_STORE'] ?? `sqlite:${join(data, 'mail', 'mail.db')}`;
+  const url = storeUrl({ ...parseSettings(storeSettings, settings), CONCERT_DATA: data });
   const store = await openStore({ url });
   try {
     if ((await store.accounts.list()).length > 0) return undefined;
     const password = randomBytes(12).toString('base64url');
-    const account = await store.accounts.add(DEMO_ADDRESS, await new PasswordHasher().hash(password));
+    const account = await store.accounts.add(
+      DEMO_ADDRESS,
+      await new PasswordHasher().hash(password),
+    );
     await store.messages.deliver([account.id], { raw: Buffer.from(WELCOME(DEMO_ADDRESS)) });
     return password;
   } finally {
@@ -245,9 +275,9 @@ function watchSignals(): void {
 try {
   watchSignals();
   prepareFolders();
-  await startProcess('cert-registry');
+  await Promise.race([bringUp('cert-registry'), stop.promise]);
   const password = stopping ? undefined : await makeDemoAccount();
-  if (!stopping) await Promise.all(SERVICES.map((name) => startProcess(name)));
+  if (!stopping) await Promise.race([Promise.all(SERVICES.map(bringUp)), stop.promise]);
   if (!stopping) printWelcome(password);
   await stop.promise;
   await stopAll();

@@ -228,7 +228,7 @@ describe('subscribers that stand in the way', () => {
 describe('the registry is killed', () => {
   const committedFrom = SWITCH_STEPS.indexOf('committed');
 
-  test.each(SWITCH_STEPS.filter((step) => step !== 'aborting'))(
+  test.each(SWITCH_STEPS)(
     'at "%s": after restart the fleet converges on what is committed',
     async (step) => {
       const system = await layOutSystem();
@@ -257,7 +257,7 @@ describe('the registry is killed', () => {
         await system.start('cert-registry');
         const client = operatorClient(system);
         const generation = await expectConverged(system, client);
-        const committed = SWITCH_STEPS.indexOf(step) >= committedFrom;
+        const committed = step !== 'aborting' && SWITCH_STEPS.indexOf(step) >= committedFrom;
         expect(generation).toBe(committed ? before.generation + 1n : before.generation);
         // and the next switch works, under a number that was never used
         const next = await rotate(client, await makeCertificate(system));
