@@ -35,7 +35,7 @@ export function encodeFlags(flags: readonly string[]): string {
   return `(${flags.join(' ')})`;
 }
 
-/** Response codes that we send with OK, PREAUTH or BYE. */
+/** Response codes that we send with OK, besides those of refusals. */
 export type StatusCode =
   | `CAPABILITY ${string}`
   | `PERMANENTFLAGS ${string}`
@@ -44,7 +44,6 @@ export type StatusCode =
   | `UNSEEN ${number}`
   | `APPENDUID ${string}`
   | `COPYUID ${string}`
-  | 'CLOSED'
   | 'READ-ONLY'
   | 'READ-WRITE'
   | RefusalCode;

@@ -105,10 +105,6 @@ export class Lexer {
     }
   }
 
-  atEnd(): boolean {
-    return this.#at === this.#line.length;
-  }
-
   #take(allowed: readonly boolean[], most: number): string {
     const start = this.#at;
     let at = start;
