@@ -23,6 +23,10 @@ const checks: readonly Step[] = [
   { name: 'format and lint', command: [bin('biome'), 'ci', '.'] },
   { name: 'house rules', command: [process.execPath, 'scripts/check-house.ts'] },
   {
+    name: 'settings page is current',
+    command: [process.execPath, 'scripts/document-settings.ts', '--check'],
+  },
+  {
     name: 'types',
     command: [bin('turbo'), 'run', 'build', '--output-logs=errors-only', '--log-order=grouped'],
   },

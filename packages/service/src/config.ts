@@ -119,9 +119,12 @@ export const commonSettings = z.object({
   CONCERT_DATA: z.string().default('./data'),
   /** host:port of the registry's gRPC. */
   CONCERT_REGISTRY: z.string().default('127.0.0.1:7443'),
-  /** Folder with this process's identity: cert.pem, key.pem, ca.pem. */
+  /**
+   * Folder with this process's identity: cert.pem, key.pem, ca.pem. By default identities/service/NAME in
+   * the data folder, for the command identities/operator/admin.
+   */
   CONCERT_IDENTITY: z.string().optional(),
-  /** Tells this replica from the others of its service. */
+  /** Tells this replica from the others of its service; by default the host's name. */
   CONCERT_INSTANCE: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'wants 1 to 64 letters, digits, dots, hyphens, underscores')
@@ -130,7 +133,9 @@ export const commonSettings = z.object({
         .replaceAll(/[^A-Za-z0-9._-]/g, '-')
         .slice(0, 64) || 'host',
     ),
+  /** Processes that share the ports of a mail service; each is a subscriber. */
   CONCERT_WORKERS: wholeNumber(1, 64).prefault('1'),
+  /** From which level on lines are logged. */
   CONCERT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
   /** How long sessions may take to end at shutdown. */
   CONCERT_SHUTDOWN_GRACE: duration(0, 600_000).prefault('10s'),

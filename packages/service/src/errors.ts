@@ -2,6 +2,7 @@
 
 export type ServiceErrorCode =
   | 'bad-setting'
+  | 'bad-identity'
   | 'port-in-use'
   | 'port-forbidden'
   | 'address-unavailable'

@@ -1,7 +1,10 @@
 export * from './admin-listener.ts';
 export * from './config.ts';
+export { replaceFile } from './durable-file.ts';
 export * from './errors.ts';
 export * from './health.ts';
+export * from './identity-folder.ts';
+export * from './identity-name.ts';
 export * from './listeners.ts';
 export * from './logger.ts';
 export * from './metric-names.ts';
