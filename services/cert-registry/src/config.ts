@@ -104,24 +104,29 @@ const hostNames = list.transform((names, context) => {
 });
 
 const settingsSchema = commonSettings.extend({
+  /** host:port of the gRPC listener. */
   CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
-  /** The vault's key, 32 bytes as base64 or hex. */
+  /** The vault's key, 32 bytes as base64 or hex; by default a file registry/vault.key is made in the data folder. */
   CONCERT_REGISTRY_KEY: z.string().optional(),
   /** First required names, and the names of the first certificate. */
   CONCERT_REGISTRY_NAMES: hostNames.prefault('localhost'),
   /** DNS names under which generic gRPC clients reach the registry; ours go by its identity. */
   CONCERT_REGISTRY_HOSTS: hostNames.prefault('localhost'),
-  /** Where identities are written. */
+  /** Where identities are written; by default identities in the data folder. */
   CONCERT_IDENTITIES: z.string().optional(),
   /** Which identities lie there after a start. */
   CONCERT_REGISTRY_IDENTITIES: list.prefault(
     'service/smtp service/pop service/imap operator/admin',
   ),
-  CONCERT_REGISTRY_LEASE: duration.prefault('30s'),
-  CONCERT_REGISTRY_HEARTBEAT: duration.optional(),
-  CONCERT_REGISTRY_PREPARE_TIMEOUT: duration.prefault('10s'),
-  CONCERT_REGISTRY_TICKET_SEED_AGE: duration.prefault('24h'),
-  /** Life of an identity in days. */
+  /** How long a subscriber that is not heard of counts as alive. */
+  CONCERT_REGISTRY_LEASE: duration(1_000, 3_600_000).prefault('30s'),
+  /** How often subscribers extend their lease; by default a quarter of it. */
+  CONCERT_REGISTRY_HEARTBEAT: duration(50).optional(),
+  /** How long subscribers may take to get ready, where the call does not say. */
+  CONCERT_REGISTRY_PREPARE_TIMEOUT: duration(100, 300_000).prefault('10s'),
+  /** After this long without a switch the ticket seed changes by one of its own. */
+  CONCERT_REGISTRY_TICKET_SEED_AGE: duration(250, 7 * 86_400_000).prefault('24h'),
+  /** Life of an identity in days; 90 where it does not say. */
   CONCERT_REGISTRY_IDENTITY_DAYS: wholeNumber(1, 825).prefault(String(IDENTITY.serviceDays)),
 });
 
@@ -153,6 +158,14 @@ export interface RegistryConfig {
 export function readConfig(settings: Settings): RegistryConfig {
   const read = parseSettings(settingsSchema, settings);
   const folder = join(read.CONCERT_DATA, 'registry');
+  const leaseMs = read.CONCERT_REGISTRY_LEASE;
+  const heartbeatMs = read.CONCERT_REGISTRY_HEARTBEAT ?? Math.ceil(leaseMs / 4);
+  if (heartbeatMs > leaseMs / 2) {
+    throw new ServiceError(
+      'bad-setting',
+      'bad settings: CONCERT_REGISTRY_HEARTBEAT: wants at most half of CONCERT_REGISTRY_LEASE, so that one lost heartbeat costs no lease',
+    );
+  }
   return {
     folder,
     databaseFile: join(folder, 'registry.db'),
@@ -165,8 +178,8 @@ export function readConfig(settings: Settings): RegistryConfig {
     identitiesFolder: read.CONCERT_IDENTITIES ?? join(read.CONCERT_DATA, 'identities'),
     identities: read.CONCERT_REGISTRY_IDENTITIES,
     identityDays: read.CONCERT_REGISTRY_IDENTITY_DAYS,
-    leaseMs: read.CONCERT_REGISTRY_LEASE,
-    heartbeatMs: read.CONCERT_REGISTRY_HEARTBEAT ?? Math.ceil(read.CONCERT_REGISTRY_LEASE / 4),
+    leaseMs,
+    heartbeatMs,
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
   };
