@@ -444,15 +444,26 @@ test('a client that does not read holds up nobody but itself, and fills no memor
   expect(mostHeld).toBeLessThan(size / 2);
 });
 
+test('the limit on messages is of what is stored: bare LF grow', async () => {
+  const strict = await startTestServer({ CONCERT_MAX_MESSAGE_SIZE: '100KiB' });
+  onTestFinished(() => strict.close());
+  const { address } = await strict.addAccount();
+  const a = await Talk.open(strict.ports.plain, address, PASSWORD);
+  const append = (lines: number) => a.say(`APPEND Sent {${lines}+}\r\n${'\n'.repeat(lines)}`);
+  expect(await append(51_201)).toEqual(['NO [TOOBIG] Message too large']);
+  expect(await append(51_200)).toEqual([expect.stringMatching(/^OK \[APPENDUID /)]);
+  a.close();
+});
+
 test('a client that is silent before login is sent away', async () => {
-  const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '50ms' });
+  const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '1s' });
   onTestFinished(() => hasty.close());
   const stranger = await hasty.addAccount();
   await hasty.run('S: * OK <any>\nS: * BYE Autologout, nothing came in time\nCLOSED', stranger);
 });
 
 test('a client that only drips before login is sent away as well', async () => {
-  const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '150ms' });
+  const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '1s' });
   onTestFinished(() => hasty.close());
   const stranger = await hasty.addAccount();
   const drips = Array.from({ length: 200 }, () => 'C: a NOOP\nS: a OK Done').join('\n');
