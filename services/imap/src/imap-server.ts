@@ -27,6 +27,7 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
   const { service, settings, store, tls } = options;
   const logins = service.metrics.counter(METRICS.logins, ['outcome']);
   const stored = service.metrics.counter(METRICS.messagesStored, ['way']);
+  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
@@ -37,9 +38,9 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
     extensions: EXTENSIONS,
     countLogin: (outcome) => logins.inc({ outcome }),
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
+    maxMessageOctets,
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
   };
-  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const serving: ServeOptions = {
     context,
     limits: {

@@ -24,6 +24,8 @@ export interface SessionContext {
   readonly countLogin: (outcome: string) => void;
   /** Counts messages that were stored. */
   readonly countStored: (messages: number) => void;
+  /** Of a message, as it is stored. */
+  readonly maxMessageOctets: number;
   /** Pause between a client's login and its next commands. */
   readonly idleTimeoutMs: number;
 }
