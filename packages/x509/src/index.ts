@@ -2,22 +2,9 @@
  * @mail/x509: parse, order, check, describe and make certificates. Pure: no I/O, no clock; randomness
  * only in the functions of create.ts.
  */
-export { type BundlePem, bundleFromPem, bundleToPem } from './bundle-pem.ts';
+export { bundleFromPem, bundleToPem } from './bundle-pem.ts';
 export { assembleBundle, type CertificateBundle } from './chain.ts';
-export {
-  type CheckOptions,
-  checkBundle,
-  checkExpiresSoon,
-  checkKeyMatch,
-  checkKeyStrength,
-  checkLinks,
-  checkNameLoss,
-  checkRequiredNames,
-  checkSelfSigned,
-  checkServerAuth,
-  checkSignature,
-  checkValidity,
-} from './checks.ts';
+export { checkBundle } from './checks.ts';
 export {
   type CertificateAuthority,
   createCa,
@@ -27,15 +14,9 @@ export {
   issueIdentity,
   type KeyType,
   readSigningRequest,
-  type SigningRequest,
 } from './create.ts';
-export {
-  type CertificateDescription,
-  certificateLabel,
-  describeCertificate,
-  describeKey,
-} from './describe.ts';
-export { CertificateError, type Check, type CheckCode } from './errors.ts';
+export { describeCertificate, describeKey } from './describe.ts';
+export { CertificateError, type Check } from './errors.ts';
 export {
   NameError,
   nameCovered,
@@ -44,12 +25,5 @@ export {
   normaliseName,
   normalisePresentedName,
 } from './names.ts';
-export {
-  certificatesFromPem,
-  MAX_BLOBS,
-  MAX_CERTIFICATES,
-  MAX_INPUT_BYTES,
-  type Material,
-  readBlobs,
-} from './parse.ts';
+export { readBlobs } from './parse.ts';
 export { TrustAnchors } from './trust-anchors.ts';
