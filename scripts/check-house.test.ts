@@ -10,6 +10,7 @@ test.each([
   ['packages/x509/src/parse.ts', "import { readFileSync } from 'node:fs';", /pure code imports/],
   ['services/imap/src/parser/fetch.ts', 'const now = Date.now();', /reads a clock/],
   ['services/imap/src/app.ts', "import { x } from '@mail/store/src/schema.ts';", /deep import/],
+  ['services/imap/src/app.ts', "import { x } from '@mail/certs/material.ts';", /deep import/],
   ['services/imap/src/app.ts', "import { x } from '@mail/certs/testing';", /imports \/testing/],
   ['services/imap/src/app.ts', "import { x } from './app.test.ts';", /imports tests/],
   [
@@ -28,6 +29,7 @@ test.each([
 test.each([
   ['services/imap/src/app.ts', "import { openStore } from '@mail/store';"],
   ['services/imap/src/app.test.ts', "import { x } from '@mail/certs/testing';"],
+  ['services/smtp/src/serve.ts', "import { x } from '@mail/certs/smtp-server';"],
   ['packages/x509/src/parse.ts', '// Date.now() is never called here'],
   ['packages/service/src/config.ts', "const home = process.env['HOME'];"],
 ])('%s with %s is in order', (path, text) => {
