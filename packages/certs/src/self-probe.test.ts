@@ -45,8 +45,6 @@ describe('probeListeners', () => {
     listener: 'test',
     host: '127.0.0.1',
     port,
-    preamble: '',
-    startTls: undefined,
     ...rest,
   });
 
@@ -142,6 +140,13 @@ describe('probeListeners', () => {
     const [observation] = await probeListeners([target(port, { startTls })], 50);
     expect(observation).toMatchObject({ fingerprintSha256: '' });
     expect(observation?.error).toMatch(error);
+  });
+
+  it('reports what is no port at all, and the others all the same', async () => {
+    const port = await listen(accept);
+    const [bad, good] = await probeListeners([target(70_000), target(port)]);
+    expect(bad).toMatchObject({ fingerprintSha256: '', error: expect.stringContaining('70000') });
+    expect(good).toMatchObject({ fingerprintSha256: fingerprint, error: '' });
   });
 
   it('reports a port that nobody listens on, and the others all the same', async () => {

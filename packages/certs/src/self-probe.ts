@@ -14,9 +14,9 @@ export interface ProbeTarget {
   readonly host: string;
   readonly port: number;
   /** What is sent first, before any TLS or greeting; a PROXY header where the listener wants one. */
-  readonly preamble: string;
+  readonly preamble?: string;
   /** How to get from the greeting to TLS; undefined for implicit TLS. */
-  readonly startTls: 'imap' | 'pop3' | 'smtp' | undefined;
+  readonly startTls?: 'imap' | 'pop3' | 'smtp' | undefined;
 }
 
 /** Long enough for a busy host, short enough for a report that somebody waits for. */
@@ -141,18 +141,20 @@ function describe(error: unknown): string {
 }
 
 async function probe(target: ProbeTarget, signal: AbortSignal): Promise<PortObservation> {
-  const { listener, host, port, preamble, startTls } = target;
-  const socket = connectTcp({ host: reachableHost(host), port, noDelay: true });
+  const { listener, host, port, preamble = '', startTls } = target;
+  let socket: Socket | undefined;
   let failure: unknown;
-  socket.on('error', (error) => {
-    failure ??= error;
-  });
   try {
+    // throws for what is no port
+    socket = connectTcp({ host: reachableHost(host), port, noDelay: true });
+    socket.on('error', (error) => {
+      failure ??= error;
+    });
     if (preamble !== '') socket.write(preamble);
     if (startTls !== undefined) await negotiate(socket, DIALOGUES[startTls], signal);
     return { listener, fingerprintSha256: await handshake(socket, signal), error: '' };
   } catch (error) {
-    socket.destroy();
+    socket?.destroy();
     return { listener, fingerprintSha256: '', error: describe(failure ?? error) };
   }
 }
