@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:tls';
 import type { Material as MaterialMessage } from '@mail/proto';
 import { describe, expect, it } from 'vitest';
-import { buildMaterial } from './material.ts';
+import { buildMaterial, refuseExpired } from './material.ts';
 import { deriveTicketKeys, secureContextOptions } from './secure-context.ts';
 import { makeTestMaterial } from './testing/self-signed.ts';
 
@@ -32,7 +32,6 @@ describe('buildMaterial', () => {
     ['another key', async () => ({ privateKeyPem: (await makeTestMaterial()).privateKeyPem })],
     ['another leaf than announced', async () => ({ fingerprintSha256: 'ab'.repeat(32) })],
     ['a short ticket seed', async () => ({ ticketSeed: randomBytes(31) })],
-    ['an expired leaf', () => makeTestMaterial({ madeAt: new Date(Date.now() - 91 * 86_400_000) })],
     [
       'garbage behind the leaf',
       async ({ chainPem }) => ({
@@ -46,6 +45,14 @@ describe('buildMaterial', () => {
     await expect(refusal).rejects.toMatchObject({ name: 'CertsError', code: 'unusable-material' });
     await expect(refusal).rejects.not.toThrow(/PRIVATE|MII/);
   });
+});
+
+it('builds what has expired, and lets whoever does not serve it yet refuse it', async () => {
+  const madeAt = new Date(Date.now() - 91 * 86_400_000);
+  const old = await buildMaterial(await makeTestMaterial({ madeAt }), 'imap');
+  expect(() => refuseExpired(old)).toThrow(expect.objectContaining({ code: 'unusable-material' }));
+  const fresh = await buildMaterial(await makeTestMaterial(), 'imap');
+  expect(() => refuseExpired(fresh)).not.toThrow();
 });
 
 describe('the handshake in memory', () => {

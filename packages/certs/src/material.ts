@@ -6,6 +6,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { duplexPair } from 'node:stream';
 import { connect, type SecureContext, type SecureVersion, TLSSocket } from 'node:tls';
 import type { Material as MaterialMessage } from '@mail/proto';
+import type { Logger } from '@mail/service';
 import { CertsError } from './errors.ts';
 import { buildSecureContext, TICKET_SEED_BYTES } from './secure-context.ts';
 
@@ -42,13 +43,10 @@ function readLeaf(message: MaterialMessage): X509Certificate {
 }
 
 /** The cheap checks; what is merely unwise is the registry's to judge, at import. */
-function check(message: MaterialMessage, leaf: X509Certificate, now: Date): void {
+function check(message: MaterialMessage, leaf: X509Certificate): void {
   const fingerprint = fingerprintOf(leaf);
   if (fingerprint !== message.fingerprintSha256) {
     throw unusable(`the leaf is ${fingerprint}, not ${message.fingerprintSha256} as announced`);
-  }
-  if (leaf.validToDate <= now) {
-    throw unusable(`the certificate ended on ${leaf.validToDate.toISOString()}`);
   }
   if (message.ticketSeed.length !== TICKET_SEED_BYTES) {
     throw unusable(`the ticket seed has ${message.ticketSeed.length} bytes, not 32`);
@@ -111,16 +109,13 @@ async function proveItself(context: SecureContext, fingerprint: string): Promise
 
 /**
  * Builds what `service` serves at this generation, and proves it in memory under TLS 1.3 and 1.2. A
- * few milliseconds, in slices of one or two between which the event loop runs.
+ * few milliseconds, in slices of one or two between which the event loop runs. An expired certificate is
+ * built like any other: see refuseExpired.
  * @throws CertsError unusable-material, self-handshake-failed
  */
-export async function buildMaterial(
-  message: MaterialMessage,
-  service: string,
-  now: Date = new Date(),
-): Promise<Material> {
+export async function buildMaterial(message: MaterialMessage, service: string): Promise<Material> {
   const leaf = readLeaf(message);
-  check(message, leaf, now);
+  check(message, leaf);
   let secureContext: SecureContext;
   try {
     secureContext = buildSecureContext(message, service);
@@ -136,4 +131,22 @@ export async function buildMaterial(
     notAfter: leaf.validToDate,
     secureContext,
   });
+}
+
+/**
+ * For a certificate that is not in force yet. One that is gets served to its end and beyond: clients that
+ * pin it or look away go on, and taking the fleet off the air would mend nothing.
+ * @throws CertsError unusable-material
+ */
+export function refuseExpired({ notAfter }: Material): void {
+  if (notAfter <= new Date()) throw unusable(`the certificate ended on ${notAfter.toISOString()}`);
+}
+
+/** Tells of material that goes into service, or stays there, although its certificate has ended. */
+export function warnIfExpired({ notAfter, generation }: Material, logger: Logger): void {
+  if (notAfter > new Date()) return;
+  logger.warn(
+    { generation, notAfter },
+    'the certificate in force has expired; rotate to another: concert cert rotate',
+  );
 }

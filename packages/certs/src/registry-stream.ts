@@ -7,7 +7,7 @@ import type { Material as MaterialMessage, PartitionPolicy, PortObservation } fr
 import type { Logger } from '@mail/service';
 import type { CurrentMaterial, MonotonicClock } from './current-material.ts';
 import { CertsError } from './errors.ts';
-import { buildMaterial, type Material } from './material.ts';
+import { buildMaterial, type Material, refuseExpired, warnIfExpired } from './material.ts';
 import type { RegistryCall } from './registry-client.ts';
 import {
   type BuildId,
@@ -198,6 +198,7 @@ export class RegistryStream {
     let outcome: Happening;
     try {
       build.material = await buildMaterial(message, this.#options.service);
+      if (!this.#isInForce(message)) refuseExpired(build.material);
       const { fingerprintSha256 } = build.material;
       outcome = { kind: 'built', build: id, fingerprintSha256 };
     } catch (error) {
@@ -207,6 +208,14 @@ export class RegistryStream {
       outcome = { kind: 'buildFailed', build: id, code, detail };
     }
     if (this.#builds.has(id)) this.#feed(outcome);
+  }
+
+  /** Committed already, or the same certificate under another ticket seed. */
+  #isInForce({ generation, fingerprintSha256 }: MaterialMessage): boolean {
+    const status = this.#machine.status;
+    return (
+      generation <= status.committedGeneration || fingerprintSha256 === status.fingerprintSha256
+    );
   }
 
   #schedule(id: BuildId, at: bigint): void {
@@ -224,6 +233,7 @@ export class RegistryStream {
       { generation: Number(generation), fingerprint: material?.fingerprintSha256 },
       'switched certificate',
     );
+    if (material !== undefined) warnIfExpired(material, this.#options.logger);
   }
 
   async #probe(generation: bigint): Promise<void> {
