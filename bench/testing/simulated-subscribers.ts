@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { type ClientHttp2Stream, connect } from 'node:http2';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { type FromRegistry, Subscriber, type SubscriberEvent, type ToRegistry } from '@mail/certs';
+import { type FromRegistry, Subscriber, type SubscriberEvent, type ToRegistry } from '@mail/certs/subscriber';
 import {
   CertSubscriptionServiceService,
   PartitionPolicy,

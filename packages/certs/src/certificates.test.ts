@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Server } from 'node:net';
@@ -44,7 +44,6 @@ describe('openCertificates', () => {
       identityDir: join(folder, 'identity'),
       cacheFile: join(folder, 'cache', 'imap.material'),
       cacheGraceMs: 50,
-      partitionPolicy: 'serve',
       version: 'test',
       logger: silentLogger(),
       health,
@@ -78,13 +77,7 @@ describe('openCertificates', () => {
     await once(server, 'listening');
     const address = server.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    const target = {
-      listener: 'imaps',
-      host: '127.0.0.1',
-      port,
-      preamble: '',
-      startTls: undefined,
-    };
+    const target = { listener: 'imaps', host: '127.0.0.1', port };
     certificates.setProbeTargets([target]);
     return target;
   }
@@ -272,6 +265,110 @@ describe('openCertificates', () => {
     const again = await open({ identityDir });
     await again.ready();
     expect(again.state.generation).toBe(1);
+  });
+
+  it('can read its cache after a sibling has renewed the identity while it was away', async () => {
+    const identityDir = await identityOf('imap');
+    const first = await open();
+    await first.ready();
+    await first.close();
+    await registry.replaceIdentity('imap');
+    registry.pause();
+    const again = await open({ identityDir });
+    await again.ready();
+    expect(again.state.generation).toBe(1);
+  });
+
+  describe('with a certificate that has expired', () => {
+    const ended = new Date(Date.now() - 91 * 86_400_000);
+    const logger = silentLogger();
+    const warn = vi.spyOn(logger, 'warn');
+    beforeEach(() => warn.mockClear());
+    const complaints = () =>
+      warn.mock.calls.filter(([, text]) => /has expired/.test(String(text))).length;
+
+    /** As if the active certificate had run out: the registry has it in force at its next start. */
+    async function expire(): Promise<void> {
+      await registry.close();
+      const material = await makeTestMaterial({ madeAt: ended });
+      registry = await FakeRegistry.start({ material });
+      identities.clear();
+    }
+
+    it('serves it as long as it is the one in force, from the registry and the cache', async () => {
+      await expire();
+      const first = await open({ logger });
+      await first.ready();
+      const { fingerprintSha256 } = registry.material;
+      expect(await leafAt(await listen(first))).toBe(fingerprintSha256);
+      expect(complaints()).toBe(1);
+      await first.close();
+      registry.pause();
+      const second = await open({ logger });
+      await second.ready();
+      expect(second.state).toMatchObject({ generation: 1, fingerprintSha256 });
+      expect(complaints()).toBe(2);
+    });
+
+    it('takes a new ticket seed for it, and no other that has ended', async () => {
+      await expire();
+      const certificates = await open({ logger });
+      await certificates.ready();
+      await registry.connected(1);
+      const { material } = registry;
+      await registry.rotateTo({ ...material, generation: 2n, ticketSeed: randomBytes(32) });
+      expect(certificates.state.generation).toBe(2);
+      const other = await makeTestMaterial({ generation: 3, madeAt: ended });
+      await expect(registry.rotateTo(other)).rejects.toThrow(
+        /^unusable-material: the certificate ended on /,
+      );
+      expect(certificates.state.generation).toBe(2);
+    });
+  });
+
+  it('goes on whatever an observer throws', async () => {
+    const logger = silentLogger();
+    const error = vi.spyOn(logger, 'error');
+    const certificates = await open({ logger });
+    const target = await listen(certificates);
+    const fail = () => {
+      throw new Error('an observer');
+    };
+    certificates.observe(fail);
+    certificates.onDrain(fail);
+    await certificates.ready();
+    await registry.connected(1);
+    const { material } = await registry.rotate();
+    registry.drain(0);
+    expect(await leafAt(target)).toBe(material.fingerprintSha256);
+    expect(error).toHaveBeenCalledWith(expect.anything(), expect.stringMatching(/observer/));
+    expect((await registry.rotate()).ports.get('a')).toMatchObject([{ error: '' }]);
+  });
+
+  it('is never ready again once it is closed', async () => {
+    const certificates = await open();
+    await certificates.ready();
+    await certificates.close();
+    await expect(certificates.ready()).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it.each([
+    ['warns when nobody names the ports', undefined, 1],
+    ['takes it that there are none when that is said', [], 0],
+  ])('%s', async (_, targets, warnings) => {
+    const logger = silentLogger();
+    const warn = vi.spyOn(logger, 'warn');
+    const certificates = await open({ logger });
+    await until(certificates, ({ connected }) => connected);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      await certificates.ready();
+      if (targets !== undefined) certificates.setProbeTargets(targets);
+      vi.advanceTimersByTime(10_000);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(warn).toHaveBeenCalledTimes(warnings);
   });
 
   it('does not take a peer for the registry that is another identity of the same CA', async () => {

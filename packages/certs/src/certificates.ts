@@ -7,7 +7,11 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Material as MaterialMessage, PartitionPolicy } from '@mail/proto';
 import {
+  describeExpiry,
+  folderSecret,
   Health,
+  type Identity,
+  identityUri,
   type Logger,
   METRICS,
   Metrics,
@@ -19,9 +23,8 @@ import {
 import { z } from 'zod';
 import { CurrentMaterial, monotonicClock } from './current-material.ts';
 import { CertsError } from './errors.ts';
-import type { Identity } from './identity.ts';
 import { IdentityKeeper } from './identity-keeper.ts';
-import { buildMaterial } from './material.ts';
+import { buildMaterial, warnIfExpired } from './material.ts';
 import { MaterialCache } from './material-cache.ts';
 import { openSubscription } from './registry-client.ts';
 import { type DrainRequest, RegistryStream } from './registry-stream.ts';
@@ -42,8 +45,11 @@ export interface CertificatesOptions {
   readonly cacheFile?: string;
   /** How long a start waits for the registry before it goes on with the cache. Default 2 s. */
   readonly cacheGraceMs?: number;
-  /** Once cut off for longer than the lease: go on with what there is, or refuse new handshakes. */
-  readonly partitionPolicy: 'serve' | 'fence';
+  /**
+   * Once cut off for longer than the lease: go on with what there is, or refuse new handshakes. Default
+   * serve.
+   */
+  readonly partitionPolicy?: 'serve' | 'fence';
   /** Of the software, for people. */
   readonly version?: string;
   /** Default says nothing. */
@@ -54,7 +60,9 @@ export interface CertificatesOptions {
 }
 
 type Filled = CertificatesOptions &
-  Required<Pick<CertificatesOptions, 'version' | 'logger' | 'metrics' | 'health'>>;
+  Required<
+    Pick<CertificatesOptions, 'partitionPolicy' | 'version' | 'logger' | 'metrics' | 'health'>
+  >;
 
 /** How this process stands. */
 export interface CertificatesState {
@@ -70,6 +78,8 @@ export interface CertificatesState {
 }
 
 const CACHE_GRACE_MS = 2_000;
+/** From ready() to setProbeTargets; ports open at once. */
+const TARGETS_GRACE_MS = 10_000;
 
 const CONDITION = 'certificate';
 
@@ -95,7 +105,9 @@ export class Certificates {
     stale: false,
     fenced: false,
   };
-  #targets: readonly ProbeTarget[] = [];
+  /** Undefined until they have been named. */
+  #targets: readonly ProbeTarget[] | undefined;
+  #targetsTimer: NodeJS.Timeout | undefined;
   #graceOver = false;
   #persisted: Promise<void> = Promise.resolve();
   #closed = false;
@@ -113,7 +125,7 @@ export class Certificates {
     this.current = current;
     const persist = (message: MaterialMessage | undefined) => {
       if (message === undefined || cache === undefined) return;
-      this.#persisted = cache.write(message, keeper.identity.privateKey);
+      this.#persisted = cache.write(message);
     };
     this.#stream = new RegistryStream({
       service: options.service,
@@ -128,10 +140,10 @@ export class Certificates {
       now: monotonicClock,
       random: Math.random,
       open: () => openSubscription(options.registry, keeper.identity),
-      probe: () => probeListeners(this.#targets),
+      probe: () => probeListeners(this.#targets ?? []),
       persist,
       onDrain: (drain) => {
-        for (const observer of this.#drainObservers) observer(drain);
+        this.#notify(this.#drainObservers, drain);
       },
       onStatus: (status) => this.#update(status),
       logger: options.logger,
@@ -139,7 +151,7 @@ export class Certificates {
     this.#stopObserving = [
       current.observe(() => this.#update(this.#stream.status)),
       keeper.observe(() => {
-        // the cache's key comes from the identity's
+        // where the folder has no secret of its own, the cache's key comes from the identity's
         persist(this.#stream.messageOf(this.#stream.status.generation));
         this.#stream.reconnect();
       }),
@@ -175,12 +187,19 @@ export class Certificates {
    */
   async ready(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    await this.#untilUsable(signal);
+    this.#targetsTimer ??= setTimeout(() => this.#missTargets(), TARGETS_GRACE_MS);
+    this.#targetsTimer.unref();
+  }
+
+  async #untilUsable(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#closed) throw closedTooEarly();
     if (this.#usable) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const abort = () => reject(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     const stop = this.observe(() => {
-      if (this.#closed) reject(new CertsError('closed', 'closed before a certificate was there'));
+      if (this.#closed) reject(closedTooEarly());
       else if (this.#usable) resolve();
     });
     try {
@@ -191,9 +210,13 @@ export class Certificates {
     }
   }
 
-  /** Names the process's own ports, once they are open; they are probed now and after each switch. */
+  /**
+   * Names the process's own ports, once they are open; they are probed now and after each switch. A
+   * process that has none says so with an empty list.
+   */
   setProbeTargets(targets: readonly ProbeTarget[]): void {
     this.#targets = [...targets];
+    clearTimeout(this.#targetsTimer);
     void this.#stream.probeAgain();
   }
 
@@ -203,7 +226,7 @@ export class Certificates {
     return () => this.#drainObservers.delete(observer);
   }
 
-  /** Calls `observer` with each change of state; returns how to stop it. It must not throw. */
+  /** Calls `observer` with each change of state; returns how to stop it. */
   observe(observer: (state: CertificatesState) => void): () => void {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
@@ -222,6 +245,7 @@ export class Certificates {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#graceTimer);
+    clearTimeout(this.#targetsTimer);
     for (const stop of this.#stopObserving) stop();
     const left = this.#stream.close();
     this.current.close();
@@ -255,22 +279,58 @@ export class Certificates {
 
   get #whyUnready(): string | undefined {
     const { generation, fenced, stale } = this.#state;
-    if (generation === 0) return `no certificate yet from the registry ${this.#options.registry}`;
+    const { identityDir, registry } = this.#options;
+    if (generation === 0) {
+      const expiry = describeExpiry(this.#keeper.identity, identityDir, new Date());
+      return expiry?.message ?? `no certificate yet from the registry ${registry}`;
+    }
     if (fenced) return 'cut off from the registry: new handshakes are refused';
     if (stale) return `cut off from the registry: generation ${generation} may be stale`;
     return undefined;
   }
 
   #tell(): void {
-    for (const observer of this.#observers) observer(this.#state);
+    this.#notify(this.#observers, this.#state);
+  }
+
+  /** What an observer throws is no business of the handshake or the switch that it was told of. */
+  #notify<T>(observers: ReadonlySet<(value: T) => void>, value: T): void {
+    for (const observer of observers) {
+      try {
+        observer(value);
+      } catch (error) {
+        this.#options.logger.error({ error }, 'an observer of the certificates failed');
+      }
+    }
+  }
+
+  #missTargets(): void {
+    if (this.#targets !== undefined) return;
+    this.#options.logger.warn(
+      'no ports to probe: name them with setProbeTargets, or no switch proves what they present',
+    );
   }
 }
 
+function closedTooEarly(): CertsError {
+  return new CertsError('closed', 'closed before a certificate was there');
+}
+
 function checkName(identity: Identity, options: CertificatesOptions): void {
-  const expected = `spiffe://concert/service/${options.service}`;
+  const expected = identityUri(`service/${options.service}`);
   if (identity.uri === expected) return;
   const detail = `the identity in ${options.identityDir} is ${identity.uri}, not ${expected}`;
   throw new CertsError('bad-identity', detail);
+}
+
+/** The cache is to stay readable when a sibling renews the identity; the key is for folders that are only read. */
+async function cacheSecrets(
+  folder: string,
+  { privateKey }: Identity,
+): Promise<[Uint8Array, ...Uint8Array[]]> {
+  const key = privateKey.export({ type: 'pkcs8', format: 'der' });
+  const secret = await folderSecret(folder);
+  return secret === undefined ? [key] : [secret, key];
 }
 
 /**
@@ -280,6 +340,7 @@ function checkName(identity: Identity, options: CertificatesOptions): void {
  */
 export async function openCertificates(given: CertificatesOptions): Promise<Certificates> {
   const options: Filled = {
+    partitionPolicy: 'serve',
     version: '',
     logger: silentLogger(),
     metrics: new Metrics(),
@@ -296,11 +357,16 @@ export async function openCertificates(given: CertificatesOptions): Promise<Cert
     throw error;
   }
   const current = new CurrentMaterial(monotonicClock);
-  const cache = cacheFile ? new MaterialCache({ path: cacheFile, service, logger }) : undefined;
-  let cached = await cache?.read(keeper.identity.privateKey);
+  const secrets = () => cacheSecrets(identityDir, keeper.identity);
+  const cache = cacheFile
+    ? new MaterialCache({ path: cacheFile, service, secrets, logger })
+    : undefined;
+  let cached = await cache?.read();
   if (cached !== undefined) {
     try {
-      current.schedule(await buildMaterial(cached, service), 0n);
+      const material = await buildMaterial(cached, service);
+      warnIfExpired(material, logger);
+      current.schedule(material, 0n);
     } catch (error) {
       logger.warn({ error }, 'the cached certificate is of no use any more');
       cached = undefined;

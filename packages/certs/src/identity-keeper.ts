@@ -1,18 +1,22 @@
 /**
  * Keeps the process's identity fresh: renews it at two thirds of its life where the folder can be
- * written, and takes what others put there (sibling workers, an orchestrator that mounts secrets).
+ * written, and takes what others put there (sibling workers, an orchestrator that mounts secrets). What
+ * it holds in memory it keeps, whatever becomes of the folder.
  */
-import type { Logger } from '@mail/service';
-import { createSigningRequest, generateKey } from '@mail/x509';
+import { X509Certificate } from 'node:crypto';
 import {
+  describeExpiry,
   type Identity,
   isSameIdentity,
   isWritable,
+  type Logger,
   readIdentity,
-  renewAlone,
-  renewalTime,
+  ServiceError,
+  withIdentityLock,
   writeIdentity,
-} from './identity.ts';
+} from '@mail/service';
+import { createSigningRequest, generateKey } from '@mail/x509';
+import { CertsError } from './errors.ts';
 import { requestRenewal } from './registry-client.ts';
 
 /** How often the folder is looked at. */
@@ -25,23 +29,38 @@ export interface IdentityKeeperOptions {
   readonly logger: Logger;
 }
 
+/** Two thirds into the identity's life. */
+export function renewalTime({ certificate }: Identity): Date {
+  const from = certificate.validFromDate.getTime();
+  return new Date(from + ((certificate.validToDate.getTime() - from) * 2) / 3);
+}
+
 export class IdentityKeeper {
   readonly #options: IdentityKeeperOptions;
   readonly #observers = new Set<(identity: Identity) => void>();
+  readonly #timer: NodeJS.Timeout;
   #identity: Identity;
-  #timer: NodeJS.Timeout | undefined;
-  #checking: Promise<void> | undefined;
+  /** False while a renewed identity is here and not yet in the folder. */
+  #written = true;
+  #lastCheck: Promise<void> = Promise.resolve();
 
   private constructor(options: IdentityKeeperOptions, identity: Identity) {
     this.#options = options;
     this.#identity = identity;
     this.#timer = setInterval(() => this.check(), CHECK_INTERVAL_MS);
     this.#timer.unref();
+    // one that is due or over is seen to now, and waited for by nobody
+    this.check();
   }
 
   /** @throws CertsError bad-identity when the folder holds none */
   static async open(options: IdentityKeeperOptions): Promise<IdentityKeeper> {
-    return new IdentityKeeper(options, await readIdentity(options.folder));
+    try {
+      return new IdentityKeeper(options, await readIdentity(options.folder));
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      throw new CertsError('bad-identity', error.message, { cause: error });
+    }
   }
 
   get identity(): Identity {
@@ -56,49 +75,71 @@ export class IdentityKeeper {
 
   /** Takes what the folder holds by now, or renews it when that is due. Never rejects. */
   check(now: Date = new Date()): Promise<void> {
-    this.#checking ??= this.#check(now)
+    this.#lastCheck = this.#lastCheck
+      .then(() => this.#check(now))
       .catch((error) => {
-        this.#options.logger.warn({ error }, 'the identity could not be read or renewed');
-      })
-      .finally(() => {
-        this.#checking = undefined;
+        this.#options.logger.warn({ error }, 'the identity could not be renewed');
       });
-    return this.#checking;
+    return this.#lastCheck;
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#checking;
+    await this.#lastCheck;
   }
 
   async #check(now: Date): Promise<void> {
     const { folder, logger } = this.#options;
-    await this.#adopt();
-    if (now < renewalTime(this.#identity) || !(await isWritable(folder))) return;
-    await renewAlone(folder, async () => {
-      // another process may have finished a renewal just before
-      await this.#adopt();
-      if (now < renewalTime(this.#identity)) return;
-      await this.#renew();
-      logger.info({ identity: this.#identity.uri }, 'the identity is renewed');
+    await this.#adopt().catch((error) => {
+      logger.warn({ error }, 'the identity could not be read; going on with the one in memory');
+    });
+    const expiry = describeExpiry(this.#identity, folder, now);
+    if (expiry !== undefined) {
+      // the registry would refuse to renew it
+      logger.error(`${expiry.message}: the registry refuses it. ${expiry.remedy}`);
+      return;
+    }
+    const due = now >= renewalTime(this.#identity);
+    if ((due || !this.#written) && (await isWritable(folder))) await this.#replace(now);
+  }
+
+  async #replace(now: Date): Promise<void> {
+    const { folder, logger } = this.#options;
+    await withIdentityLock(folder, async () => {
+      // another process may have finished a renewal just before; a folder that is broken is written anew
+      await this.#adopt().catch(() => {});
+      if (now >= renewalTime(this.#identity)) {
+        await this.#renew();
+        logger.info({ identity: this.#identity.uri }, 'the identity is renewed');
+      }
+      if (this.#written) return;
+      await writeIdentity(folder, this.#identity);
+      this.#written = true;
     });
   }
 
   async #adopt(): Promise<void> {
     const found = await readIdentity(this.#options.folder);
-    if (isSameIdentity(found, this.#identity)) return;
-    this.#identity = found;
-    for (const observer of this.#observers) observer(found);
+    const foundFrom = found.certificate.validFromDate;
+    // what lies there may be what ours is to replace
+    if (!this.#written && foundFrom <= this.#identity.certificate.validFromDate) return;
+    this.#written = true;
+    if (!isSameIdentity(found, this.#identity)) this.#take(found);
   }
 
   async #renew(): Promise<void> {
-    const { folder, registry } = this.#options;
     const privateKey = await generateKey('ecdsa-p256');
     // the registry takes the name from the connection; the request carries the key alone
     const request = createSigningRequest({ names: [], privateKey });
-    const { chainPem, caPem } = await requestRenewal(registry, this.#identity, request);
+    const signed = await requestRenewal(this.#options.registry, this.#identity, request);
+    const certificate = new X509Certificate(signed.chainPem);
     const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    await writeIdentity(folder, { chainPem, keyPem, caPem });
-    await this.#adopt();
+    this.#written = false;
+    this.#take({ ...signed, uri: this.#identity.uri, keyPem, certificate, privateKey });
+  }
+
+  #take(identity: Identity): void {
+    this.#identity = identity;
+    for (const observer of this.#observers) observer(identity);
   }
 }

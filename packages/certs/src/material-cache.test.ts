@@ -1,23 +1,20 @@
-import type { KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Material as MaterialMessage } from '@mail/proto';
 import { silentLogger } from '@mail/service';
-import { generateKey } from '@mail/x509';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MaterialCache, openSealedMaterial, sealMaterial } from './material-cache.ts';
 import { makeTestMaterial } from './testing/self-signed.ts';
 
 let material: MaterialMessage;
-let key: KeyObject;
-let otherKey: KeyObject;
+const key = randomBytes(32);
+const otherKey = randomBytes(121);
 
 beforeAll(async () => {
   material = await makeTestMaterial({ generation: 12 });
-  key = await generateKey('ecdsa-p256');
-  otherKey = await generateKey('ecdsa-p256');
 });
 
 describe('sealed material', () => {
@@ -31,7 +28,7 @@ describe('sealed material', () => {
     expect(sealMaterial(material, key, 'imap').equals(sealed)).toBe(false);
   });
 
-  it('is of no use to another identity or another service', () => {
+  it('is of no use under another secret or to another service', () => {
     const sealed = sealMaterial(material, key, 'imap');
     expect(() => openSealedMaterial(sealed, otherKey, 'imap')).toThrow();
     expect(() => openSealedMaterial(sealed, key, 'pop3')).toThrow();
@@ -75,41 +72,50 @@ describe('MaterialCache', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  const open = () => new MaterialCache({ path, service: 'imap', logger });
+  const open = (secrets: [Uint8Array, ...Uint8Array[]] = [key]) =>
+    new MaterialCache({ path, service: 'imap', secrets: async () => secrets, logger });
 
   it('has nothing at first, which is no reason to warn', async () => {
-    expect(await open().read(key)).toBeUndefined();
+    expect(await open().read()).toBeUndefined();
     expect(warn).not.toHaveBeenCalled();
   });
 
   it('keeps what was written last, for its owner alone', async () => {
     const cache = open();
     const later = { ...material, generation: 13n };
-    await Promise.all([cache.write(material, key), cache.write(later, key)]);
-    expect(await open().read(key)).toEqual(later);
+    await Promise.all([cache.write(material), cache.write(later)]);
+    expect(await open().read()).toEqual(later);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect((await stat(join(folder, 'cache'))).mode & 0o777).toBe(0o700);
     expect(await readdir(join(folder, 'cache'))).toEqual(['imap-a.material']);
   });
 
   it('ignores a damaged or foreign file, and warns', async () => {
-    await open().write(material, key);
+    await open().write(material);
     const whole = await readFile(path);
     for (const bytes of [whole.subarray(0, 50), Buffer.from('nonsense'), Buffer.alloc(0)]) {
       await writeFile(path, bytes);
-      expect(await open().read(key)).toBeUndefined();
+      expect(await open().read()).toBeUndefined();
     }
     await writeFile(path, whole);
-    expect(await open().read(otherKey)).toBeUndefined();
+    expect(await open([otherKey]).read()).toBeUndefined();
     await writeFile(path, Buffer.alloc(2 * 1024 * 1024));
-    expect(await open().read(key)).toBeUndefined();
+    expect(await open().read()).toBeUndefined();
     expect(warn).toHaveBeenCalledTimes(5);
+  });
+
+  it('reads what was sealed under any of its secrets, and seals under the first', async () => {
+    await open([otherKey]).write(material);
+    expect(await open([key, otherKey]).read()).toEqual(material);
+    await open([key, otherKey]).write(material);
+    expect(await open([key]).read()).toEqual(material);
+    expect(warn).not.toHaveBeenCalled();
   });
 
   it('goes on without a cache where none can be written', async () => {
     await writeFile(join(folder, 'cache'), 'a file where the folder should be');
-    await open().write(material, key);
-    expect(await open().read(key)).toBeUndefined();
+    await open().write(material);
+    expect(await open().read()).toBeUndefined();
     expect(warn).toHaveBeenCalled();
   });
 });

@@ -1,24 +1,17 @@
 /**
  * The last-known-good material of one process, on disk, so that a service can start while the registry
- * is away. Encrypted with AES-256-GCM under a key that is derived from the identity's private key: a
- * copy of the file alone is worth nothing. A file that is damaged, cut short or another's is ignored
+ * is away. Encrypted with AES-256-GCM under a key that is derived from a secret kept elsewhere: a copy of
+ * the file alone is worth nothing. A file that is damaged, cut short or another's is ignored
  * with a warning and never ends the process.
  *
  * Layout: magic and version (8 octets), nonce (12), tag (16), ciphertext of a mail.certs.v1.Material.
  * The header and the service's name are authenticated with it.
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-} from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Material as MaterialMessage } from '@mail/proto';
-import type { Logger } from '@mail/service';
-import { replaceFile } from './durable-file.ts';
+import { type Logger, replaceFile } from '@mail/service';
 
 const HEADER = Buffer.from('CNCRTMC\x01', 'latin1');
 const NONCE_BYTES = 12;
@@ -31,23 +24,24 @@ export interface MaterialCacheOptions {
   readonly path: string;
   /** Whose material it is; authenticated. */
   readonly service: string;
+  /** What it may be sealed under now, asked at each use; the first is written with. */
+  readonly secrets: () => Promise<readonly [Uint8Array, ...Uint8Array[]]>;
   readonly logger: Logger;
 }
 
-function deriveKey(identityKey: KeyObject, service: string): Buffer {
-  const secret = identityKey.export({ type: 'pkcs8', format: 'der' });
+function deriveKey(secret: Uint8Array, service: string): Buffer {
   const info = `concert material cache ${service}`;
   return Buffer.from(hkdfSync('sha256', secret, '', info, 32));
 }
 
-/** Encrypts `material` for the holder of `identityKey`. */
+/** Encrypts `material` for the holder of `secret`. */
 export function sealMaterial(
   material: MaterialMessage,
-  identityKey: KeyObject,
+  secret: Uint8Array,
   service: string,
 ): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', deriveKey(identityKey, service), nonce);
+  const cipher = createCipheriv('aes-256-gcm', deriveKey(secret, service), nonce);
   cipher.setAAD(Buffer.concat([HEADER, Buffer.from(service)]));
   const plain = MaterialMessage.encode(material).finish();
   const body = Buffer.concat([cipher.update(plain), cipher.final()]);
@@ -60,7 +54,7 @@ export function sealMaterial(
  */
 export function openSealedMaterial(
   sealed: Uint8Array,
-  identityKey: KeyObject,
+  secret: Uint8Array,
   service: string,
 ): MaterialMessage {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
@@ -68,7 +62,7 @@ export function openSealedMaterial(
     throw new Error('it is no cached material of this version');
   }
   const nonce = bytes.subarray(HEADER.length, HEADER.length + NONCE_BYTES);
-  const decipher = createDecipheriv('aes-256-gcm', deriveKey(identityKey, service), nonce, {
+  const decipher = createDecipheriv('aes-256-gcm', deriveKey(secret, service), nonce, {
     authTagLength: TAG_BYTES,
   });
   decipher.setAAD(Buffer.concat([HEADER, Buffer.from(service)]));
@@ -87,10 +81,11 @@ export class MaterialCache {
   }
 
   /** The material written last, or undefined. */
-  async read(identityKey: KeyObject): Promise<MaterialMessage | undefined> {
-    const { path, service, logger } = this.#options;
+  async read(): Promise<MaterialMessage | undefined> {
+    const { path, service, secrets, logger } = this.#options;
     try {
-      return openSealedMaterial(await readBounded(path), identityKey, service);
+      const sealed = await readBounded(path);
+      return openWithAny(sealed, await secrets(), service);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
         logger.warn({ error, path }, 'the cached certificate cannot be used; going on without it');
@@ -100,17 +95,32 @@ export class MaterialCache {
   }
 
   /** Replaces it, durably when this resolves. Writes follow each other in the order of the calls. */
-  write(material: MaterialMessage, identityKey: KeyObject): Promise<void> {
-    const { path, service, logger } = this.#options;
+  write(material: MaterialMessage): Promise<void> {
+    const { path, service, secrets, logger } = this.#options;
     this.#lastWrite = this.#lastWrite.then(async () => {
       try {
+        const [secret] = await secrets();
         await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-        await replaceFile(path, sealMaterial(material, identityKey, service));
+        await replaceFile(path, sealMaterial(material, secret, service));
       } catch (error) {
         logger.warn({ error, path }, 'the certificate could not be cached');
       }
     });
     return this.#lastWrite;
+  }
+}
+
+function openWithAny(
+  sealed: Buffer,
+  [secret, ...others]: readonly [Uint8Array, ...Uint8Array[]],
+  service: string,
+): MaterialMessage {
+  try {
+    return openSealedMaterial(sealed, secret, service);
+  } catch (error) {
+    const [next, ...rest] = others;
+    if (next === undefined) throw error;
+    return openWithAny(sealed, [next, ...rest], service);
   }
 }
 

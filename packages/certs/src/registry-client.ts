@@ -3,7 +3,6 @@
  * name, so it may be reached under any address.
  */
 import { isIP } from 'node:net';
-import type { PeerCertificate } from 'node:tls';
 import {
   type ChannelCredentials,
   type ClientDuplexStream,
@@ -17,9 +16,7 @@ import {
   type SubscribeRequest,
   type SubscribeResponse,
 } from '@mail/proto';
-import type { Identity } from './identity.ts';
-
-const REGISTRY_URI = 'spiffe://concert/registry';
+import { checkRegistryIdentity, type Identity } from '@mail/service';
 
 const CHANNEL_OPTIONS = {
   // a half-dead connection shows within seconds, also while nothing is said
@@ -40,19 +37,6 @@ const RENEW_TIMEOUT_MS = 10_000;
 const GOODBYE_TIMEOUT_MS = 1_000;
 /** How long TCP and TLS to the registry may take. */
 const CONNECT_TIMEOUT_MS = 5_000;
-
-/**
- * Whether a certificate carries the registry's URI name. Node quotes names that hold a comma or a quote,
- * so a list without quotes splits safely (CVE-2021-44532).
- */
-export function checkRegistryIdentity(
-  _host: string,
-  certificate: Pick<PeerCertificate, 'subjectaltname'>,
-): Error | undefined {
-  const names = certificate.subjectaltname ?? '';
-  if (!names.includes('"') && names.split(', ').includes(`URI:${REGISTRY_URI}`)) return undefined;
-  return new Error(`the peer does not prove that it is ${REGISTRY_URI}`);
-}
 
 function credentialsOf(identity: Identity): ChannelCredentials {
   return credentials.createSsl(

@@ -23,11 +23,15 @@ const TICKET_KEYS_BYTES = 48;
 /** RFC 8446 §4.6.1 allows seven days; the seed changes daily anyway. */
 const SESSION_TIMEOUT_S = 24 * 60 * 60;
 
-/** AEAD with forward secrecy alone; the names that begin with TLS_ are TLS 1.3's. */
+/**
+ * AEAD with forward secrecy alone; the names that begin with TLS_ are TLS 1.3's. AES-128 comes first in
+ * both versions: processors hash SHA-256 in hardware and SHA-384 not, which is one part in twenty of a
+ * TLS 1.3 handshake.
+ */
 const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
-  'TLS_AES_128_GCM_SHA256',
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-AES256-GCM-SHA384',

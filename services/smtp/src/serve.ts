@@ -1,7 +1,8 @@
 /** A listener's sessions on smtp-server: its options, its questions handed to Session, its log tamed. */
 
 import { TLSSocket } from 'node:tls';
-import { ConcertSmtpServer, type SecuredSocket, type TlsAcceptor } from '@mail/certs';
+import type { SecuredSocket, TlsAcceptor } from '@mail/certs';
+import { ConcertSmtpServer } from '@mail/certs/smtp-server';
 import type { AcceptedSocket } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import type { Account } from '@mail/store';

@@ -1,6 +1,6 @@
 /** An echo server over TLS that changes its certificate with the fleet. */
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { openCertificates } from '@mail/certs';
 
 export async function startEchoServer(registry: string, identityDir: string, port: number) {
@@ -10,35 +10,22 @@ export async function startEchoServer(registry: string, identityDir: string, por
     registry,
     identityDir,
     cacheFile: `${identityDir}/last-known-good.material`,
-    partitionPolicy: 'serve',
   });
   // nothing to present before this: the port stays closed
   await certificates.ready();
 
-  const acceptor = certificates.acceptor(['echo']);
-  const server = createServer(async (socket) => {
-    try {
-      const { socket: secured } = await acceptor.accept(socket);
-      secured.on('error', () => secured.destroy());
-      secured.pipe(secured);
-    } catch {
-      // no TLS session came of it, and the socket is closed
-    }
+  const { accept } = certificates.acceptor(['echo']);
+  const server = createServer((connection) => {
+    accept(connection).then(
+      ({ socket }) => socket.on('error', () => {}).pipe(socket),
+      () => {}, // no TLS session came of it, and the connection is closed
+    );
   });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const bound = typeof address === 'object' && address ? address.port : port;
+  await once(server.listen(port, '127.0.0.1'), 'listening');
 
   // so that a switch counts as verified only when this port shows the new certificate
-  certificates.setProbeTargets([
-    { listener: 'echo', host: '127.0.0.1', port: bound, preamble: '', startTls: undefined },
-  ]);
-  return {
-    port: bound,
-    close: async () => {
-      server.close();
-      await certificates.close();
-    },
-  };
+  const bound = server.address() as AddressInfo;
+  certificates.setProbeTargets([{ listener: 'echo', host: bound.address, port: bound.port }]);
+  const close = () => Promise.all([server.close(), certificates.close()]);
+  return { port: bound.port, close };
 }

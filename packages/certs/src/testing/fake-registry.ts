@@ -3,7 +3,7 @@
  * that needs everybody. It keeps no books, checks nothing and is no model of the real one.
  */
 import { createPublicKey, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
@@ -17,6 +17,7 @@ import {
   type SubscribeRequest,
   type SubscribeResponse,
 } from '@mail/proto';
+import { writeIdentity } from '@mail/service';
 import {
   type CertificateAuthority,
   createCa,
@@ -25,7 +26,6 @@ import {
   readSigningRequest,
 } from '@mail/x509';
 import { monotonicClock } from '../current-material.ts';
-import { writeIdentity } from '../identity.ts';
 import { makeTestMaterial, type TestMaterialOptions } from './self-signed.ts';
 
 export interface FakeRegistryOptions {
@@ -37,6 +37,8 @@ export interface FakeRegistryOptions {
   readonly leadMs?: number;
   /** What it proves to be. Default the registry. */
   readonly uri?: string;
+  /** What is in force at first. Default generation 1 of a fresh certificate. */
+  readonly material?: MaterialMessage;
 }
 
 /** What subscribers have said about one generation. */
@@ -56,7 +58,7 @@ type Said = NonNullable<SubscribeRequest['message']>;
 const IDENTITY_DAYS = 30;
 
 export class FakeRegistry {
-  readonly #options: Required<FakeRegistryOptions>;
+  readonly #options: Required<Omit<FakeRegistryOptions, 'material'>>;
   readonly #folder: string;
   readonly #ca: CertificateAuthority;
   readonly #subscriptions = new Set<Subscription>();
@@ -84,11 +86,16 @@ export class FakeRegistry {
     this.#material = material;
   }
 
-  /** Starts on a free port with generation 1 in force. */
+  /** Starts on a free port. */
   static async start(options: FakeRegistryOptions = {}): Promise<FakeRegistry> {
     const folder = await mkdtemp(join(tmpdir(), 'concert-registry-'));
     const ca = await createCa({ commonName: 'Concert test', days: 30, now: new Date() });
-    const registry = new FakeRegistry(options, folder, ca, await makeTestMaterial());
+    const registry = new FakeRegistry(
+      options,
+      folder,
+      ca,
+      options.material ?? (await makeTestMaterial()),
+    );
     await registry.resume();
     return registry;
   }
@@ -108,22 +115,16 @@ export class FakeRegistry {
     return [...this.#subscriptions].map(({ hello }) => hello);
   }
 
-  /** A folder with the identity of a service, for openCertificates. */
-  async identityFor(service: string, days: number = IDENTITY_DAYS): Promise<string> {
+  /** A folder with the identity of a service, for openCertificates; it lasts 30 days from `madeAt`. */
+  async identityFor(service: string, madeAt: Date = new Date()): Promise<string> {
     const folder = join(this.#folder, service);
-    await mkdir(folder, { recursive: true });
-    const parts = await this.#issue(`spiffe://concert/service/${service}`, days);
-    await Promise.all([
-      writeFile(join(folder, 'key.pem'), parts.keyPem, { mode: 0o600 }),
-      writeFile(join(folder, 'cert.pem'), parts.chainPem),
-      writeFile(join(folder, 'ca.pem'), parts.caPem),
-    ]);
+    await writeIdentity(folder, await this.#issue(`spiffe://concert/service/${service}`, madeAt));
     return folder;
   }
 
   /** Replaces a service's identity in its folder, as a renewal by somebody else would. */
   async replaceIdentity(service: string): Promise<void> {
-    const parts = await this.#issue(`spiffe://concert/service/${service}`, IDENTITY_DAYS);
+    const parts = await this.#issue(`spiffe://concert/service/${service}`);
     await writeIdentity(join(this.#folder, service), parts);
   }
 
@@ -195,7 +196,7 @@ export class FakeRegistry {
   /** Comes back on the same port, as another process with another clock. */
   async resume(): Promise<void> {
     this.#clockId = randomUUID();
-    const parts = await this.#issue(this.#options.uri, IDENTITY_DAYS);
+    const parts = await this.#issue(this.#options.uri);
     const pair = {
       private_key: Buffer.from(parts.keyPem),
       cert_chain: Buffer.from(parts.chainPem),
@@ -236,10 +237,10 @@ export class FakeRegistry {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  async #issue(uri: string, days: number) {
+  async #issue(uri: string, now: Date = new Date()) {
     const privateKey = await generateKey('ecdsa-p256');
     const publicKey = createPublicKey(privateKey);
-    const leaf = issueIdentity({ ca: this.#ca, publicKey, uri, days, now: new Date() });
+    const leaf = issueIdentity({ ca: this.#ca, publicKey, uri, days: IDENTITY_DAYS, now });
     return {
       keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       chainPem: leaf.toString(),

@@ -3,7 +3,7 @@
  * or comes out of the real machine, and so says which line of defence is missing; production code knows
  * nothing of them.
  */
-import { Subscriber, type SubscriberAction, type SubscriberEvent } from '@mail/certs';
+import { Subscriber, type SubscriberAction, type SubscriberEvent } from '@mail/certs/subscriber';
 import { PartitionPolicy } from '@mail/proto';
 import {
   Coordinator,

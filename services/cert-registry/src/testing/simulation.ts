@@ -22,7 +22,7 @@
  * A clock that is wound on while the process runs is not played: a monotonic clock does not do it, apart
  * from machines that sleep, and those look like a stall.
  */
-import { Subscriber, type SubscriberEvent } from '@mail/certs';
+import { Subscriber, type SubscriberEvent } from '@mail/certs/subscriber';
 import { type Material, PartitionPolicy, RotationKind } from '@mail/proto';
 import {
   Coordinator,

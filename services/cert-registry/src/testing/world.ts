@@ -1,5 +1,5 @@
 /** The things of the simulated world: clocks, processes and the connections between them. */
-import type { BuildId, Subscriber } from '@mail/certs';
+import type { BuildId, Subscriber } from '@mail/certs/subscriber';
 import type { Material } from '@mail/proto';
 import type { Coordinator, StreamId } from '../coordinator.ts';
 import type { Random } from './random.ts';
