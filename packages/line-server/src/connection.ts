@@ -95,7 +95,7 @@ export class Connection {
     return this.#generation;
   }
 
-  /** "TLSv1.3", "TLS_AES_256_GCM_SHA384"; undefined without TLS. */
+  /** "TLSv1.3", "TLS_AES_128_GCM_SHA256"; undefined without TLS. */
   get tls(): { readonly version: string; readonly cipher: string } | undefined {
     if (!(this.#socket instanceof TLSSocket)) return undefined;
     return {

@@ -212,7 +212,7 @@ describe('submission', () => {
           'Received: from \\S+ \\(\\[127\\.0\\.0\\.1\\]\\)',
           '\\tby mail\\.example\\.test with ESMTPSA id \\S+',
           '\\tfor <bob@example\\.test>',
-          '\\ttls TLS_AES_256_GCM_SHA384 \\(TLSv1\\.3, generation 1\\);',
+          '\\ttls TLS_AES_128_GCM_SHA256 \\(TLSv1\\.3, generation 1\\);',
           '\\t\\w{3}, \\d\\d \\w{3} \\d{4} \\d\\d:\\d\\d:\\d\\d \\+0000',
           'Date: .* \\+0000',
           'Message-ID: <[0-9a-f-]{36}@mail\\.example\\.test>',
