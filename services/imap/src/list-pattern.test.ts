@@ -21,6 +21,16 @@ test.each([
   expect(matchesPattern(name, pattern)).toBe(matches);
 });
 
+test.each([
+  ['INBOX', 'inbox', true],
+  ['INBOX/sub', 'inBox/%', true],
+  ['INBOX/sub', 'i*sub', true],
+  ['INBOX/sub', 'inbox/SUB', false],
+  ['INBOX/INBOX', 'inbox/inbox', false],
+])('%s by %s, INBOX in any case: %s', (name, pattern, matches) => {
+  expect(matchesPattern(name, pattern, 5)).toBe(matches);
+});
+
 /** The definition, word for word. */
 function reference(name: string, pattern: string): boolean {
   if (pattern === '') return name === '';

@@ -8,6 +8,7 @@ const message = (uid: number, modSeq = 1, flags: readonly string[] = []): Messag
   flags,
   modSeq,
   size: 100,
+  endsInCrlf: true,
   internalDate: new Date(0),
   emailId: `m${uid}`,
 });

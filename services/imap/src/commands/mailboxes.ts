@@ -1,33 +1,28 @@
 /** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 §6.3.3 to §6.3.7, §6.3.10). */
-import type { MailboxStatus } from '@mail/store';
+import { isInferior, type MailboxStatus, parseMailboxName } from '@mail/store';
 import { refuse } from '../errors.ts';
-import {
-  DELIMITER,
-  type RenameArguments,
-  type StatusArguments,
-  type StatusItem,
-} from '../parser/mailbox.ts';
+import type { RenameArguments, StatusArguments, StatusItem } from '../parser/mailbox.ts';
 import { encodeAstring } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
 import { encodeMailboxName } from '../utf7.ts';
 
-/** A trailing delimiter only says that there will be inferiors (RFC 3501 §6.3.3). */
-function withoutTrailingDelimiter(name: string): string {
-  return name.endsWith(DELIMITER) ? name.slice(0, -DELIMITER.length) : name;
+export async function create(session: Session, name: string): Promise<Completion> {
+  await session.store.mailboxes.create(session.account.id, name);
+  return { text: 'CREATE completed' };
 }
 
-export async function create(session: Session, name: string): Promise<Completion> {
-  await session.store.mailboxes.create(session.account.id, withoutTrailingDelimiter(name));
-  return { text: 'CREATE completed' };
+async function isSuperior(session: Session, text: string): Promise<boolean> {
+  const name = parseMailboxName(text);
+  if (name === undefined) return false;
+  const mailboxes = await session.store.mailboxes.list(session.account.id);
+  return mailboxes.some((mailbox) => isInferior(mailbox.name, name));
 }
 
 /** Inferiors stay; a name that is only their superior can't be deleted (RFC 3501 §6.3.4). */
 export async function remove(session: Session, name: string): Promise<Completion> {
-  const mailboxes = await session.store.mailboxes.list(session.account.id);
-  const mailbox = mailboxes.find((candidate) => candidate.name === name);
+  const mailbox = await session.store.mailboxes.find(session.account.id, name);
   if (mailbox === undefined) {
-    const superior = mailboxes.some((other) => other.name.startsWith(name + DELIMITER));
-    throw superior
+    throw (await isSuperior(session, name))
       ? refuse('CANNOT', 'There are mailboxes below that name')
       : refuse('NONEXISTENT', 'No such mailbox');
   }
@@ -38,7 +33,7 @@ export async function remove(session: Session, name: string): Promise<Completion
 }
 
 export async function rename(session: Session, { from, to }: RenameArguments): Promise<Completion> {
-  await session.store.mailboxes.rename(session.account.id, from, withoutTrailingDelimiter(to));
+  await session.store.mailboxes.rename(session.account.id, from, to);
   // of INBOX it moves messages, and INBOX may be what is selected here
   if (session.state.name === 'selected') session.selected.stale = true;
   return { text: 'RENAME completed' };

@@ -14,15 +14,10 @@ function decode(wire: string): string {
   return decodeMailboxName(wire);
 }
 
-/** A mailbox name in Unicode; INBOX in any case is "INBOX" (RFC 3501 §5.1). */
-export function parseMailbox(lexer: Lexer): string {
-  const name = decode(lexer.astring());
-  return name.toUpperCase() === 'INBOX' ? 'INBOX' : name;
-}
-
+/** A mailbox name in Unicode, as it was said: its one spelling is the store's affair (RFC 3501 §5.1). */
 export function parseOneMailbox(lexer: Lexer): string {
   lexer.space();
-  return parseMailbox(lexer);
+  return decode(lexer.astring());
 }
 
 export interface RenameArguments {

@@ -24,6 +24,7 @@ const message: MessageSummary = {
   flags: ['\\Seen', 'Work'],
   modSeq: 1,
   size: RAW.length,
+  endsInCrlf: true,
   internalDate: new Date('2026-03-05T00:30:00Z'),
   emailId: 'm',
 };
