@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -92,6 +92,27 @@ describe('the vault key', () => {
     expect(() => loadVaultKey(undefined, file, true)).toThrow(
       expect.objectContaining({ code: 'bad-setting', message: expect.stringContaining(file) }),
     );
+  });
+
+  test.each([
+    ['may be made anew while nothing is sealed', true, /is empty; delete it/],
+    ['is to be put back once something is', false, /is empty; put it back from its copy/],
+  ])('an empty file says so, and %s', (_, mayMake, message) => {
+    const file = join(folder, 'empty');
+    writeFileSync(file, '');
+    expect(() => loadVaultKey(undefined, file, mayMake)).toThrow(
+      expect.objectContaining({ code: 'bad-setting', message: expect.stringMatching(message) }),
+    );
+    expect(readFileSync(file, 'utf8')).toBe('');
+  });
+
+  test('is whole before it bears its name, and nothing else is left behind', () => {
+    const home = mkdtempSync(join(folder, 'fresh-'));
+    const file = join(home, 'vault.key');
+    // what a start that was cut off leaves
+    writeFileSync(`${file}.${process.pid}.new`, 'half of a k');
+    expect(loadVaultKey(undefined, file, true)).toMatchObject({ made: true });
+    expect(readdirSync(home)).toEqual(['vault.key']);
   });
 
   test('is told from another before anything is opened', () => {

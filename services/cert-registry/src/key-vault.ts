@@ -4,7 +4,17 @@
  * from is here as well; where sealed values lie is the database's.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { ServiceError } from '@mail/service';
 
 const KEY_BYTES = 32;
@@ -103,15 +113,42 @@ export function loadVaultKey(
       );
     }
     if (made) {
-      const text = `${randomBytes(KEY_BYTES).toString('base64')}\n`;
-      writeFileSync(file, text, { mode: KEY_FILE_MODE, flag: 'wx', flush: true });
+      writeOnce(file, `${randomBytes(KEY_BYTES).toString('base64')}\n`);
     }
-    return { key: parseVaultKey(readFileSync(file, 'utf8'), file), source: file, made };
+    const text = readFileSync(file, 'utf8');
+    if (text.trim() === '') {
+      throw new ServiceError(
+        'bad-setting',
+        `the vault key ${file} is empty; ${mayMake ? 'delete it, and another is made' : 'put it back from its copy or set CONCERT_REGISTRY_KEY'}`,
+      );
+    }
+    return { key: parseVaultKey(text, file), source: file, made };
   } catch (error) {
     if (error instanceof ServiceError) throw error;
     throw new ServiceError('bad-setting', `the vault key ${file} can neither be read nor made`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Makes a file that must not be there yet, whole and durable when this returns: secrets are sealed with
+ * it next, and a power cut must not leave them without it.
+ */
+function writeOnce(file: string, text: string): void {
+  const draft = `${file}.${process.pid}.new`;
+  rmSync(draft, { force: true });
+  try {
+    writeFileSync(draft, text, { mode: KEY_FILE_MODE, flag: 'wx', flush: true });
+    linkSync(draft, file);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  const folder = openSync(dirname(file), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 
