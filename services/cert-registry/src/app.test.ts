@@ -1,7 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -147,6 +155,20 @@ describe('a restart', () => {
     expect(registry.identityFile('service/imap', 'cert')).not.toEqual(imap);
     expect(registry.identityFile('service/pop', 'cert')).toEqual(pop);
     expect(registry.identityFile('service/smtp', 'ca')).toEqual(registry.caPem);
+    registry.subscriber('imap', 'a');
+  });
+
+  test('keeps an identity whose renewal was cut off, and is not held up by a dead one’s lock', async () => {
+    registry = await TestRegistry.start();
+    const folder = join(registry.folder, 'identities/service');
+    await registry.stop();
+    const key = registry.identityFile('service/pop', 'key');
+    renameSync(join(folder, 'pop/cert.pem'), join(folder, 'pop/cert.pem.next'));
+    writeFileSync(join(folder, 'pop/cert.pem'), registry.identityFile('service/imap', 'cert'));
+    rmSync(join(folder, 'imap/key.pem'));
+    writeFileSync(join(folder, 'imap/renewal.lock'), '');
+    await registry.start();
+    expect(registry.identityFile('service/pop', 'key')).toEqual(key);
     registry.subscriber('imap', 'a');
   });
 });

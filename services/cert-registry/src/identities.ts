@@ -4,9 +4,14 @@
  * an identity's own key is in its folder alone (0600).
  */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, ServiceError } from '@mail/service';
+import {
+  type Logger,
+  readIdentity,
+  ServiceError,
+  withIdentityLock,
+  writeIdentity,
+} from '@mail/service';
 import {
   type CertificateAuthority,
   createCa,
@@ -100,12 +105,31 @@ export class Identities {
     for (const name of names) {
       const identity = identityFromSetting(name);
       const home = join(folder, name);
-      if (this.#isUsable(home)) continue;
-      const key = await generateKey('ecdsa-p256');
-      const cert = this.#issue(identity, createPublicKey(key), this.#days, []);
-      writeIdentity(home, { cert, key: toPem(key), ca: this.caPem });
-      logger.info({ identity: identity.uri, folder: home }, 'made an identity');
+      if ((await this.#judge(home, identity)) === 'good') continue;
+      const make = async () => {
+        // a holder may have renewed it in the moment before
+        if ((await this.#judge(home, identity)) === 'good') return;
+        await this.#make(home, identity);
+        logger.info({ identity: identity.uri, folder: home }, 'made an identity');
+      };
+      try {
+        if (await withIdentityLock(home, make)) continue;
+        // whoever holds the lock has nothing to renew with: left by one that died just now
+        if ((await this.#judge(home, identity)) === 'unusable') await make();
+      } catch (cause) {
+        throw new ServiceError(
+          'folder-not-writable',
+          `cannot write the identity in ${home}; let this user write there or set CONCERT_IDENTITIES`,
+          { cause },
+        );
+      }
     }
+  }
+
+  async #make(home: string, identity: Identity): Promise<void> {
+    const key = await generateKey('ecdsa-p256');
+    const chainPem = this.#issue(identity, createPublicKey(key), this.#days, []);
+    await writeIdentity(home, { chainPem, keyPem: toPem(key), caPem: this.caPem });
   }
 
   #issue(identity: Identity, publicKey: KeyObject, days: number, hosts: readonly string[]): string {
@@ -119,20 +143,16 @@ export class Identities {
     }).toString();
   }
 
-  #isUsable(home: string): boolean {
-    try {
-      const cert = new X509Certificate(readFileSync(join(home, 'cert.pem')));
-      const key = createPrivateKey(readFileSync(join(home, 'key.pem')));
-      return (
-        readFileSync(join(home, 'ca.pem'), 'utf8') === this.caPem &&
-        cert.verify(this.#ca.certificate.publicKey) &&
-        cert.checkPrivateKey(key) &&
-        !isDueForRenewal(cert, this.#now())
-      );
-    } catch {
-      // missing or unreadable: made anew
-      return false;
-    }
+  /** What lies in `home`: missing, unreadable, expired, another's or another CA's is unusable. */
+  async #judge(home: string, { uri }: Identity): Promise<'good' | 'due' | 'unusable'> {
+    const found = await readIdentity(home).catch(() => undefined);
+    const usable =
+      found?.uri === uri &&
+      found.caPem === this.caPem &&
+      found.certificate.verify(this.#ca.certificate.publicKey) &&
+      found.certificate.validToDate.getTime() > this.#now();
+    if (!usable) return 'unusable';
+    return isDueForRenewal(found.certificate, this.#now()) ? 'due' : 'good';
   }
 }
 
@@ -154,22 +174,4 @@ function identityFromSetting(name: string): Identity {
 
 function toPem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
-}
-
-/** Each file whole or not at all; the certificate last, since whoever watches takes it as the sign. */
-function writeIdentity(home: string, files: IdentityFiles): void {
-  try {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
-    for (const part of ['ca', 'key', 'cert'] as const) {
-      const path = join(home, `${part}.pem`);
-      writeFileSync(`${path}.new`, files[part], { mode: 0o600, flush: true });
-      renameSync(`${path}.new`, path);
-    }
-  } catch (cause) {
-    throw new ServiceError(
-      'folder-not-writable',
-      `cannot write the identity in ${home}; let this user write there or set CONCERT_IDENTITIES`,
-      { cause },
-    );
-  }
 }
