@@ -7,64 +7,34 @@ import {
   CertSubscriptionServiceService,
   IdentityServiceService,
 } from '@mail/proto';
+import {
+  IDENTITY_RULE,
+  type IdentityName,
+  identityFromAltName,
+  identityUri,
+  parseIdentityName,
+  type Role,
+} from '@mail/service';
 import { RegistryError } from './errors.ts';
 
-export type Role = 'operator' | 'service' | 'registry';
+export { REGISTRY_IDENTITY } from '@mail/service';
 
 /** An authenticated caller. */
-export interface Identity {
-  readonly role: Role;
-  /** "imap", "alice"; empty for the registry itself. */
-  readonly name: string;
-  /** "spiffe://concert/service/imap". */
-  readonly uri: string;
-}
+export type Identity = IdentityName;
 
 /** What grpc-js tells of a caller; nothing of it is there unless TLS has verified the certificate. */
 export interface PeerContext {
   readonly sslPeerCertificate?: { readonly subjectaltname?: string | undefined };
 }
 
-const TRUST_DOMAIN = 'spiffe://concert';
-const NAME = /^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/;
-
 /** "service/imap" or "operator/alice" as an identity. Throws RegistryError (invalid-argument). */
 export function parseIdentity(text: string): Identity {
-  const [role, name, ...rest] = text.split('/');
-  if ((role !== 'service' && role !== 'operator') || !NAME.test(name ?? '') || rest.length > 0) {
-    throw new RegistryError(
-      'invalid-argument',
-      `"${text.slice(0, 80)}" is no identity; write service/NAME or operator/NAME with a name of a-z, 0-9, dots, hyphens, underscores`,
-    );
-  }
-  return { role, name: name ?? '', uri: `${TRUST_DOMAIN}/${text}` };
-}
-
-export const REGISTRY_IDENTITY: Identity = {
-  role: 'registry',
-  name: '',
-  uri: `${TRUST_DOMAIN}/registry`,
-};
-
-/**
- * The identity in a peer certificate's subjectAltName as Node writes it, undefined for none. Node quotes
- * names that hold a comma or a quote; no identity has such, so any quote means no identity.
- */
-export function identityFromAltName(subjectAltName: string | undefined): Identity | undefined {
-  if (subjectAltName === undefined || subjectAltName.includes('"')) return undefined;
-  const uris = subjectAltName
-    .split(', ')
-    .filter((name) => name.startsWith('URI:'))
-    .map((name) => name.slice('URI:'.length));
-  const [uri] = uris;
-  if (uris.length !== 1 || uri === undefined) return undefined;
-  if (uri === REGISTRY_IDENTITY.uri) return REGISTRY_IDENTITY;
-  if (!uri.startsWith(`${TRUST_DOMAIN}/`)) return undefined;
-  try {
-    return parseIdentity(uri.slice(TRUST_DOMAIN.length + 1));
-  } catch {
-    return undefined;
-  }
+  const identity = parseIdentityName(text);
+  if (identity !== undefined) return identity;
+  throw new RegistryError(
+    'invalid-argument',
+    `"${text.slice(0, 80)}" is no identity; ${IDENTITY_RULE}`,
+  );
 }
 
 /** The caller of a gRPC call, undefined where it has proved none. */
@@ -126,7 +96,7 @@ export function authorise(path: string, identity: Identity | undefined): Identit
   if (identity !== undefined && allowed.includes(identity.role)) return identity;
   const method = path.split('/').at(-1) ?? path;
   const who = identity?.uri ?? 'a certificate without a Concert identity';
-  const needed = allowed.map((role) => `${TRUST_DOMAIN}/${role}/NAME`).join(' or ');
+  const needed = allowed.map((role) => identityUri(`${role}/NAME`)).join(' or ');
   throw new RegistryError(
     'forbidden',
     needed === ''
