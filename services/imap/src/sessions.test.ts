@@ -87,6 +87,25 @@ describe('two sessions', () => {
     expect(await b.say('SEARCH ALL')).toEqual(['* SEARCH', 'OK SEARCH completed']);
   });
 
+  test.each(['EXPUNGE', 'UID EXPUNGE 1:*', 'CLOSE'])(
+    'what one takes back stays, however late: %s',
+    async (command) => {
+      const [a, b] = [await open('INBOX'), await open('INBOX')];
+      await a.say('STORE 1:* +FLAGS.SILENT (\\Deleted)');
+      const { messages } = server.store;
+      const { expunge } = messages;
+      messages.expunge = async (...args) => {
+        await b.say('UID STORE 2 -FLAGS (\\Deleted)');
+        return expunge(...args);
+      };
+      onTestFinished(() => {
+        messages.expunge = expunge;
+      });
+      await a.say(command);
+      expect((await messages.list(inbox)).messages.map(({ uid }) => uid)).toEqual([2]);
+    },
+  );
+
   test('a move by one: gone here, there at the target', async () => {
     const [a, b] = [await open('INBOX'), await open('Trash')];
     const [moved, ...expunged] = await a.say('MOVE 1:2 Trash');

@@ -2,9 +2,11 @@
 import { rangesHold, type SequenceSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
-/** Removes what is \Deleted now, of `among` where it is given; the view hears of it by the store. */
+/**
+ * Removes what is \Deleted, of `among` where it is given; the view hears of it by the store, which has
+ * the last word on the flags: somebody may be taking one back at this moment.
+ */
 export async function expungeDeleted(session: Session, among?: SequenceSet): Promise<void> {
-  // flags as they are, not as this session last saw them: somebody may have taken one back
   await session.refresh();
   const { mailbox, view } = session.selected;
   const ranges = among && view.uidRanges(among);
@@ -14,7 +16,7 @@ export async function expungeDeleted(session: Session, among?: SequenceSet): Pro
     if (ranges === undefined || rangesHold(ranges, message.uid)) uids.push(message.uid);
   }
   if (uids.length === 0) return;
-  await session.store.messages.expunge(mailbox.id, uids);
+  await session.store.messages.expunge(mailbox.id, uids, { onlyDeleted: true });
   session.selected.stale = true;
 }
 
