@@ -33,6 +33,10 @@ export function prepareContent(raw: Uint8Array): Content {
   return { raw, structure: parseMessage(raw) };
 }
 
+function endsInCrlf(raw: Uint8Array): boolean {
+  return raw.byteLength === 0 || (raw.at(-2) === 0x0d && raw.at(-1) === 0x0a);
+}
+
 /** Stores a content that `refs` messages are about to hold; returns its id. */
 export async function insertContent(
   { db, randomId }: WriteContext,
@@ -45,6 +49,7 @@ export async function insertContent(
       email_id: `M${randomId()}`,
       size: raw.byteLength,
       structure: JSON.stringify(structure),
+      ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
     })
     .returning('id')

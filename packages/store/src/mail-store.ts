@@ -49,6 +49,8 @@ export interface MessageSummary {
   readonly modSeq: ModSeq;
   /** Octets of the message as stored, CRLF line ends. */
   readonly size: number;
+  /** Whether its last line has an end, or it is empty: POP3 adds one where there is none. */
+  readonly endsInCrlf: boolean;
   readonly internalDate: Date;
   /** Stable for ever and across mailboxes; the content's identity (POP3 UIDL, RFC 8474). */
   readonly emailId: string;
@@ -144,10 +146,14 @@ export interface Messages {
     flags: readonly string[],
   ): Promise<MessageSummary[]>;
   /**
-   * Removes those of `uids` that exist, whatever their flags; returns them in UID order. Durable, all or
-   * none.
+   * Removes those of `uids` that exist, with `onlyDeleted` those that have \\Deleted at that moment,
+   * whatever a session has seen of them; returns them in UID order. Durable, all or none.
    */
-  expunge(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Uid[]>;
+  expunge(
+    mailboxId: MailboxId,
+    uids: readonly Uid[],
+    options?: { readonly onlyDeleted: boolean },
+  ): Promise<Uid[]>;
   /** Copies what exists of `uids`, in order, flags and dates kept; content is not stored again. */
   copy(
     mailboxId: MailboxId,

@@ -54,6 +54,7 @@ function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
       'messages.size',
       'messages.internal_date',
       'contents.email_id',
+      'contents.ends_in_crlf',
     ])
     .where('messages.mailbox_id', '=', mailboxId)
     .orderBy('messages.uid');
@@ -62,7 +63,7 @@ function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
 type SummaryRow = Pick<
   MessageRow,
   'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date'
-> & { email_id: string };
+> & { email_id: string; ends_in_crlf: number };
 
 function toSummary(row: SummaryRow): MessageSummary {
   return {
@@ -70,6 +71,7 @@ function toSummary(row: SummaryRow): MessageSummary {
     flags: decodeFlags(row),
     modSeq: row.modseq,
     size: row.size,
+    endsInCrlf: row.ends_in_crlf === 1,
     internalDate: new Date(row.internal_date),
     emailId: row.email_id,
   };
@@ -332,10 +334,11 @@ export async function changeFlags(
 
 export async function expungeMessages(
   context: WriteContext,
-  args: { mailboxId: MailboxId; uids: readonly Uid[] },
+  args: { mailboxId: MailboxId; uids: readonly Uid[]; onlyDeleted: boolean },
 ): Promise<Uid[]> {
   await requireMailbox(context.db, args.mailboxId);
-  const rows = await selectRows(context.db, args.mailboxId, args.uids);
+  const found = await selectRows(context.db, args.mailboxId, args.uids);
+  const rows = args.onlyDeleted ? found.filter(({ flags }) => (flags & DELETED) !== 0) : found;
   await removeRows(context, args.mailboxId, rows);
   return rows.map(({ uid }) => uid).sort((a, b) => a - b);
 }

@@ -72,6 +72,8 @@ export interface ContentsTable {
   size: Fixed<number>;
   /** MessageStructure of @mail/message as JSON. */
   structure: string;
+  /** 1 where the last two octets are CRLF, or there are none; 0 otherwise. */
+  ends_in_crlf: Fixed<number>;
   /** Messages that hold it; 0 waits to be swept. */
   refs: number;
 }

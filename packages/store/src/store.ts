@@ -59,8 +59,8 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
     changeFlags: (mailboxId, uids, change, flags) =>
       engine.write('changeFlags', { mailboxId, uids, change, flags }),
-    async expunge(mailboxId, uids) {
-      const expunged = await engine.write('expunge', { mailboxId, uids });
+    async expunge(mailboxId, uids, { onlyDeleted } = { onlyDeleted: false }) {
+      const expunged = await engine.write('expunge', { mailboxId, uids, onlyDeleted });
       if (expunged.length > 0) sweeper.sweepInBackground();
       return expunged;
     },

@@ -41,6 +41,7 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
       email_id text not null unique,
       size ${whole} not null,
       structure text not null,
+      ends_in_crlf ${whole} not null,
       refs ${whole} not null
     )`,
     'create index contents_unreferenced on contents (id) where refs = 0',

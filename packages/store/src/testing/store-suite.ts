@@ -151,6 +151,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         ['Inbox', 'mailbox-exists'],
         ['Sent', 'mailbox-exists'],
         ['', 'bad-mailbox-name'],
+        ['/', 'bad-mailbox-name'],
+        ['a//', 'bad-mailbox-name'],
         ['a//b', 'bad-mailbox-name'],
         ['a*', 'bad-mailbox-name'],
       ] as const)('named %j are refused: %s', async (name, code) => {
@@ -271,6 +273,7 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
           flags: ['\\Seen', 'Work'],
           modSeq: highestModSeq,
           size: RAW.length,
+          endsInCrlf: true,
           internalDate,
           emailId: expect.stringMatching(/^M[A-Za-z0-9_-]{22}$/),
         });
@@ -287,6 +290,20 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(await store.messages.read(inbox.id, 1)).toEqual(RAW);
         expect(await store.messages.read(inbox.id, 2)).toEqual(Buffer.alloc(0));
         expect(await store.messages.append(inbox.id, [])).toEqual([]);
+      });
+
+      it.each([
+        ['a\r\n', true],
+        ['', true],
+        ['a', false],
+        ['a\n', false],
+        ['a\r', false],
+        ['\n', false],
+        [`${'x'.repeat(256 * 1024 - 1)}\r\n`, true],
+      ])('are known to end in CRLF or not, however they are cut: %#', async (text, endsInCrlf) => {
+        await store.messages.append(inbox.id, [{ raw: Buffer.from(text) }]);
+        const { messages } = await store.messages.list(inbox.id);
+        expect(messages[0]?.endsInCrlf).toBe(endsInCrlf);
       });
 
       it('are appended all or none', async () => {
@@ -392,6 +409,17 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(await append(inbox, 1)).toEqual([5]);
         expect(await codeOf(store.messages.expunge(999_999, [1]))).toBe('no-such-mailbox');
         expect(await codeOf(store.messages.changesSince(999_999, 1))).toBe('no-such-mailbox');
+      });
+
+      it('stay when somebody has undeleted them, where only deleted ones are to go', async () => {
+        const other = await database.open();
+        await append(inbox, 3, ['\\Deleted']);
+        await append(inbox, 1);
+        await other.messages.changeFlags(inbox.id, [2], 'remove', ['\\Deleted']);
+        const gone = await store.messages.expunge(inbox.id, [1, 2, 3, 4], { onlyDeleted: true });
+        expect(gone).toEqual([1, 3]);
+        expect(uidsOf((await store.messages.list(inbox.id)).messages)).toEqual([2, 4]);
+        await other.close();
       });
 
       it('are copied with flags, date and identity', async () => {
