@@ -103,6 +103,19 @@ export async function setPasswordHash(
   if (numUpdatedRows === 0n) throw noSuchAccount();
 }
 
+export async function renewPasswordHash(
+  { db }: WriteContext,
+  args: { id: AccountId; from: string; to: string },
+): Promise<void> {
+  await db
+    .updateTable('accounts')
+    .set({ password_hash: args.to })
+    .where('id', '=', args.id)
+    .where('password_hash', '=', args.from)
+    .where('address_key', 'is not', null)
+    .execute();
+}
+
 /** Takes the account out of sight at once; its mail is left to sweeps (sweep.ts). */
 export async function removeAccount(context: WriteContext, args: { id: AccountId }): Promise<void> {
   const { db, touch } = context;

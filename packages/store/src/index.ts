@@ -1,3 +1,4 @@
+export { type AccountAddress, parseAddress } from './addresses.ts';
 export { CHUNK_BYTES } from './content.ts';
 export * from './errors.ts';
 export * from './mail-store.ts';

@@ -90,6 +90,8 @@ export interface Accounts {
   credentials(address: string): Promise<{ account: Account; passwordHash: string } | undefined>;
   /** Throws no-such-account, as remove does. */
   setPasswordHash(id: AccountId, passwordHash: string): Promise<void>;
+  /** Puts `to` in the place of `from`; where that is no longer there, whatever was set since stays. */
+  renewPasswordHash(id: AccountId, from: string, to: string): Promise<void>;
   /** Removes the account at once and then its mail; resolves when all of it is gone. */
   remove(id: AccountId): Promise<void>;
 }

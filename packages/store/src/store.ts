@@ -20,6 +20,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     find: (address) => engine.read((db) => findAccount(db, address)),
     credentials: (address) => engine.read((db) => readCredentials(db, address)),
     setPasswordHash: (id, passwordHash) => engine.write('setPasswordHash', { id, passwordHash }),
+    renewPasswordHash: (id, from, to) => engine.write('renewPasswordHash', { id, from, to }),
     async remove(id) {
       await engine.write('removeAccount', { id });
       await sweeper.sweep();

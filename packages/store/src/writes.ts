@@ -3,7 +3,7 @@
  * thread. A write is made ready outside the transaction (`prepare`, which may take its time), then run
  * inside it. Arguments and results cross threads, so they are plain data.
  */
-import { addAccount, removeAccount, setPasswordHash } from './accounts.ts';
+import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
 import { prepareContent } from './content.ts';
 import type { AccountId, AppendedMessage, MailboxId, NewMessage } from './mail-store.ts';
 import { createMailbox, deleteMailbox, renameMailbox, setSubscription } from './mailboxes.ts';
@@ -63,6 +63,7 @@ const append: Write<AppendArguments, AppendedMessage[]> = {
 export const writes = {
   addAccount: write(addAccount),
   setPasswordHash: write(setPasswordHash),
+  renewPasswordHash: write(renewPasswordHash),
   removeAccount: write(removeAccount),
   createMailbox: write(createMailbox),
   deleteMailbox: write(deleteMailbox),

@@ -86,7 +86,14 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         const credentials = await store.accounts.credentials(account.address.toUpperCase());
         expect(credentials).toEqual({ account, passwordHash: `hash ${accounts}` });
         await store.accounts.setPasswordHash(account.id, 'other');
-        expect((await store.accounts.credentials(account.address))?.passwordHash).toBe('other');
+        const hashOf = async () =>
+          (await store.accounts.credentials(account.address))?.passwordHash;
+        expect(await hashOf()).toBe('other');
+        // a renewal that began before the password was changed
+        await store.accounts.renewPasswordHash(account.id, `hash ${accounts}`, 'renewed');
+        expect(await hashOf()).toBe('other');
+        await store.accounts.renewPasswordHash(account.id, 'other', 'renewed');
+        expect(await hashOf()).toBe('renewed');
         expect(JSON.stringify(await store.accounts.list())).not.toContain('hash');
         expect(await store.accounts.credentials('nobody@x.test')).toBeUndefined();
         expect(await store.accounts.credentials('')).toBeUndefined();
