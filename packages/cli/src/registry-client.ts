@@ -2,9 +2,6 @@
  * Calls to the registry: mutual TLS from the files of an identity folder, a deadline on every call, and
  * refusals as CliError. The registry proves itself by its URI name, so host names do not matter.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { PeerCertificate } from 'node:tls';
 import {
   type CallOptions,
   Client,
@@ -14,10 +11,16 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { CheckFailure, RotationFailure, Status } from '@mail/proto';
+import {
+  checkRegistryIdentity,
+  describeExpiry,
+  type Identity,
+  readIdentity,
+  ServiceError as ServiceFault,
+} from '@mail/service';
 import { CliError, type CliErrorDetails } from './errors.ts';
 import { type CheckView, checkView, type RotationView, rotationView } from './views.ts';
 
-const REGISTRY_IDENTITY = 'spiffe://concert/registry';
 /** For calls that do not say otherwise; a large RSA key or a costly PKCS#12 takes seconds. */
 const CALL_TIMEOUT_MS = 30_000;
 /** What a list of every certificate or a fleet of thousands may take. */
@@ -44,49 +47,39 @@ export interface RegistryClient {
   close(): void;
 }
 
-/** The PEM texts of an identity folder. */
-interface IdentityFiles {
-  readonly chain: Buffer;
-  readonly key: Buffer;
-  readonly ca: Buffer;
+/** The identity to call with. Throws CliError (no-identity). */
+async function identityIn(folder: string): Promise<Identity> {
+  const identity = await readIdentity(folder).catch((error) => {
+    throw error instanceof ServiceFault ? explainIdentity(error, folder) : error;
+  });
+  const expiry = describeExpiry(identity, folder, new Date());
+  if (expiry !== undefined) {
+    throw new CliError('no-identity', expiry.message, { remedy: expiry.remedy });
+  }
+  return identity;
 }
 
-async function readIdentity(folder: string): Promise<IdentityFiles> {
-  const read = async (name: string): Promise<Buffer> => {
-    const path = join(folder, name);
-    try {
-      return await readFile(path);
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-      if (code === 'EACCES') {
-        throw new CliError('no-identity', `this user may not read ${path}`, {
-          remedy: 'Run the command as the user who runs Concert, or name another --identity.',
-          cause: error,
-        });
-      }
-      throw new CliError('no-identity', `there is no identity in ${folder} (${name}: ${code})`, {
-        remedy:
-          'The registry writes one for its operator at its first start (`npm start` in a checkout); ' +
-          'name its folder with --identity, or the data folder with --data.',
-        cause: error,
-      });
-    }
-  };
-  const [chain, key, ca] = await Promise.all([read('cert.pem'), read('key.pem'), read('ca.pem')]);
-  return { chain, key, ca };
-}
-
-/**
- * Whether a certificate carries the registry's URI name. Node quotes names that hold a comma or a
- * quote, so a text without quotes splits safely (CVE-2021-44532).
- */
-export function checkRegistryIdentity(
-  certificate: Pick<PeerCertificate, 'subjectaltname'>,
-): Error | undefined {
-  const names = certificate.subjectaltname ?? '';
-  if (!names.includes('"') && names.split(', ').includes(`URI:${REGISTRY_IDENTITY}`))
-    return undefined;
-  return new Error(`it does not prove that it is ${REGISTRY_IDENTITY}`);
+function explainIdentity(error: ServiceFault, folder: string): CliError {
+  const { cause } = error;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'EACCES') {
+    return new CliError('no-identity', `this user may not read the identity in ${folder}`, {
+      remedy: 'Run the command as the user who runs Concert, or name another --identity.',
+      cause: error,
+    });
+  }
+  if (code === 'ENOENT') {
+    return new CliError('no-identity', `there is no identity in ${folder}: ${error.message}`, {
+      remedy:
+        'The registry writes one for its operator at its first start (`npm start` in a checkout); ' +
+        'name its folder with --identity, or the data folder with --data.',
+      cause: error,
+    });
+  }
+  return new CliError('no-identity', `the identity in ${folder} can't be used: ${error.message}`, {
+    remedy: 'cert.pem and key.pem must belong together and be PEM, as ca.pem.',
+    cause: error,
+  });
 }
 
 /** What google.rpc.Status in a refusal's trailers says, as far as it is ours. */
@@ -183,18 +176,11 @@ export async function openRegistry(
   address: string,
   identityFolder: string,
 ): Promise<RegistryClient> {
-  const { chain, key, ca } = await readIdentity(identityFolder);
-  let channelCredentials: ReturnType<typeof credentials.createSsl>;
-  try {
-    channelCredentials = credentials.createSsl(ca, key, chain, {
-      checkServerIdentity: (_host, certificate) => checkRegistryIdentity(certificate),
-    });
-  } catch (error) {
-    throw new CliError('no-identity', `the identity in ${identityFolder} can't be used`, {
-      remedy: 'cert.pem and key.pem must belong together and be PEM, as ca.pem.',
-      cause: error,
-    });
-  }
+  const { caPem, keyPem, chainPem } = await identityIn(identityFolder);
+  const [ca, key, chain] = [caPem, keyPem, chainPem].map((pem) => Buffer.from(pem));
+  const channelCredentials = credentials.createSsl(ca, key, chain, {
+    checkServerIdentity: checkRegistryIdentity,
+  });
   const client = new Client(address, channelCredentials, {
     // sent as SNI, where an IP address is not allowed (RFC 6066 §3)
     'grpc.ssl_target_name_override': 'registry',

@@ -1,40 +1,70 @@
 /** `concert identity issue`: an identity for another service or operator. */
-import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { IdentityServiceService } from '@mail/proto';
+import {
+  describeExpiry,
+  IDENTITY_RULE,
+  type IdentityName,
+  parseIdentityName,
+  readIdentity,
+  withIdentityLock,
+  writeIdentity,
+} from '@mail/service';
 import { createSigningRequest, generateKey } from '@mail/x509';
 import type { Command } from 'commander';
-import { examples, type Run } from '../command.ts';
+import { type CommandContext, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
 
 const FILES = ['cert.pem', 'key.pem', 'ca.pem'];
-const IDENTITY = /^(service|operator)\/[a-z0-9][a-z0-9._-]{0,62}$/;
 
-/** Writes a file that must not be there yet, readable by its owner alone. */
-async function writeNew(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text, { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unwritable';
-    const why = code === 'EEXIST' ? 'it is there already' : code;
-    throw new CliError('usage', `cannot write ${path}: ${why}`, { cause: error });
-  }
+interface IssueOptions {
+  readonly out: string;
+  readonly replace?: boolean;
 }
 
-/** Makes the folder, before anything is signed for it. Throws CliError (usage). */
-async function prepareFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new CliError('usage', `cannot make the folder ${folder}`, { cause: error });
-  }
-  const taken = FILES.filter((name) => existsSync(join(folder, name)));
-  if (taken.length > 0) {
-    throw new CliError('usage', `${folder} holds an identity already (${taken.join(', ')})`, {
-      remedy: 'Name an empty folder; nothing was changed.',
-    });
-  }
+/** Throws CliError (usage) where the folder holds what may still be of use. */
+async function refuseTaken(folder: string, { uri }: IdentityName): Promise<void> {
+  const held = await readIdentity(folder).catch(() => undefined);
+  const expired = held !== undefined && describeExpiry(held, folder, new Date()) !== undefined;
+  if (expired && held.uri === uri) return;
+  const isThere = await Promise.all(
+    FILES.map((name) =>
+      access(join(folder, name)).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  const taken = FILES.filter((_, index) => isThere[index]);
+  if (taken.length === 0) return;
+  const what = held === undefined ? 'files of an identity' : `the identity ${held.uri}`;
+  throw new CliError('usage', `${folder} holds ${what} already (${taken.join(', ')})`, {
+    remedy: 'Name an empty folder, or replace it with --replace; nothing was changed.',
+  });
+}
+
+async function issue(
+  identity: string,
+  folder: string,
+  { registry }: CommandContext,
+): Promise<void> {
+  const privateKey = await generateKey('ecdsa-p256');
+  const client = await registry();
+  const { chainPem, caPem } = await client.unary(IdentityServiceService.issueIdentity, {
+    identity,
+    signingRequestPem: createSigningRequest({ privateKey, names: [] }),
+  });
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  await writeIdentity(folder, { chainPem, keyPem, caPem });
+}
+
+/** What the file system says, as CliError (usage). */
+function explainFolder(error: unknown, folder: string): unknown {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return error;
+  return new CliError('usage', `cannot write the identity in ${folder}: ${String(error.code)}`, {
+    cause: error,
+  });
 }
 
 export function addIdentityCommands(program: Command, run: Run): void {
@@ -46,34 +76,35 @@ export function addIdentityCommands(program: Command, run: Run): void {
     .description('make a key here and have the registry sign an identity for it')
     .argument('<identity>', 'service/NAME or operator/NAME')
     .requiredOption('--out <dir>', 'folder for cert.pem, key.pem and ca.pem')
+    .option('--replace', 'replace what the folder holds; an expired identity is replaced anyway')
     .addHelpText(
       'after',
       examples(
         'concert identity issue operator/alice --out ~/.concert/alice',
-        'concert identity issue service/imap --out /etc/concert/imap',
+        'concert identity issue service/imap --out /etc/concert/imap --replace',
       ),
     )
-    .action((name: string, options: { out: string }) =>
-      run(async ({ registry }) => {
-        if (!IDENTITY.test(name)) {
-          throw new CliError('usage', `"${name}" is neither service/NAME nor operator/NAME`);
+    .action((text: string, options: IssueOptions) =>
+      run(async (context) => {
+        const name = parseIdentityName(text);
+        if (name === undefined) {
+          throw new CliError('usage', `"${text}" is no identity; ${IDENTITY_RULE}`);
         }
         const folder = resolve(options.out);
-        await prepareFolder(folder);
-        const privateKey = await generateKey('ecdsa-p256');
-        const client = await registry();
-        const issued = await client.unary(IdentityServiceService.issueIdentity, {
-          identity: name,
-          signingRequestPem: createSigningRequest({ privateKey, names: [] }),
+        const alone = await withIdentityLock(folder, async () => {
+          if (options.replace !== true) await refuseTaken(folder, name);
+          await issue(text, folder, context);
+        }).catch((error) => {
+          throw explainFolder(error, folder);
         });
-        // the key first: a certificate without its key would look whole and be of no use
-        const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-        await writeNew(join(folder, 'key.pem'), key);
-        await writeNew(join(folder, 'cert.pem'), issued.chainPem);
-        await writeNew(join(folder, 'ca.pem'), issued.caPem);
+        if (!alone) {
+          throw new CliError('refused', `another process is renewing the identity in ${folder}`, {
+            remedy: 'Try again in a minute.',
+          });
+        }
         return {
-          json: { identity: `spiffe://concert/${name}`, folder },
-          text: `spiffe://concert/${name} is in ${folder}. Use it with --identity or CONCERT_IDENTITY.`,
+          json: { identity: name.uri, folder },
+          text: `${name.uri} is in ${folder}. Use it with --identity or CONCERT_IDENTITY.`,
         };
       }),
     );

@@ -3,8 +3,6 @@
  * test. It knows no rules: what the real registry decides is tested there.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -24,6 +22,7 @@ import {
   RotationFailure,
   Status,
 } from '@mail/proto';
+import { writeIdentity as writeParts } from '@mail/service';
 import { type CertificateAuthority, createCa, generateKey, issueIdentity } from '@mail/x509';
 
 export interface FakeRegistry {
@@ -69,22 +68,22 @@ export function refusal({ code, message, checks, rotation }: Refusal): ServiceEr
   return Object.assign(new Error(message), { code, details: message, metadata });
 }
 
-/** Writes cert.pem, key.pem and ca.pem of an identity into `folder`. */
+/** Writes cert.pem, key.pem and ca.pem of an identity that lasts a day into `folder`. */
 export async function writeIdentity(
   folder: string,
   ca: CertificateAuthority,
   uri: string,
+  madeAt: Date = new Date(),
 ): Promise<void> {
-  const { chain, key } = await issue(ca, uri);
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'cert.pem'), chain);
-  await writeFile(join(folder, 'key.pem'), pemOf(key));
-  await writeFile(join(folder, 'ca.pem'), ca.certificate.toString());
+  const { chain, key } = await issue(ca, uri, madeAt);
+  const caPem = ca.certificate.toString();
+  await writeParts(folder, { chainPem: chain, keyPem: pemOf(key), caPem });
 }
 
 async function issue(
   ca: CertificateAuthority,
   uri: string,
+  now: Date = new Date(),
 ): Promise<{ chain: string; key: KeyObject }> {
   const key = await generateKey('ecdsa-p256');
   const leaf = issueIdentity({
@@ -92,7 +91,7 @@ async function issue(
     publicKey: createPublicKey(key),
     uri,
     days: 1,
-    now: new Date(),
+    now,
   });
   return { chain: leaf.toString(), key };
 }
