@@ -3,7 +3,6 @@ import { CertRegistryServiceService } from '@mail/proto';
 import type { Command } from 'commander';
 import { readCertificateFiles } from '../certificate-files.ts';
 import { type CommandContext, type CommandResult, examples, type Run } from '../command.ts';
-import { CliError } from '../errors.ts';
 import { keyTypeOption, toKeyType } from '../key-type.ts';
 import { certificateView } from '../views.ts';
 import { describeTaken } from './cert-import.ts';
@@ -11,7 +10,6 @@ import { describeTaken } from './cert-import.ts';
 interface CsrOptions {
   readonly keyType: string;
   readonly label?: string;
-  readonly complete?: string;
 }
 
 async function complete(
@@ -19,7 +17,6 @@ async function complete(
   files: readonly string[],
   context: CommandContext,
 ): Promise<CommandResult> {
-  if (files.length === 0) throw new CliError('usage', "name the files of the CA's answer");
   const blobs = await readCertificateFiles(files);
   const registry = await context.registry();
   const response = await registry.unary(CertRegistryServiceService.completeSigningRequest, {
@@ -62,20 +59,9 @@ export function addCertCsrCommands(cert: Command, run: Run): void {
     .argument('[name...]', 'DNS names; without any, the required names')
     .addOption(keyTypeOption())
     .option('--label <text>', 'what to call it')
-    .option('--complete <id>', "join the CA's answer, given as files, to the key with this id")
-    .addHelpText(
-      'after',
-      examples(
-        'concert cert csr mail.example.com > request.pem',
-        'concert cert csr --complete 3f2a9c signed.pem intermediate.pem',
-      ),
-    )
+    .addHelpText('after', examples('concert cert csr mail.example.com > request.pem'))
     .action((names: string[], options: CsrOptions) =>
-      run((context) =>
-        options.complete === undefined
-          ? request(names, options, context)
-          : complete(options.complete, names, context),
-      ),
+      run((context) => request(names, options, context)),
     );
   cert
     .command('complete')
