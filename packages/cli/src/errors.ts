@@ -17,6 +17,8 @@ const EXIT_CODES = {
   'not-permitted': 4,
   /** No usable identity to call with. */
   'no-identity': 4,
+  /** The call was cut off after the switch had begun: it may have been made, or not. */
+  'outcome-unknown': 6,
   'registry-unreachable': 69,
   /** No answer within the deadline. */
   'timed-out': 69,

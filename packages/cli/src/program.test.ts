@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -305,6 +305,44 @@ describe('cert', () => {
     expect(out).toContain('smtp host-1 unverified');
   });
 
+  test.each([
+    ['the connection breaks', refusal({ code: status.UNAVAILABLE, message: 'Connection dropped' })],
+    ['the time is out', refusal({ code: status.DEADLINE_EXCEEDED, message: 'Deadline exceeded' })],
+    ['the stream ends early', undefined],
+  ])('once begun, a rotation is of unknown outcome when %s', async (_, end) => {
+    const [begun] = GOOD_ROTATION;
+    registry.answer(
+      'rotateCertificate',
+      [begun, end].filter((part) => part !== undefined),
+    );
+    const { code, err } = await run(['cert', 'rotate', '3f2a9c01']);
+    expect(code).toBe(6);
+    expect(err).toContain('cut off after rotation 7 had begun, last seen preparing');
+    expect(err).toContain('concert rotations');
+    const asJson = await run(['cert', 'rotate', '3f2a9c01', '--json']);
+    expect(JSON.parse(asJson.out)).toMatchObject({
+      error: { code: 'outcome-unknown', rotation: { id: 7 } },
+    });
+  });
+
+  test('what the registry says of a rotation that has begun stays its word', async () => {
+    const word = refusal({ code: status.ABORTED, message: 'nothing was switched' });
+    registry.answer('rotateCertificate', [...GOOD_ROTATION.slice(0, 1), word]);
+    expect((await run(['cert', 'rotate', '3f2a9c01'])).code).toBe(1);
+  });
+
+  test.each(['99ms', '301s', '10m', 'soon'])(
+    '--timeout %s is refused before anything is said',
+    async (span) => {
+      const before = registry.requests.length;
+      const { code, out, err } = await run(['cert', 'rotate', '3f2a9c01', '--timeout', span]);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toContain('--timeout');
+      expect(err).toContain('from 100 ms to 300000 ms');
+      expect(registry.requests).toHaveLength(before);
+    },
+  );
+
   test('preview says no with exit code 1', async () => {
     registry.answer('previewRotation', {
       certificate,
@@ -327,7 +365,6 @@ describe('cert', () => {
     expect(registry.requests.at(-1)?.request).toMatchObject({ keyType: 3 });
     registry.answer('completeSigningRequest', { certificate, checks: [] });
     const file = join(folder, 'cert.pem');
-    expect((await run(['cert', 'csr', '--complete', '3f2a9c01', file])).code).toBe(0);
     expect((await run(['cert', 'complete', '3f2a9c01', file])).code).toBe(0);
   });
 });
@@ -467,7 +504,54 @@ test('identity issue keeps the key here and writes a folder that others cannot r
   expect(readSigningRequest(request.signingRequestPem)).toBeDefined();
   const again = await run(['identity', 'issue', 'operator/alice', '--out', out]);
   expect(again.code).toBe(2);
+  expect(again.err).toContain('--replace');
+  const key = await readFile(join(out, 'key.pem'), 'utf8');
+  const replaced = await run(['identity', 'issue', 'operator/alice', '--out', out, '--replace']);
+  expect(replaced.code).toBe(0);
+  expect(await readFile(join(out, 'key.pem'), 'utf8')).not.toBe(key);
+  expect((await readdir(out)).toSorted()).toEqual(['ca.pem', 'cert.pem', 'key.pem']);
   expect((await run(['identity', 'issue', 'root/x', '--out', `${out}2`])).code).toBe(2);
+});
+
+describe('an identity', () => {
+  const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+  const uri = 'spiffe://concert/service/imap';
+
+  test('that has expired is replaced, and only by the same', async () => {
+    registry.answer('issueIdentity', { chainPem: 'CHAIN', caPem: 'CA' });
+    const out = join(folder, 'expired');
+    await writeIdentity(out, registry.ca, uri, twoDaysAgo);
+    expect((await run(['identity', 'issue', 'service/pop', '--out', out])).code).toBe(2);
+    expect((await run(['identity', 'issue', 'service/imap', '--out', out])).code).toBe(0);
+    expect(await readFile(join(out, 'cert.pem'), 'utf8')).toBe('CHAIN');
+  });
+
+  test('that is being renewed by another process is left alone', async () => {
+    const out = join(folder, 'busy');
+    await writeIdentity(out, registry.ca, uri, twoDaysAgo);
+    await writeFile(join(out, 'renewal.lock'), '');
+    const { code, err } = await run(['identity', 'issue', 'service/imap', '--out', out]);
+    expect([code, err]).toEqual([1, expect.stringContaining('another process is renewing')]);
+  });
+
+  test('that has expired says so, and what mends it, and calls nobody', async () => {
+    const identity = join(folder, 'old-admin');
+    await writeIdentity(identity, registry.ca, 'spiffe://concert/operator/admin', twoDaysAgo);
+    const before = registry.requests.length;
+    const { code, err } = await run(['fleet', '--identity', identity]);
+    expect(code).toBe(4);
+    expect(err).toMatch(
+      /the identity spiffe:\/\/concert\/operator\/admin in \S+ expired on \d{4}-\d\d-\d\dT/,
+    );
+    expect(err).toContain(`concert identity issue operator/admin --out ${identity} --replace`);
+    expect(registry.requests).toHaveLength(before);
+  });
+
+  test('for a folder that cannot be', async () => {
+    const out = join(folder, 'cert.pem', 'below-a-file');
+    const { code, err } = await run(['identity', 'issue', 'service/imap', '--out', out]);
+    expect([code, err]).toEqual([2, expect.stringContaining('ENOTDIR')]);
+  });
 });
 
 describe('what goes wrong', () => {

@@ -18,7 +18,8 @@ Exit codes:
   3   no such certificate or account
   4   not permitted, or no identity to call with
   5   the switch was made, and not every subscriber has proved that it serves it
-  69  the registry or the mail store can't be reached
+  6   cut off after the switch had begun: \`concert rotations\` shows how it ended
+  69  the registry or the mail store can't be reached, or did not answer in time
   70  a fault in Concert
 
 Settings: CONCERT_REGISTRY, CONCERT_IDENTITY, CONCERT_DATA, and NO_COLOR.

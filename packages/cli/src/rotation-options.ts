@@ -1,11 +1,12 @@
 /** The options that preview, rotate and rollback share, and what they become in a request. */
 import type { RequirePolicy, RotationOptions } from '@mail/proto';
+import { isIdentityName } from '@mail/service';
 import type { Command } from 'commander';
 import { CliError } from './errors.ts';
 import { parseDuration } from './numbers.ts';
 
-/** Kept within what the registry takes as uint32 and what anyone waits for. */
-const MAX_PREPARE_MS = 10 * 60_000;
+/** What the registry takes. */
+const PREPARE_MS = { least: 100, most: 5 * 60_000 };
 
 export interface RotationFlags {
   readonly require: string;
@@ -22,7 +23,7 @@ export function addRotationOptions(command: Command): Command {
     .option(
       '--timeout <span>',
       'how long subscribers may take to get ready (default: 10s)',
-      parseDuration(1, MAX_PREPARE_MS),
+      parseDuration(PREPARE_MS.least, PREPARE_MS.most),
     );
 }
 
@@ -30,7 +31,7 @@ function toRequirePolicy(text: string): RequirePolicy {
   if (text === 'all') return { policy: { $case: 'all', value: {} } };
   if (text === 'none') return { policy: { $case: 'none', value: {} } };
   const services = text.split(',').map((service) => service.trim());
-  if (services.some((service) => !/^[a-z0-9-]{1,63}$/.test(service))) {
+  if (!services.every(isIdentityName)) {
     throw new CliError(
       'usage',
       `--require wants all, none or services such as imap,smtp, not "${text}"`,

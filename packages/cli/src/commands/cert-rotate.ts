@@ -2,9 +2,14 @@
 import { CertRegistryServiceService, type Rotation } from '@mail/proto';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandResult, examples, type Run } from '../command.ts';
-import { CliError, EXIT_INCOMPLETE } from '../errors.ts';
+import { CliError, type CliErrorCode, EXIT_INCOMPLETE } from '../errors.ts';
 import { addRotationOptions, type RotationFlags, toRotationOptions } from '../rotation-options.ts';
-import { explainFailures, RotationProgress, summarize } from '../rotation-progress.ts';
+import {
+  explainFailures,
+  type ProgressLine,
+  RotationProgress,
+  summarize,
+} from '../rotation-progress.ts';
 import { type RotationView, rotationView } from '../views.ts';
 
 /** What the registry may take when --timeout does not say. */
@@ -12,28 +17,58 @@ const DEFAULT_PREPARE_MS = 10_000;
 /** For commit, activation and verification, and for a slow network. */
 const REST_OF_ROTATION_MS = 60_000;
 
-/** Reads the snapshots of a rotation to its end, telling of each change unless JSON is wanted. */
+/** What a call is cut off with; anything else is the registry's word on the rotation. */
+const CUT_OFF: readonly CliErrorCode[] = ['registry-unreachable', 'timed-out', 'bug'];
+const ENDS: readonly string[] = ['verified', 'incomplete', 'aborted'];
+
+/**
+ * Reads the snapshots of a rotation to its end, telling of each change unless JSON is wanted. Throws
+ * CliError; outcome-unknown once there was a snapshot and none of its end.
+ */
 async function follow(
   snapshots: AsyncIterable<{ rotation: Rotation | undefined }>,
   context: CommandContext,
 ): Promise<RotationView> {
   const progress = new RotationProgress();
   let last: RotationView | undefined;
-  for await (const { rotation } of snapshots) {
-    if (rotation === undefined) continue;
-    last = rotationView(rotation);
-    if (context.json) continue;
-    for (const { kind, text } of progress.advance(last)) {
-      const paint = {
-        good: context.palette.good,
-        bad: context.palette.bad,
-        step: context.palette.bold,
-      };
-      context.terminal.out(`${paint[kind](text)}\n`);
+  try {
+    for await (const { rotation } of snapshots) {
+      if (rotation === undefined) continue;
+      last = rotationView(rotation);
+      if (!context.json) tell(progress.advance(last), context);
     }
+  } catch (error) {
+    const cutOff = error instanceof CliError && CUT_OFF.includes(error.code);
+    if (last === undefined || !cutOff) throw error;
+    throw outcomeUnknown(last, error);
   }
   if (last === undefined) throw new Error('the registry told nothing of the rotation');
+  if (!ENDS.includes(last.state)) throw outcomeUnknown(last);
   return last;
+}
+
+function outcomeUnknown(last: RotationView, cause?: CliError): CliError {
+  const why = cause === undefined ? '' : ` (${cause.message})`;
+  return new CliError(
+    'outcome-unknown',
+    `cut off after rotation ${last.id} had begun, last seen ${last.state}: it may have been made or not${why}`,
+    {
+      cause,
+      rotation: last,
+      remedy: 'See how it ended with `concert rotations` before you repeat it.',
+    },
+  );
+}
+
+function tell(lines: readonly ProgressLine[], context: CommandContext): void {
+  for (const { kind, text } of lines) {
+    const paint = {
+      good: context.palette.good,
+      bad: context.palette.bad,
+      step: context.palette.bold,
+    };
+    context.terminal.out(`${paint[kind](text)}\n`);
+  }
 }
 
 function report(rotation: RotationView, context: CommandContext): CommandResult {
