@@ -100,11 +100,14 @@ describe('the change feed', () => {
       throw new Error('a watcher fails');
     });
     feed.watch(1, called);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     engine.signal();
     await settled();
     expect(warn).toHaveBeenCalledOnce();
     engine.gate = Promise.resolve();
-    engine.signal();
+    // no other signal need come
+    vi.runOnlyPendingTimers();
+    vi.useRealTimers();
     await settled();
     expect(error).toHaveBeenCalledOnce();
     expect(called).toHaveBeenCalledOnce();

@@ -7,6 +7,9 @@ import type { ChangeSignal, Engine, Touched } from './engine.ts';
 import type { MailboxId, ModSeq } from './mail-store.ts';
 import { readModSeqs } from './mailboxes.ts';
 
+/** Before a check whose read failed is made again. */
+const RETRY_MS = 1_000;
+
 interface Watched {
   readonly callbacks: Set<() => void>;
   /**
@@ -24,6 +27,7 @@ export class ChangeFeed {
   #checking = false;
   /** A signal came that the check under way may have been too early for. */
   #checkAgain = false;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(engine: Pick<Engine, 'read' | 'listen'>, logger: Logger) {
     this.#engine = engine;
@@ -50,6 +54,7 @@ export class ChangeFeed {
 
   close(): void {
     this.#watched.clear();
+    clearTimeout(this.#retry);
     this.#stopListening?.();
     this.#stopListening = undefined;
   }
@@ -79,6 +84,9 @@ export class ChangeFeed {
       }
     } catch (error) {
       this.#logger.warn({ error }, 'cannot read whether watched mailboxes changed');
+      // the signal comes once: without another try a watcher would hear of nothing until the next commit
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => void this.#check(), RETRY_MS).unref();
     } finally {
       this.#checking = false;
     }

@@ -58,6 +58,33 @@ describe('the bell', () => {
     stop();
   });
 
+  it('is heard late, and ends no process, where the database cannot be read for a while', async () => {
+    new Bell(bellPath).close();
+    const logger = silentLogger();
+    const warn = vi.spyOn(logger, 'warn');
+    const heard = Promise.withResolvers<void>();
+    const prepare = reader.prepare.bind(reader);
+    let broken = false;
+    vi.spyOn(reader, 'prepare').mockImplementation((sql) => {
+      const statement = prepare(sql);
+      const get = statement.get.bind(statement);
+      vi.spyOn(statement, 'get').mockImplementation(() => {
+        if (broken) throw new Error('disk I/O error');
+        return get();
+      });
+      return statement;
+    });
+    const stop = listenToBell(bellPath, reader, () => heard.resolve(), logger);
+    broken = true;
+    commit();
+    vi.advanceTimersToNextTimer();
+    expect(warn).toHaveBeenCalledOnce();
+    broken = false;
+    vi.advanceTimersToNextTimer();
+    await heard.promise;
+    stop();
+  });
+
   it('is polled for where the file cannot be watched, with a warning', () => {
     const logger = silentLogger();
     const warn = vi.spyOn(logger, 'warn');

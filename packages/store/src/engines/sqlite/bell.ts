@@ -53,9 +53,14 @@ export function listenToBell(
   const check = (): void => {
     soon = undefined;
     lastCheckAt = performance.now();
-    const now = readVersion();
-    if (now === version) return;
-    version = now;
+    try {
+      const now = readVersion();
+      if (now === version) return;
+      version = now;
+    } catch (error) {
+      logger.warn({ error }, 'cannot read whether the database changed; the next poll tries again');
+      return;
+    }
     heard();
   };
   const checkSoon = (): void => {

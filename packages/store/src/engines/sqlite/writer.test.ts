@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -94,6 +94,15 @@ describe('the writer of a SQLite store', () => {
     const refused = store.messages.changeFlags(inbox, [1], 'add', flags);
     await expect(refused).rejects.toThrow(/could not be cloned/);
     await store.messages.append(inbox, [{ raw: RAW }]);
+  });
+
+  it.runIf(existsSync('/dev/full'))('answers what is durable though the bell fails', async () => {
+    await store.close();
+    rmSync(`${database.path}-bell`);
+    symlinkSync('/dev/full', `${database.path}-bell`);
+    store = await database.open();
+    await store.messages.deliver([account.id], { raw: RAW });
+    expect((await store.mailboxes.status(inbox)).messages).toBe(1);
   });
 
   it('says so when its thread dies, and leaves nobody waiting', async () => {
