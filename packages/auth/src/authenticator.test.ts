@@ -1,84 +1,141 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Authenticator } from './authenticator.ts';
+import { LoginDesk, MAX_FAILED_LOGINS } from './login-desk.ts';
 import { PasswordHasher } from './password.ts';
 import { DEFAULT_THROTTLE, Throttle } from './throttle.ts';
 
 const cost = { memoryKiB: 64, passes: 1, parallelism: 1 };
 const origin = '192.0.2.1';
+const alice = { id: 1 };
 let stored = '';
 
 beforeAll(async () => {
   stored = await new PasswordHasher({ cost }).hash('right');
 });
 
-function build(passes = 1) {
-  const renewed: string[] = [];
+/** Address keys as in the store, and simpler: case does not count, nor how the domain is spelt. */
+function parseAddress(text: string): { key: string } | undefined {
+  if (!text.includes('@')) return undefined;
+  return { key: text.toLowerCase().replace('bücher', 'xn--bcher-kva') };
+}
+
+function build(
+  options: { passes?: number; hasher?: PasswordHasher; onRenew?: () => Promise<void> } = {},
+) {
+  const { passes = 1, onRenew = async () => {} } = options;
+  const renewed: { id: number; from: string; to: string }[] = [];
+  const warnings: string[] = [];
+  const counted: string[] = [];
   const clock = { now: 0 };
-  const authenticator = new Authenticator({
-    lookUp: async (address) =>
-      address === 'alice@example.test' ? { account: 'alice', passwordHash: stored } : undefined,
-    renewHash: async (account, hash) => {
-      renewed.push(`${account} ${hash}`);
+  const authenticator = new Authenticator<{ id: number }>({
+    accounts: {
+      credentials: async (address) =>
+        parseAddress(address)?.key === 'alice@xn--bcher-kva.test'
+          ? { account: alice, passwordHash: stored }
+          : undefined,
+      renewPasswordHash: async (id, from, to) => {
+        await onRenew();
+        renewed.push({ id, from, to });
+      },
     },
-    hasher: new PasswordHasher({ cost: { ...cost, passes } }),
+    parseAddress,
+    logger: { warn: (_, message) => warnings.push(message) },
+    logins: { inc: ({ outcome }) => counted.push(outcome) },
+    hasher: options.hasher ?? new PasswordHasher({ cost: { ...cost, passes } }),
     throttle: new Throttle(DEFAULT_THROTTLE, () => clock.now),
   });
-  return { authenticator, renewed, clock };
+  return { authenticator, renewed, warnings, counted, clock };
 }
+
+const attempt = { address: 'alice@bücher.test', origin };
+const right = { ...attempt, password: 'right' };
+const wrong = { ...attempt, password: 'wrong' };
 
 describe('Authenticator', () => {
   it('accepts the right password', async () => {
-    const { authenticator, renewed } = build();
-    const outcome = await authenticator.authenticate({
-      address: 'alice@example.test',
-      password: 'right',
-      origin,
-    });
-    expect(outcome).toEqual({ kind: 'accepted', account: 'alice' });
+    const { authenticator, renewed, counted } = build();
+    expect(await authenticator.authenticate(right)).toEqual({ kind: 'accepted', account: alice });
     expect(renewed).toEqual([]);
+    expect(counted).toEqual(['accepted']);
   });
 
   it('answers a wrong password and an unknown account alike', async () => {
-    const { authenticator } = build();
-    const attempt = { address: 'alice@example.test', password: 'wrong', origin };
-    const wrong = await authenticator.authenticate(attempt);
-    const unknown = await authenticator.authenticate({ ...attempt, address: 'bob@example.test' });
-    expect(wrong).toEqual({ kind: 'refused' });
-    expect(unknown).toEqual(wrong);
-  });
-
-  it('renews a hash of another cost, and only at a right password', async () => {
-    const { authenticator, renewed } = build(2);
-    const attempt = { address: 'alice@example.test', origin };
-    await authenticator.authenticate({ ...attempt, password: 'wrong' });
-    expect(renewed).toEqual([]);
-    await authenticator.authenticate({ ...attempt, password: 'right' });
-    expect(renewed).toEqual([expect.stringMatching(/^alice \$argon2id\$v=19\$m=64,t=2,p=1\$/)]);
+    const { authenticator, counted } = build();
+    const refused = await authenticator.authenticate(wrong);
+    const unknown = await authenticator.authenticate({ ...wrong, address: 'bob@bücher.test' });
+    expect(refused).toEqual({ kind: 'refused' });
+    expect(unknown).toEqual(refused);
+    expect(counted).toEqual(['refused', 'refused']);
   });
 
   it('holds up guesses, the right one too, also when they come side by side', async () => {
     const { authenticator, clock } = build();
-    const attempt = { address: 'alice@example.test', origin };
-    const guesses = Array.from({ length: 40 }, () =>
-      authenticator.authenticate({ ...attempt, password: 'wrong' }),
-    );
+    const guesses = Array.from({ length: 40 }, () => authenticator.authenticate(wrong));
     const kinds = (await Promise.all(guesses)).map(({ kind }) => kind);
     expect(kinds.filter((kind) => kind === 'refused')).toHaveLength(11);
     expect(kinds.filter((kind) => kind === 'throttled')).toHaveLength(29);
-    const early = await authenticator.authenticate({ ...attempt, password: 'right' });
-    expect(early).toEqual({ kind: 'throttled', retryAfterMs: 1_000 });
+    const early = await authenticator.authenticate(right);
+    expect(early).toEqual({ kind: 'throttled', retryAfterSeconds: 1 });
     clock.now += 1_000;
-    const later = await authenticator.authenticate({ ...attempt, password: 'right' });
-    expect(later.kind).toBe('accepted');
+    expect((await authenticator.authenticate(right)).kind).toBe('accepted');
+  });
+
+  it.each(['alice', 'bob'])('holds up guesses at %s however the address is spelt', async (name) => {
+    const { authenticator } = build();
+    const spellings = [`${name}@BÜCHER.test`, `${name}@xn--bcher-kva.test`, `${name}@bücher.test`];
+    for (let at = 0; at < 11; at += 1) {
+      const address = spellings[at % spellings.length] ?? '';
+      await authenticator.authenticate({ address, password: 'wrong', origin: `192.0.2.${at}` });
+    }
+    for (const address of spellings) {
+      const outcome = await authenticator.authenticate({ ...right, address });
+      expect(outcome).toEqual({ kind: 'throttled', retryAfterSeconds: 1 });
+    }
   });
 
   it('says busy instead of queueing without end', async () => {
-    const authenticator = new Authenticator({
-      lookUp: async () => undefined,
-      hasher: new PasswordHasher({ cost, concurrency: 1, maxWaiting: 0 }),
-    });
-    const attempt = { address: 'x@example.test', password: 'pw', origin };
-    const outcomes = await Promise.all([1, 2, 3].map(() => authenticator.authenticate(attempt)));
+    const hasher = new PasswordHasher({ cost, concurrency: 1, maxWaiting: 0 });
+    const { authenticator } = build({ hasher });
+    const outcomes = await Promise.all([1, 2, 3].map(() => authenticator.authenticate(wrong)));
     expect(outcomes.map(({ kind }) => kind).toSorted()).toEqual(['busy', 'busy', 'refused']);
+  });
+});
+
+describe('the renewal of a hash', () => {
+  it('comes with a right password, names the hash that it replaces', async () => {
+    const { authenticator, renewed } = build({ passes: 2 });
+    await authenticator.authenticate(wrong);
+    expect(renewed).toEqual([]);
+    await authenticator.authenticate(right);
+    const to = expect.stringMatching(/^\$argon2id\$v=19\$m=64,t=2,p=1\$/);
+    expect(renewed).toEqual([{ id: alice.id, from: stored, to }]);
+  });
+
+  it('may fail, and the login is good', async () => {
+    const onRenew = () => Promise.reject(new Error('the disk is full'));
+    const { authenticator, warnings } = build({ passes: 2, onRenew });
+    expect((await authenticator.authenticate(right)).kind).toBe('accepted');
+    expect(warnings).toEqual(['a password hash was not renewed at its login']);
+  });
+});
+
+describe('LoginDesk', () => {
+  it('closes after so many failures, throttled ones among them', async () => {
+    const { authenticator } = build();
+    for (let at = 0; at < 9; at += 1) await authenticator.authenticate(wrong);
+    const desk = new LoginDesk(authenticator, origin);
+    const kinds: string[] = [];
+    while (!desk.closed) kinds.push((await desk.logIn(wrong.address, wrong.password)).kind);
+    expect(kinds).toEqual(['refused', 'refused', 'throttled', 'throttled', 'throttled']);
+    expect(kinds).toHaveLength(MAX_FAILED_LOGINS);
+  });
+
+  it('does not hold it against a client that we are busy', async () => {
+    const hasher = new PasswordHasher({ cost, concurrency: 0, maxWaiting: 0 });
+    const desk = new LoginDesk(build({ hasher }).authenticator, origin);
+    for (let at = 0; at < 2 * MAX_FAILED_LOGINS; at += 1) {
+      expect(await desk.logIn(right.address, right.password)).toEqual({ kind: 'busy' });
+    }
+    expect(desk.closed).toBe(false);
   });
 });

@@ -1,18 +1,33 @@
 /**
- * A login: throttle, look up, verify, remember. Where accounts live is the caller's; every way to fail
- * looks the same from outside, whether or not the account exists.
+ * A login: throttle, look up, verify, count. Where accounts live and how addresses are compared is the
+ * caller's. A wrong password and an account that does not exist are answered alike.
  */
 import { AuthError } from './errors.ts';
 import { PasswordHasher } from './password.ts';
 import { Throttle } from './throttle.ts';
 
-export interface AuthenticatorOptions<Account> {
+/** Whom a login is for. */
+export interface HasId {
+  readonly id: number;
+}
+
+/** What is asked of whoever keeps accounts: a part of the store's `accounts`. */
+export interface Credentials<Account extends HasId> {
   /** The account and its PHC string; undefined where there is none. */
-  readonly lookUp: (
+  credentials(
     address: string,
-  ) => Promise<{ account: Account; passwordHash: string } | undefined>;
-  /** Keeps a hash that was renewed at a login because the cost has changed. */
-  readonly renewHash?: (account: Account, passwordHash: string) => Promise<void>;
+  ): Promise<{ readonly account: Account; readonly passwordHash: string } | undefined>;
+  /** Puts `to` in the place of `from` and of nothing else: the password may have changed meanwhile. */
+  renewPasswordHash(id: Account['id'], from: string, to: string): Promise<void>;
+}
+
+export interface AuthenticatorOptions<Account extends HasId> {
+  readonly accounts: Credentials<Account>;
+  /** The `key` is equal for all spellings of one address, whether or not it has an account. */
+  readonly parseAddress: (text: string) => { readonly key: string } | undefined;
+  readonly logger: { warn(fields: object, message: string): void };
+  /** Counts logins by how they ended. */
+  readonly logins: { inc(labels: { outcome: LoginOutcome<Account>['kind'] }): void };
   readonly hasher?: PasswordHasher;
   readonly throttle?: Throttle;
 }
@@ -29,16 +44,17 @@ export type LoginOutcome<Account> =
   | { readonly kind: 'accepted'; readonly account: Account }
   /** Wrong password or no such account. */
   | { readonly kind: 'refused' }
-  /** Too many failures; nothing was checked. */
-  | { readonly kind: 'throttled'; readonly retryAfterMs: number }
+  /** Too many failures; nothing was checked. Whole seconds until it makes sense to try again. */
+  | { readonly kind: 'throttled'; readonly retryAfterSeconds: number }
   /** Overloaded; nothing was checked. */
   | { readonly kind: 'busy' };
 
 /** RFC 5321 §4.5.3.1: 64 octets, "@", 255 octets. Of longer names the throttle keeps no more. */
 const MAX_ADDRESS_CHARACTERS = 320;
+const MS_PER_SECOND = 1_000;
 
 /** One for a process: its hasher bounds memory, its throttle sees every failure. */
-export class Authenticator<Account> {
+export class Authenticator<Account extends HasId> {
   readonly #options: AuthenticatorOptions<Account>;
   readonly #hasher: PasswordHasher;
   readonly #throttle: Throttle;
@@ -51,22 +67,29 @@ export class Authenticator<Account> {
 
   /** Rejects with what the look-up rejects with, and with AuthError (bad-hash). */
   async authenticate(attempt: LoginAttempt): Promise<LoginOutcome<Account>> {
-    const { origin, password } = attempt;
-    const name = attempt.address.toLowerCase().slice(0, MAX_ADDRESS_CHARACTERS);
-    const before = this.#throttle.waitMs(origin, name);
-    if (before > 0) return { kind: 'throttled', retryAfterMs: before };
+    const outcome = await this.#decide(attempt);
+    this.#options.logins.inc({ outcome: outcome.kind });
+    return outcome;
+  }
+
+  async #decide({ address, password, origin }: LoginAttempt): Promise<LoginOutcome<Account>> {
+    // what is no address has no account that other spellings could be tried at
+    const key =
+      this.#options.parseAddress(address)?.key ?? address.slice(0, MAX_ADDRESS_CHARACTERS);
+    const before = this.#throttle.waitMs(origin, key);
+    if (before > 0) return throttledFor(before);
     try {
-      const found = await this.#options.lookUp(attempt.address);
+      const found = await this.#options.accounts.credentials(address);
       const { correct, outdated } = await this.#hasher.verify(found?.passwordHash, password);
       // guesses made side by side must not all be answered
-      const since = this.#throttle.waitMs(origin, name);
-      if (since > 0) return { kind: 'throttled', retryAfterMs: since };
+      const since = this.#throttle.waitMs(origin, key);
+      if (since > 0) return throttledFor(since);
       if (!found || !correct) {
-        this.#throttle.failed(origin, name);
+        this.#throttle.failed(origin, key);
         return { kind: 'refused' };
       }
-      this.#throttle.succeeded(origin, name);
-      if (outdated) await this.#renew(found.account, password);
+      this.#throttle.succeeded(origin, key);
+      if (outdated) await this.#renew(found.account, found.passwordHash, password);
       return { kind: 'accepted', account: found.account };
     } catch (error) {
       if (isBusy(error)) return { kind: 'busy' };
@@ -74,15 +97,19 @@ export class Authenticator<Account> {
     }
   }
 
-  async #renew(account: Account, password: string): Promise<void> {
-    if (!this.#options.renewHash) return;
+  /** Never rejects: the login is good, and the next one will renew as well. */
+  async #renew(account: Account, from: string, password: string): Promise<void> {
+    const { accounts, logger } = this.#options;
     try {
-      await this.#options.renewHash(account, await this.#hasher.hash(password));
+      await accounts.renewPasswordHash(account.id, from, await this.#hasher.hash(password));
     } catch (error) {
-      // the next login will do
-      if (!isBusy(error)) throw error;
+      if (!isBusy(error)) logger.warn({ error }, 'a password hash was not renewed at its login');
     }
   }
+}
+
+function throttledFor(waitMs: number): LoginOutcome<never> {
+  return { kind: 'throttled', retryAfterSeconds: Math.ceil(waitMs / MS_PER_SECOND) };
 }
 
 function isBusy(error: unknown): boolean {

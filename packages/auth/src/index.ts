@@ -1,5 +1,6 @@
 export * from './authenticator.ts';
 export * from './errors.ts';
+export * from './login-desk.ts';
 export * from './password.ts';
 export * from './sasl/plain.ts';
 export * from './sasl/response.ts';

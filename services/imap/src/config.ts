@@ -24,7 +24,5 @@ export type ImapSettings = z.output<typeof imapSettings>;
 export const WRITE_TIMEOUT_MS = 2 * 60_000;
 /** How long APPEND waits for memory before it is refused. */
 export const APPEND_WAIT_MS = 30_000;
-/** Wrong passwords on one connection before it is ended, whatever the throttle says. */
-export const MAX_REFUSED_LOGINS = 5;
 /** Commands in a row that were answered BAD before we take the client for a broken or hostile one. */
 export const MAX_BAD_IN_A_ROW = 20;

@@ -7,7 +7,7 @@ import {
   type TlsAcceptor,
 } from '@mail/line-server';
 import { METRICS, type ServiceContext } from '@mail/service';
-import type { Account, MailStore } from '@mail/store';
+import { type Account, type MailStore, parseAddress } from '@mail/store';
 import { EXTENSIONS } from './commands/index.ts';
 import { APPEND_WAIT_MS, type ImapSettings, WRITE_TIMEOUT_MS } from './config.ts';
 import { LiteralBudget } from './literal-budget.ts';
@@ -25,18 +25,18 @@ export interface ImapServerOptions {
 /** Opens all listeners or none. Throws ServiceError. */
 export function openImapServer(options: ImapServerOptions): Promise<LineServer> {
   const { service, settings, store, tls } = options;
-  const logins = service.metrics.counter(METRICS.logins, ['outcome']);
   const stored = service.metrics.counter(METRICS.messagesStored, ['way']);
   const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
-      lookUp: (address) => store.accounts.credentials(address),
-      renewHash: (account, hash) => store.accounts.setPasswordHash(account.id, hash),
+      accounts: store.accounts,
+      parseAddress,
+      logger: service.logger,
+      logins: service.metrics.counter(METRICS.logins, ['outcome']),
     }),
     logger: service.logger,
     extensions: EXTENSIONS,
-    countLogin: (outcome) => logins.inc({ outcome }),
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
     maxMessageOctets,
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,

@@ -2,11 +2,10 @@
  * One connection's session: its state, and what commands do with it. Reads nothing itself; serve.ts
  * pulls commands and calls their handlers with this.
  */
-import type { Authenticator } from '@mail/auth';
-import type { Connection } from '@mail/line-server';
+import { type Authenticator, LoginDesk } from '@mail/auth';
+import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
-import { MAX_REFUSED_LOGINS } from './config.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { MailboxView, type Selection } from './mailbox-view.ts';
 import type { SequenceSet } from './parser/sequence-set.ts';
@@ -20,8 +19,6 @@ export interface SessionContext {
   readonly logger: Logger;
   /** Capabilities beyond IMAP4rev1 that do not depend on the connection. */
   readonly extensions: readonly string[];
-  /** Counts a login by its outcome. */
-  readonly countLogin: (outcome: string) => void;
   /** Counts messages that were stored. */
   readonly countStored: (messages: number) => void;
   /** Of a message, as it is stored. */
@@ -45,13 +42,14 @@ export class Session {
   readonly connection: Connection;
   readonly response: ResponseWriter;
   readonly context: SessionContext;
+  readonly logins: LoginDesk<Account>;
   #state: SessionState = { name: 'not-authenticated' };
-  #refusedLogins = 0;
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
     this.connection = connection;
     this.response = response;
     this.context = context;
+    this.logins = new LoginDesk(context.authenticator, addressBlock(connection.remoteAddress));
   }
 
   get state(): SessionState {
@@ -88,12 +86,6 @@ export class Session {
   logIn(account: Account): void {
     this.#state = { name: 'authenticated', account };
     this.connection.idleTimeoutMs = this.context.idleTimeoutMs;
-  }
-
-  /** Counts a wrong password. Throws SessionEnd when there were too many on this connection. */
-  refuseLogin(): void {
-    this.#refusedLogins += 1;
-    if (this.#refusedLogins >= MAX_REFUSED_LOGINS) throw new SessionEnd('Too many failed logins');
   }
 
   /** Makes `mailbox` the selected one, and returns it. Throws StoreError. */

@@ -20,8 +20,7 @@ export type PopSettings = z.output<typeof popSettings>;
 export const MAX_LINE_BYTES = 4_096;
 /** How long a full send buffer may stay full: a client that does not read for longer is gone. */
 export const WRITE_TIMEOUT_MS = 2 * 60_000;
-/** Refused logins and unknown commands before we take the client for a broken or hostile one. */
-export const MAX_REFUSED_LOGINS = 5;
+/** Unknown commands before we take the client for a broken or hostile one. */
 export const MAX_BAD_COMMANDS = 20;
 /** What is read of a message at once: the store's own unit. */
 export const READ_BYTES = 256 * 1024;

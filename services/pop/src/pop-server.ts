@@ -7,7 +7,7 @@ import {
   type TlsAcceptor,
 } from '@mail/line-server';
 import { METRICS, type ServiceContext } from '@mail/service';
-import type { Account, MailStore } from '@mail/store';
+import { type Account, type MailStore, parseAddress } from '@mail/store';
 import { MAX_LINE_BYTES, type PopSettings, WRITE_TIMEOUT_MS } from './config.ts';
 import { serve } from './serve.ts';
 import type { SessionContext } from './session.ts';
@@ -22,15 +22,15 @@ export interface PopServerOptions {
 /** Opens all listeners or none. Throws ServiceError. */
 export function openPopServer(options: PopServerOptions): Promise<LineServer> {
   const { service, settings, store, tls } = options;
-  const logins = service.metrics.counter(METRICS.logins, ['outcome']);
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
-      lookUp: (address) => store.accounts.credentials(address),
-      renewHash: (account, hash) => store.accounts.setPasswordHash(account.id, hash),
+      accounts: store.accounts,
+      parseAddress,
+      logger: service.logger,
+      logins: service.metrics.counter(METRICS.logins, ['outcome']),
     }),
     logger: service.logger,
-    countLogin: (outcome) => logins.inc({ outcome }),
     idleTimeoutMs: settings.CONCERT_POP_IDLE_TIMEOUT,
     loginTimeoutMs: settings.CONCERT_POP_LOGIN_TIMEOUT,
     now: () => performance.now(),

@@ -47,7 +47,7 @@ async function converse(session: Session): Promise<void> {
   const loginDeadline = context.now() + context.loginTimeoutMs;
   let badCommands = 0;
   await connection.write('+OK Concert is ready\r\n');
-  while (badCommands < MAX_BAD_COMMANDS && !session.hasGuessedEnough) {
+  while (badCommands < MAX_BAD_COMMANDS && !session.logins.closed) {
     connection.idleTimeoutMs =
       session.state.name === 'transaction'
         ? context.idleTimeoutMs

@@ -3,7 +3,14 @@ import { Authenticator } from '@mail/auth';
 import { type Certificates, openCertificatesFor } from '@mail/certs';
 import { ConnectionLimits, type OpenListener, openListener } from '@mail/line-server';
 import { type App, METRICS, parseSettings, type ServiceContext } from '@mail/service';
-import { type Account, type MailStore, openStore, storeSettings, storeUrl } from '@mail/store';
+import {
+  type Account,
+  type MailStore,
+  openStore,
+  parseAddress,
+  storeSettings,
+  storeUrl,
+} from '@mail/store';
 import { smtpSettings } from './config.ts';
 import { MessageMemory } from './message-memory.ts';
 import { createMxRules } from './mx.ts';
@@ -58,14 +65,15 @@ export function createSmtpApp(
   const shared: Omit<SessionContext, 'rules'> = {
     store,
     authenticator: new Authenticator<Account>({
-      lookUp: (address) => store.accounts.credentials(address),
-      renewHash: (account, hash) => store.accounts.setPasswordHash(account.id, hash),
+      accounts: store.accounts,
+      parseAddress,
+      logger,
+      logins: metrics.counter(METRICS.logins, ['outcome']),
     }),
     memory: new MessageMemory(settings.CONCERT_SMTP_MESSAGE_MEMORY),
     hostname: settings.CONCERT_HOSTNAME,
     maxMessageBytes: settings.CONCERT_MAX_MESSAGE_SIZE,
     logger,
-    logins: metrics.counter(METRICS.logins, ['outcome']),
     stored: metrics.counter(METRICS.messagesStored, ['way']),
     now: () => new Date(),
   };

@@ -63,7 +63,5 @@ export const MAX_COMMAND_BYTES = 12_288;
 export const MAX_HOPS = 100;
 /** Recipients that were refused on one connection, past which it is a harvest of addresses. */
 export const MAX_REFUSED_RECIPIENTS = 20;
-/** Failed logins on one connection. */
-export const MAX_FAILED_LOGINS = 5;
 /** Transactions on one connection. */
 export const MAX_TRANSACTIONS = 10_000;

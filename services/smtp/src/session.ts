@@ -2,7 +2,7 @@
  * One connection's mail transactions: what smtp-server asks at each command, answered. smtp-server owns
  * the wire and the order of commands (RFC 5321 §4.1.4); here is who may do what, and what becomes of it.
  */
-import type { Authenticator } from '@mail/auth';
+import { type Authenticator, LoginDesk } from '@mail/auth';
 import { type AcceptedSocket, addressBlock } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import type { Account, AccountId, MailStore } from '@mail/store';
@@ -13,12 +13,7 @@ import type {
   SMTPServerSession,
 } from 'smtp-server';
 import { toEnvelopeAddress } from './addresses.ts';
-import {
-  MAX_FAILED_LOGINS,
-  MAX_REFUSED_RECIPIENTS,
-  MAX_TRANSACTIONS,
-  MESSAGE_TIMEOUT_MS,
-} from './config.ts';
+import { MAX_REFUSED_RECIPIENTS, MAX_TRANSACTIONS, MESSAGE_TIMEOUT_MS } from './config.ts';
 import { deliver } from './delivery.ts';
 import { AmbiguousTextError, collectMessage } from './message-collector.ts';
 import type { MessageMemory } from './message-memory.ts';
@@ -35,7 +30,6 @@ export interface SessionContext {
   readonly hostname: string;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
-  readonly logins: { inc(labels: { outcome: string }): void };
   readonly stored: { inc(labels: { way: string }): void };
   readonly now: () => Date;
 }
@@ -49,9 +43,9 @@ const MAIL_PARAMETERS = new Set(['SIZE', 'BODY']);
 export class Session {
   readonly #accepted: AcceptedSocket;
   readonly #context: SessionContext;
+  readonly #logins: LoginDesk<Account>;
   readonly #recipients = new Map<string, AccountId>();
   #reversePath = '';
-  #failedLogins = 0;
   #refusedRecipients = 0;
   #transactions = 0;
   /** A text came whose end another server may have seen elsewhere: see mailFrom. */
@@ -62,6 +56,7 @@ export class Session {
   constructor(accepted: AcceptedSocket, context: SessionContext) {
     this.#accepted = accepted;
     this.#context = context;
+    this.#logins = new LoginDesk(context.authenticator, addressBlock(accepted.remoteAddress));
   }
 
   /** Whether a password may be sent on the connection as it is. */
@@ -71,35 +66,27 @@ export class Session {
 
   /** AUTH PLAIN and LOGIN (RFC 4954, 4616). Throws ReplyError. */
   async logIn(auth: SMTPServerAuthentication): Promise<Account> {
-    const { authenticator, logins, logger } = this.#context;
     if (!this.loginAllowed) throw new ReplyError(538, '5.7.11', 'Passwords are for TLS only');
     const { username = '', authzid = '' } = auth;
     // nobody may act for somebody else (RFC 4616 §2)
     const ownName = authzid === '' || authzid.toLowerCase() === username.toLowerCase();
-    const outcome = await authenticator.authenticate({
-      address: username,
-      password: ownName ? (auth.password ?? '') : '',
-      origin: addressBlock(this.#accepted.remoteAddress),
-    });
-    logins.inc({ outcome: outcome.kind });
+    const outcome = await this.#logins.logIn(username, ownName ? (auth.password ?? '') : '');
+    if (outcome.kind === 'refused') {
+      const { remoteAddress } = this.#accepted;
+      this.#context.logger.info({ remoteAddress }, 'a login was refused');
+    }
+    if (this.#logins.closed) throw new ReplyError(421, '4.7.0', 'Too many failed logins');
     switch (outcome.kind) {
       case 'accepted':
         return outcome.account;
+      case 'refused':
+        throw new ReplyError(535, '5.7.8', 'Wrong address or password');
+      case 'throttled': {
+        const wait = `try again in ${outcome.retryAfterSeconds} seconds`;
+        throw new ReplyError(454, '4.7.0', `Too many failed logins, ${wait}`);
+      }
       case 'busy':
         throw new ReplyError(454, '4.7.0', 'Too many logins at once, try again');
-      case 'throttled':
-        throw new ReplyError(
-          454,
-          '4.7.0',
-          `Too many failed logins, try again in ${Math.ceil(outcome.retryAfterMs / 1000)} s`,
-        );
-      case 'refused':
-        logger.info({ remoteAddress: this.#accepted.remoteAddress }, 'a login was refused');
-        this.#failedLogins += 1;
-        if (this.#failedLogins >= MAX_FAILED_LOGINS) {
-          throw new ReplyError(421, '4.7.0', 'Too many failed logins');
-        }
-        throw new ReplyError(535, '5.7.8', 'Wrong address or password');
     }
   }
 

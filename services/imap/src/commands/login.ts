@@ -1,11 +1,8 @@
 /** LOGIN (RFC 3501 §6.2.3) and AUTHENTICATE (§6.2.2, RFC 4959): who is there. */
 import { AuthError, decodeResponse, parsePlain } from '@mail/auth';
-import { addressBlock } from '@mail/line-server';
 import { ReplyError, refuse, SessionEnd } from '../errors.ts';
 import type { AuthenticateArguments, LoginArguments } from '../parser/command.ts';
 import type { Completion, Session } from '../session.ts';
-
-const MS_PER_SECOND = 1000;
 
 /** RFC 3501 §6.2.3, RFC 5530 §3: no credentials in the clear. */
 function requirePrivacy(session: Session): void {
@@ -14,20 +11,17 @@ function requirePrivacy(session: Session): void {
 }
 
 async function logIn(session: Session, address: string, password: string): Promise<Completion> {
-  const { authenticator, countLogin } = session.context;
-  const origin = addressBlock(session.connection.remoteAddress);
-  const outcome = await authenticator.authenticate({ address, password, origin });
-  countLogin(outcome.kind);
+  const outcome = await session.logins.logIn(address, password);
+  if (session.logins.closed) throw new SessionEnd('Too many failed logins');
   switch (outcome.kind) {
     case 'accepted':
       session.logIn(outcome.account);
       return { code: `CAPABILITY ${session.capabilities}`, text: 'Logged in' };
     case 'refused':
-      session.refuseLogin();
       throw refuse('AUTHENTICATIONFAILED', 'Wrong name or password');
     case 'throttled': {
-      const seconds = Math.ceil(outcome.retryAfterMs / MS_PER_SECOND);
-      throw refuse('UNAVAILABLE', `Too many failed logins, try again in ${seconds} seconds`);
+      const wait = `try again in ${outcome.retryAfterSeconds} seconds`;
+      throw refuse('UNAVAILABLE', `Too many failed logins, ${wait}`);
     }
     case 'busy':
       throw refuse('UNAVAILABLE', 'Too many logins at once, try again later');
