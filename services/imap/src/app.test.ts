@@ -1,7 +1,11 @@
 /** The whole service in one process, with a registry that switches certificates. */
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import type { Worker } from 'node:worker_threads';
 import { FakeRegistry } from '@mail/certs/testing';
 import { commonSettings, Health, Metrics, parseSettings, silentLogger } from '@mail/service';
@@ -76,4 +80,23 @@ test('ends when the store can write no more', async () => {
   const failed = expect(app.failed).rejects.toMatchObject({ name: 'StoreError' });
   await threads[0]?.terminate();
   await failed;
+});
+
+test('leaves the fleet before its sessions end, and upgrades them under what is in force', async () => {
+  const { app } = await build();
+  await app.run();
+  const { ports, material } = await registry.rotate();
+  const port = Number(ports.get('test')?.[0]?.listener.split(':').at(-1));
+  const socket = connectTcp(port, '127.0.0.1');
+  await once(socket, 'data');
+  socket.write('a STARTTLS\r\n');
+  await once(socket, 'data');
+  const closed = app.close(60_000);
+  await registry.deserted();
+  const client = connectTls({ socket, rejectUnauthorized: false });
+  await once(client, 'secureConnect');
+  const shown = client.getPeerX509Certificate()?.fingerprint256;
+  expect(shown).toBe(new X509Certificate(material.chainPem).fingerprint256);
+  client.destroy();
+  await closed;
 });

@@ -37,8 +37,8 @@ export async function buildApp(context: ServiceContext): Promise<App> {
     async close(graceMs) {
       stopping.abort();
       context.health.set('listeners', 'stopping');
-      await server?.close(graceMs);
-      await certificates?.close();
+      // listeners close at once: from then on no switch need wait for what sessions take to end
+      await Promise.all([server?.close(graceMs), certificates?.close()]);
       await store?.close();
     },
   };

@@ -531,6 +531,8 @@ describe('ends', () => {
     const closed = own.close(10_000);
     expect(await idle.reply()).toMatch(/^421 4\.3\.2 /);
     expect(await idle.reply()).toBe('');
+    // a switch does not wait for a session's last message
+    await own.left;
     expect(await busy.ask('hello\r\n.\r\n')).toMatch(/^250 2\.6\.0 /);
     expect(await busy.ask('NOOP\r\n')).toMatch(/^421 /);
     await closed;

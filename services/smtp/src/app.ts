@@ -128,8 +128,9 @@ export function createSmtpApp(
       stopDraining();
       for (const timer of drains) clearTimeout(timer);
       for (const listener of open) listener.close();
-      await Promise.all(serving.map((sessions) => sessions.close(graceMs)));
-      await certificates.close();
+      // no switch need wait for what sessions take to end; STARTTLS goes on for those
+      const left = certificates.close();
+      await Promise.all([left, ...serving.map((sessions) => sessions.close(graceMs))]);
       await store.close();
     },
   };

@@ -62,6 +62,7 @@ export class FakeRegistry {
   readonly #folder: string;
   readonly #ca: CertificateAuthority;
   readonly #subscriptions = new Set<Subscription>();
+  readonly #leaving: (() => void)[] = [];
   readonly #listeners = new Set<(from: Subscription, message: Said) => void>();
   #material: MaterialMessage;
   #clockId = randomUUID();
@@ -134,6 +135,13 @@ export class FakeRegistry {
     await this.#heard(
       (_, message) => message.$case === 'heartbeat' && this.#subscriptions.size >= count,
     );
+  }
+
+  /** Resolves when nobody is connected any more. */
+  async deserted(): Promise<void> {
+    while (this.#subscriptions.size > 0) {
+      await new Promise<void>((resolve) => this.#leaving.push(resolve));
+    }
   }
 
   /**
@@ -267,6 +275,7 @@ export class FakeRegistry {
     });
     const end = () => {
       if (subscription !== undefined) this.#subscriptions.delete(subscription);
+      for (const told of this.#leaving.splice(0)) told();
     };
     stream.on('error', end);
     stream.on('end', () => {

@@ -33,6 +33,8 @@ export interface RunningApp {
   drain(belowGeneration: number): void;
   /** The messages in an account's INBOX, in order. */
   inbox(address: string): Promise<string[]>;
+  /** Resolves when the service has left the fleet. */
+  readonly left: Promise<void>;
   close(graceMs?: number): Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export async function startApp(settings: Settings = {}): Promise<RunningApp> {
   await writeFile(caFile, certificates.trusted.join(''));
 
   const drains: ((drain: { belowGeneration: number; graceMs: number }) => void)[] = [];
+  const left = Promise.withResolvers<void>();
   const app = createSmtpApp(
     {
       service: 'smtp',
@@ -74,7 +77,10 @@ export async function startApp(settings: Settings = {}): Promise<RunningApp> {
         return () => {};
       },
       setProbeTargets: () => {},
-      close: async () => certificates.close(),
+      close: async () => {
+        certificates.close();
+        left.resolve();
+      },
     },
   );
   await app.run();
@@ -101,6 +107,7 @@ export async function startApp(settings: Settings = {}): Promise<RunningApp> {
       const texts = messages.map(({ uid }) => store.messages.read(mailbox.id, uid));
       return (await Promise.all(texts)).map((text) => text.toString('latin1'));
     },
+    left: left.promise,
     close: async (graceMs = 0) => {
       await app.close(graceMs);
       await rm(folder, { recursive: true });
