@@ -1,5 +1,6 @@
 /** A listener's sessions on smtp-server: its options, its questions handed to Session, its log tamed. */
 
+import { randomBytes } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import type { SecuredSocket, TlsAcceptor } from '@mail/certs';
 import { ConcertSmtpServer } from '@mail/certs/smtp-server';
@@ -32,6 +33,8 @@ const NEVER = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD'];
 
 /** smtp-server logs strangers' doings at all levels: here they are for debugging. It hides passwords. */
 function debugLogger(logger: Logger) {
+  // spares it the making of entries that nobody reads
+  if (!logger.isLevelEnabled('debug')) return false;
   const log = (entry: object, message?: string, ...values: unknown[]) =>
     logger.debug(entry, message, ...values);
   return { level: () => {}, trace: log, debug: log, info: log, warn: log, error: log, fatal: log };
@@ -41,6 +44,8 @@ export function serveListener(options: ServeOptions): ListenerSessions {
   const { listener, context, tls } = options;
   const { logger, rules } = context;
   const sessions = new Map<string, Session>();
+  /** Session ids begin so: like no other listener's of this or any other process. */
+  const idPrefix = randomBytes(6).toString('hex');
   let connections = 0;
 
   const disabled = [
@@ -144,14 +149,17 @@ export function serveListener(options: ServeOptions): ListenerSessions {
   return {
     take: (accepted) => {
       connections += 1;
-      const id = `${process.pid.toString(36)}.${Date.now().toString(36)}.${connections.toString(36)}`;
+      const id = `${idPrefix}.${connections}`;
       const { remoteAddress, remotePort, generation, socket } = accepted;
+      // nobody asks for our side: given, so that smtp-server need not ask the kernel each time
+      const { host: localAddress, port: localPort } = listener;
+      const addresses = { remoteAddress, remotePort, localAddress, localPort };
       sessions.set(id, new Session(accepted, context));
       if (generation !== undefined && socket instanceof TLSSocket) {
         const secured: SecuredSocket = { socket, generation };
-        server.connectSecured(secured, { id, remoteAddress, remotePort });
+        server.connectSecured(secured, { id, ...addresses });
       } else {
-        server.connect(socket, { id, remoteAddress, remotePort });
+        server.connect(socket, { id, ...addresses });
       }
     },
     drain: (belowGeneration) => server.drain(belowGeneration),
