@@ -62,7 +62,7 @@ export async function buildApp(
 
     const requiredNames = new RequiredNames(database);
     const certificates = new Certificates({ database, vault, requiredNames, now });
-    const audit = new AuditTrail(database, now);
+    const audit = new AuditTrail(database, now, logger);
     const rotations: Rotations = new Rotations({
       database,
       vault,

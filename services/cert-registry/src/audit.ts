@@ -1,6 +1,11 @@
-/** The audit trail: who did what, when, with which outcome. Reading calls are not in it, refused ones are. */
+/**
+ * The audit trail: who did what, when, with which outcome. Reading calls are not in it, refused ones are.
+ * What is recorded has happened: a trail that can't be written is told in the log, entry and all, and
+ * changes nothing of what came of the call.
+ */
 import type { AuditEvent } from '@mail/proto';
-import type { RegistryDatabase } from './database.ts';
+import type { Logger } from '@mail/service';
+import type { AuditRow, RegistryDatabase } from './database.ts';
 
 const MAX_TEXT_LENGTH = 500;
 
@@ -18,19 +23,34 @@ export interface AuditEntry {
 export class AuditTrail {
   readonly #database: RegistryDatabase;
   readonly #now: () => number;
+  readonly #logger: Logger;
 
-  constructor(database: RegistryDatabase, now: () => number) {
+  constructor(database: RegistryDatabase, now: () => number, logger: Logger) {
     this.#database = database;
     this.#now = now;
+    this.#logger = logger;
   }
 
+  /** Throws nothing. */
   record(entry: AuditEntry): void {
-    this.#database.insertAuditEvent({ at: this.#now(), ...shortened(entry) });
+    this.#write(entry, (event) => this.#database.insertAuditEvent(event));
   }
 
-  /** For callers without the right: they can send thousands a second, each of which would sync the disk. */
+  /**
+   * For callers without the right: they can send thousands a second, each of which would sync the disk.
+   * Throws nothing.
+   */
   recordDenial(entry: AuditEntry): void {
-    this.#database.insertAuditEventWithoutSync({ at: this.#now(), ...shortened(entry) });
+    this.#write(entry, (event) => this.#database.insertAuditEventWithoutSync(event));
+  }
+
+  #write(entry: AuditEntry, insert: (event: Omit<AuditRow, 'id'>) => void): void {
+    const event = { at: this.#now(), ...shortened(entry) };
+    try {
+      insert(event);
+    } catch (error) {
+      this.#logger.error({ error, event }, 'the audit trail could not be written');
+    }
   }
 
   /** Newest first. */

@@ -71,24 +71,26 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
   ): handleServerStreamingCall<Request, { rotation: Rotation | undefined }> => {
     return async (call: ServerWritableStream<Request, { rotation: Rotation | undefined }>) => {
       const action = actionOf(call.getPath());
-      let actor = '';
+      let actor = 'unknown';
+      let rotation: Rotation;
       try {
         actor = callerOf(call).uri;
-        const tell = (rotation: Rotation) => {
+        const tell = (now: Rotation) => {
           // the switch goes on without its caller, and a caller that reads slowly misses the middle
-          if (!call.cancelled && (!call.writableNeedDrain || rotation.finishedAt)) {
-            call.write({ rotation });
+          if (!call.cancelled && (!call.writableNeedDrain || now.finishedAt)) {
+            call.write({ rotation: now });
           }
         };
-        const rotation = await begin(call.request, actor, tell);
-        const target = `${rotation.toCertificateId} as generation ${rotation.toGeneration}`;
-        audit.record({ actor, action, target, outcome: 'ok' });
-        call.end();
+        rotation = await begin(call.request, actor, tell);
       } catch (error) {
         const target = targetOf(call.request);
         audit.record({ actor, action, target, outcome: describeOutcome(error) });
         call.emit('error', toGrpcError(error, action, logger));
+        return;
       }
+      const target = `${rotation.toCertificateId} as generation ${rotation.toGeneration}`;
+      audit.record({ actor, action, target, outcome: 'ok' });
+      call.end();
     };
   };
 
