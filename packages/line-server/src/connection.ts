@@ -44,6 +44,8 @@ interface PendingRead {
   readonly take: () => Buffer | undefined;
   readonly resolve: (octets: Buffer | undefined) => void;
   readonly reject: (error: unknown) => void;
+  /** Stops listening to the reader's signal. */
+  readonly release: (() => void) | undefined;
   readonly timer: NodeJS.Timeout;
   readonly extendsTimeout: boolean;
 }
@@ -61,6 +63,7 @@ export class Connection {
   readonly #tls: TlsAcceptor;
   #socket: Socket;
   #generation: number | undefined;
+  #drainedBelow = 0;
   #reader = new LineReader();
   #pending: PendingRead | undefined;
   #drained: Promise<void> | undefined;
@@ -198,6 +201,7 @@ export class Connection {
       throw this.#broken;
     }
     this.#firstLine = true;
+    this.#endIfDrained();
     this.#attach();
   }
 
@@ -234,6 +238,21 @@ export class Connection {
   announceEnd(error: LineServerError): void {
     this.#ending ??= error;
     this.#settle((pending) => pending.reject(this.#ending));
+  }
+
+  /**
+   * The server's: ends the session as announceEnd does if its TLS is of an older generation, or comes to
+   * be by a STARTTLS handshake that is under way.
+   */
+  drainBelow(generation: number): void {
+    this.#drainedBelow = generation;
+    this.#endIfDrained();
+  }
+
+  #endIfDrained(): void {
+    if (this.#generation === undefined || this.#generation >= this.#drainedBelow) return;
+    const message = 'the certificate of this connection is withdrawn';
+    this.announceEnd(new LineServerError('draining', message));
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -282,21 +301,13 @@ export class Connection {
         const error = new LineServerError('idle-timeout', 'the client sent nothing in time');
         this.#settle((pending) => pending.reject(error));
       }, this.idleTimeoutMs);
-      const abort = () => this.#settle((pending) => pending.reject(signal?.reason));
-      signal?.addEventListener('abort', abort, { once: true });
-      const release = <T>(settle: (value: T) => void) => {
-        return (value: T) => {
-          signal?.removeEventListener('abort', abort);
-          settle(value);
-        };
-      };
-      this.#pending = {
-        take,
-        resolve: release(resolve),
-        reject: release(reject),
-        timer,
-        extendsTimeout,
-      };
+      let release: (() => void) | undefined;
+      if (signal) {
+        const abort = () => this.#settle((pending) => pending.reject(signal.reason));
+        signal.addEventListener('abort', abort, { once: true });
+        release = () => signal.removeEventListener('abort', abort);
+      }
+      this.#pending = { take, resolve, reject, release, timer, extendsTimeout };
       this.#serve();
       if (this.#pending && this.#socket.isPaused()) this.#socket.resume();
     });
@@ -320,6 +331,7 @@ export class Connection {
     if (!pending) return;
     this.#pending = undefined;
     clearTimeout(pending.timer);
+    pending.release?.();
     how(pending);
   }
 

@@ -56,7 +56,7 @@ export class LineReader {
   /** Throws away what waits; returns how much that was. */
   clear(): number {
     const bytes = this.#bytes;
-    this.#remove(bytes);
+    if (bytes > 0) this.#remove(bytes);
     return bytes;
   }
 
