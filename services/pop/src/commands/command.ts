@@ -19,6 +19,8 @@ export interface Command {
 }
 
 const MAX_NUMBER = 4_294_967_295;
+/** Characters that go out in one piece. */
+const ENCODE_AT = 16 * 1024;
 
 /** Words of an argument, as many as wanted. Throws ReplyError. */
 export function wordsOf(argument: string, least: number, most: number): string[] {
@@ -49,6 +51,3 @@ export function* encodeLines(lines: Iterable<string>): Generator<Buffer> {
   }
   yield Buffer.from(pending, 'latin1');
 }
-
-/** Characters that go out in one piece. */
-const ENCODE_AT = 16 * 1024;
