@@ -2,8 +2,11 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { Connection } from '@mail/line-server';
 import { StoreError } from '@mail/store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { serve } from './serve.ts';
+import type { SessionContext } from './session.ts';
 import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
 
 const MESSAGES = [
@@ -53,7 +56,7 @@ describe('deleting', () => {
     try {
       const account = await failing.addAccount(MESSAGES);
       await failing.run(
-        `${LOGIN}C: DELE 1\nS: +OK <any>\nC: QUIT\nS: -ERR [SYS/TEMP] Nothing was deleted, try again later`,
+        `${LOGIN}C: DELE 1\nS: +OK <any>\nC: QUIT\nS: -ERR [SYS/TEMP] Nothing was deleted, try again later\nCLOSED`,
         account,
       );
       await failing.run(`${LOGIN}C: STAT\nS: +OK 3 <any>`, account);
@@ -76,13 +79,18 @@ describe('deleting', () => {
 });
 
 describe('the maildrop', () => {
-  it('is for one session at a time', async () => {
+  it.each([
+    ['QUIT', 'QUIT\r\n', '+OK Goodbye'],
+    ['a line too long', 'x'.repeat(5_000), '-ERR Line too long'],
+    ['too many bad commands', 'X\r\n'.repeat(20), '-ERR Too many errors'],
+  ])('is for one session at a time, and free after %s', async (_, said, farewell) => {
     const account = await pop.addAccount();
     // a client that does not close when it is told goodbye holds nothing up
     const session = await openSession(pop, account.address, { allowHalfOpen: true });
     const second = 'S: +OK <any>\nC: USER <user>\nS: +OK <any>\nC: PASS <password>\n';
     await pop.run(`${second}S: -ERR [IN-USE] <any>`, account);
-    expect(await session.say('QUIT')).toMatch(/^\+OK/);
+    session.send(said);
+    while ((await session.next()) !== farewell);
     await pop.run(`${second}S: +OK <any>`, account);
     session.close();
   });
@@ -171,6 +179,41 @@ describe('TLS', () => {
   });
 });
 
+describe('CAPA', () => {
+  it('lists STLS as long as it may come, and no longer', async () => {
+    const account = await pop.addAccount();
+    const capa = (...lines: string[]) =>
+      ['C: CAPA', 'S: +OK <any>', ...lines.map((line) => `S: ${line}`), 'S: .', ''].join('\n');
+    const before = ['TOP', 'UIDL', 'RESP-CODES', 'AUTH-RESP-CODE', 'PIPELINING', 'EXPIRE NEVER'];
+    const after = ['USER', 'SASL PLAIN', 'IMPLEMENTATION Concert'];
+    const first = capa(...before, 'STLS', ...after);
+    const login = LOGIN.replace('S: +OK <any>\n', `S: +OK <any>\n${first}`);
+    await pop.run(`${login}${capa(...before, ...after)}`, account, { port: pop.ports.either });
+  });
+});
+
+describe('pipelined commands', () => {
+  it('let others have their turn', async () => {
+    const lines = Array.from({ length: 1_000 }, () => Buffer.from('CAPA'));
+    const connection = {
+      remoteAddress: '127.0.0.1',
+      write: async () => {},
+      readLine: async () => lines.shift(),
+      end: async () => {},
+    } as unknown as Connection;
+    let turns = 0;
+    let over = false;
+    const others = () => {
+      turns += 1;
+      if (!over) setImmediate(others);
+    };
+    setImmediate(others);
+    await serve(connection, { now: () => 0, loginTimeoutMs: 1 } as SessionContext);
+    over = true;
+    expect(turns).toBeGreaterThanOrEqual(50);
+  });
+});
+
 describe('ends', () => {
   it('at an HTTP request, without a word', async () => {
     const socket = connect(pop.ports.plain, '127.0.0.1');
@@ -201,7 +244,7 @@ describe('ends', () => {
   });
 
   it('when nothing comes, with the marks forgotten', async () => {
-    const impatient = await startTestServer({ CONCERT_POP_IDLE_TIMEOUT: '50ms' });
+    const impatient = await startTestServer({ CONCERT_POP_IDLE_TIMEOUT: 50 });
     try {
       const account = await impatient.addAccount(MESSAGES);
       await impatient.run(
@@ -216,7 +259,7 @@ describe('ends', () => {
   });
 
   it('when nobody logs in, however busy', async () => {
-    const impatient = await startTestServer({ CONCERT_POP_LOGIN_TIMEOUT: '50ms' });
+    const impatient = await startTestServer({ CONCERT_POP_LOGIN_TIMEOUT: 50 });
     try {
       await impatient.run(
         `S: +OK <any>\nC: CAPA\nS...\nS: .\nS: -ERR Nothing came for too long\nCLOSED`,
@@ -303,5 +346,6 @@ async function openSession(
   await next();
   await say(`USER ${address}`);
   expect(await say(`PASS ${PASSWORD}`)).toMatch(/^\+OK/);
-  return { next, say, close: () => socket.destroy() };
+  const send = (octets: string) => void socket.write(octets);
+  return { next, say, send, close: () => socket.destroy() };
 }

@@ -2,70 +2,80 @@
  * The life of a session: greeting, commands one after another, farewell. The only place where errors
  * become responses.
  */
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { type Connection, LineServerError } from '@mail/line-server';
 import { StoreError } from '@mail/store';
 import type { Reply } from './commands/command.ts';
 import { COMMANDS } from './commands/index.ts';
-import { MAX_BAD_COMMANDS } from './config.ts';
-import { ReplyError } from './errors.ts';
+import { COMMANDS_PER_TURN, MAX_BAD_COMMANDS } from './config.ts';
+import { ReplyError, SessionEnd } from './errors.ts';
 import { DotStuffer } from './multiline.ts';
 import { Session, type SessionContext } from './session.ts';
 
 /** Speaks POP3 on `connection` until either side ends. Rejects only for what nobody can be told. */
 export async function serve(connection: Connection, context: SessionContext): Promise<void> {
   const session = new Session(connection, context);
+  let farewell: string;
   try {
-    await converse(session);
+    farewell = await converse(session);
   } catch (error) {
-    const farewell = farewellFor(error);
-    if (farewell === undefined) throw error;
-    await connection.end(`-ERR ${farewell}\r\n`);
+    farewell = farewellFor(error, session);
   } finally {
+    // before the farewell: who has heard it may come back at once, and who does not read it is waited
+    // for long
     await session.close();
   }
+  await connection.end(farewell);
 }
 
-/** What a client is told at an end that it did not ask for; undefined where there is no telling. */
-function farewellFor(error: unknown): string | undefined {
-  if (!(error instanceof LineServerError)) return undefined;
+/** What a client is told at an end that it did not ask for. Rethrows where there is no telling. */
+function farewellFor(error: unknown, session: Session): string {
+  if (error instanceof SessionEnd) {
+    reportBug(error.cause, session);
+    return refusal(error);
+  }
+  if (!(error instanceof LineServerError)) throw error;
   switch (error.code) {
     case 'idle-timeout':
-      return 'Nothing came for too long';
+      return '-ERR Nothing came for too long\r\n';
     case 'line-too-long':
-      return 'Line too long';
+      return '-ERR Line too long\r\n';
     case 'draining':
-      return '[SYS/TEMP] The server has a new certificate, please connect again';
+      return '-ERR [SYS/TEMP] The server has a new certificate, please connect again\r\n';
     case 'shutting-down':
-      return '[SYS/TEMP] The server is going down';
+      return '-ERR [SYS/TEMP] The server is going down\r\n';
     default:
-      return undefined;
+      throw error;
   }
 }
 
-async function converse(session: Session): Promise<void> {
+/** Resolves with the farewell: the last thing that is sent, "" where the client has ended. */
+async function converse(session: Session): Promise<string> {
   const { connection, context } = session;
   const loginDeadline = context.now() + context.loginTimeoutMs;
   let badCommands = 0;
   await connection.write('+OK Concert is ready\r\n');
-  while (badCommands < MAX_BAD_COMMANDS && !session.logins.closed) {
+  for (let commands = 1; badCommands < MAX_BAD_COMMANDS && !session.logins.closed; commands += 1) {
+    // pipelined commands would otherwise be answered all before anybody else's
+    if (commands % COMMANDS_PER_TURN === 0) await othersTurn();
     connection.idleTimeoutMs =
       session.state.name === 'transaction'
         ? context.idleTimeoutMs
         : Math.max(loginDeadline - context.now(), 1);
     const line = await connection.readLine();
-    if (line === undefined) return;
+    if (line === undefined) return '';
     let reply: Reply;
     try {
       reply = await perform(session, line.toString('utf8'));
     } catch (error) {
-      const refusal = refusalFor(error, session);
-      if (refusal.unknown) badCommands += 1;
-      await connection.write(`-ERR ${refusal.text}\r\n`);
+      if (error instanceof UnknownCommand) badCommands += 1;
+      await connection.write(refusalFor(error, session));
       continue;
     }
-    if (await answer(session, reply)) return;
+    if (reply.next === 'end') return `+OK ${reply.text}\r\n`;
+    await answer(session, reply);
   }
-  await connection.end('-ERR Too many errors\r\n');
+  return '-ERR Too many errors\r\n';
 }
 
 class UnknownCommand extends ReplyError {}
@@ -81,33 +91,30 @@ function perform(session: Session, line: string): Promise<Reply> | Reply {
   return command.handle(session, argument);
 }
 
-/** Words for what a command failed with. Rethrows what ends the session. */
-function refusalFor(error: unknown, session: Session): { text: string; unknown: boolean } {
-  if (error instanceof LineServerError) throw error;
-  if (error instanceof ReplyError) {
-    const text = error.code === undefined ? error.message : `[${error.code}] ${error.message}`;
-    return { text, unknown: error instanceof UnknownCommand };
-  }
-  if (!(error instanceof StoreError)) {
-    const listener = session.connection.listenerName;
-    session.context.logger.error({ error, listener }, 'a command failed');
-  }
-  return { text: '[SYS/TEMP] Something went wrong here, try again later', unknown: false };
+/** What a command's failure is answered with. Rethrows what ends the session. */
+function refusalFor(error: unknown, session: Session): string {
+  if (error instanceof LineServerError || error instanceof SessionEnd) throw error;
+  if (error instanceof ReplyError) return refusal(error);
+  reportBug(error, session);
+  return '-ERR [SYS/TEMP] Something went wrong here, try again later\r\n';
 }
 
-/** Sends a reply; true when it was the last. A failure in the middle of it ends the connection. */
-async function answer({ connection }: Session, reply: Reply): Promise<boolean> {
+function refusal({ code, message }: ReplyError | SessionEnd): string {
+  return code === undefined ? `-ERR ${message}\r\n` : `-ERR [${code}] ${message}\r\n`;
+}
+
+/** A store that refuses or is out of order is none. */
+function reportBug(error: unknown, { connection, context }: Session): void {
+  if (error instanceof StoreError) return;
+  context.logger.error({ error, listener: connection.listenerName }, 'a command failed');
+}
+
+/** Sends a reply that is not the last. A failure in the middle of it ends the connection. */
+async function answer({ connection }: Session, reply: Reply): Promise<void> {
   const status = `+OK ${reply.text}\r\n`;
-  if (reply.next === 'start-tls') {
-    await connection.startTls(status);
-    return false;
-  }
-  if (reply.next === 'end') {
-    await connection.end(status);
-    return true;
-  }
+  if (reply.next === 'start-tls') return connection.startTls(status);
   await connection.write(status);
-  if (!reply.lines) return false;
+  if (!reply.lines) return;
   const stuffer = new DotStuffer();
   try {
     for await (const piece of reply.lines) await connection.write(stuffer.stuff(piece));
@@ -117,5 +124,4 @@ async function answer({ connection }: Session, reply: Reply): Promise<boolean> {
     throw error;
   }
   await connection.write(stuffer.end());
-  return false;
 }

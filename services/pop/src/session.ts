@@ -63,7 +63,7 @@ export class Session {
     }
   }
 
-  /** Lets the maildrop go, whatever state the session ended in. */
+  /** Lets the maildrop go, if there is one. Idempotent. */
   async close(): Promise<void> {
     if (this.state.name === 'transaction') await this.state.maildrop.release();
   }

@@ -2,14 +2,15 @@
 import type { Session } from '../session.ts';
 import { type Command, encodeLines, requireNoArgument } from './command.ts';
 
-function* capabilities({ connection }: Session): Generator<string> {
+function* capabilities({ connection, state }: Session): Generator<string> {
   yield 'TOP';
   yield 'UIDL';
   yield 'RESP-CODES';
   yield 'AUTH-RESP-CODE';
   yield 'PIPELINING';
   yield 'EXPIRE NEVER';
-  if (connection.startTlsOffered) yield 'STLS';
+  // RFC 2595 §4: in this state alone
+  if (connection.startTlsOffered && state.name === 'authorization') yield 'STLS';
   if (connection.loginAllowed) {
     yield 'USER';
     yield 'SASL PLAIN';

@@ -1,6 +1,5 @@
 /** NOOP, and QUIT with the UPDATE state (RFC 1939 §5, §6): the only place where messages are deleted. */
-import { StoreError } from '@mail/store';
-import { ReplyError } from '../errors.ts';
+import { SessionEnd } from '../errors.ts';
 import { type Command, requireNoArgument } from './command.ts';
 
 export const noop: Command = {
@@ -17,11 +16,9 @@ export const quit: Command = {
     requireNoArgument(argument);
     if (state.name === 'authorization') return { text: 'Goodbye', next: 'end' };
     const deleted = await state.maildrop.update().catch((cause) => {
-      if (!(cause instanceof StoreError)) throw cause;
-      throw new ReplyError('SYS/TEMP', 'Nothing was deleted, try again later', { cause });
+      // RFC 1939 §6: the lock is released and the connection closed whatever comes of the deletion
+      throw new SessionEnd('SYS/TEMP', 'Nothing was deleted, try again later', cause);
     });
-    // the next session may come as soon as the client has its answer
-    await state.maildrop.release();
     return {
       text: deleted === 0 ? 'Goodbye' : `Goodbye, ${deleted} messages deleted`,
       next: 'end',

@@ -11,7 +11,7 @@ import type { LineServer } from '@mail/line-server';
 import { runTranscript, type TranscriptOptions } from '@mail/line-server/testing';
 import { Metrics, parseSettings, silentLogger } from '@mail/service';
 import { type Account, type MailStore, openStore } from '@mail/store';
-import { popSettings } from '../config.ts';
+import { type PopSettings, popSettings } from '../config.ts';
 import { openPopServer } from '../pop-server.ts';
 
 export const PASSWORD = 'open sesame';
@@ -25,6 +25,8 @@ export interface TestServer {
     readonly tls: number;
     /** Without TLS, and yet with login. */
     readonly plain: number;
+    /** The same with TLS for those who want it. */
+    readonly either: number;
   };
   /** A fresh account with these messages in its INBOX; its address is its own. */
   addAccount(messages?: readonly (string | Buffer)[]): Promise<Account>;
@@ -37,9 +39,9 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** `settings` over those of the service; `wrap` puts something between the service and its store. */
+/** `settings` over the service's, also below what it takes; `wrap` puts something between the service and its store. */
 export async function startTestServer(
-  settings: Readonly<Record<string, string>> = {},
+  settings: Partial<PopSettings> = {},
   wrap: (store: MailStore) => MailStore = (store) => store,
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'concert-pop-'));
@@ -47,22 +49,25 @@ export async function startTestServer(
   const certificates = await staticCertificates({ service: 'pop' });
   const server = await openPopServer({
     service: { logger: silentLogger(), metrics: new Metrics(), clustered: false },
-    settings: parseSettings(popSettings, {
-      CONCERT_POP_LISTENERS:
-        'starttls://127.0.0.1:0 tls://127.0.0.1:0 none://127.0.0.1:0?login=plain',
+    settings: {
+      ...parseSettings(popSettings, {
+        CONCERT_POP_LISTENERS:
+          'starttls://127.0.0.1:0 tls://127.0.0.1:0 none://127.0.0.1:0?login=plain ' +
+          'starttls://127.0.0.1:0?login=plain',
+      }),
       ...settings,
-    }),
+    },
     store: wrap(store),
     tls: certificates.acceptor(['pop3']),
   });
-  const [starttls = 0, tls = 0, plain = 0] = server.listeners.map(({ port }) => port);
+  const [starttls = 0, tls = 0, plain = 0, either = 0] = server.listeners.map(({ port }) => port);
   const passwordHash = await new PasswordHasher().hash(PASSWORD);
   let accounts = 0;
   return {
     store,
     server,
     certificates,
-    ports: { starttls, tls, plain },
+    ports: { starttls, tls, plain, either },
     addAccount: async (messages = []) => {
       accounts += 1;
       const account = await store.accounts.add(`user${accounts}@example.test`, passwordHash);
