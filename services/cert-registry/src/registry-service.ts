@@ -156,7 +156,7 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       ({ names, force }) => {
         const active = certificates.active();
         const covered = { certificateId: active?.id ?? '', dnsNames: active?.dnsNames ?? [] };
-        return { names: requiredNames.set(names, covered, force) };
+        return { names: requiredNames.set(names, covered, rotations.certificateInUse, force) };
       },
       (_, request) => request.names.join(' '),
     ),

@@ -26,10 +26,23 @@ export class RequiredNames {
 
   /**
    * Replaces them. `active` is what the certificate in force covers; a name that it does not cover is
-   * refused unless `force`. Throws RegistryError (invalid-argument, check-failed).
+   * refused unless `force`. `inUse` is the id that a rotation under way goes to: its names were checked
+   * when it began, so that until it is in force none may be added.
+   * Throws RegistryError (invalid-argument, check-failed, precondition).
    */
-  set(names: readonly string[], active: ActiveNames, force: boolean): string[] {
+  set(
+    names: readonly string[],
+    active: ActiveNames,
+    inUse: string | undefined,
+    force: boolean,
+  ): string[] {
     const wanted = normaliseNames(names);
+    if (inUse !== undefined && inUse !== active.certificateId) {
+      throw new RegistryError(
+        'precondition',
+        `a rotation to certificate ${inUse} is under way; set the names once it has ended`,
+      );
+    }
     const missing = wanted.filter((name) => !nameCovered(name, active.dnsNames));
     if (missing.length > 0 && !force) {
       throw new RegistryError(

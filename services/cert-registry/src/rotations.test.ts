@@ -219,6 +219,27 @@ describe('a rotation', () => {
     expect(await later.hear('drain')).toEqual({ belowGeneration: 2n, graceMs: 7 });
   });
 
+  test('lets nobody add required names that its certificate was not checked for', async () => {
+    await rotate(await selfSigned('localhost', 'extra.example.org'));
+    const slow = await joined('imap', 'slow', false);
+    const next = await selfSigned('localhost');
+    const rotation = rotate(next, { allowNameLoss: true });
+    const { material, nonce } = await slow.hear('prepare');
+    const set = (...names: string[]) =>
+      call(operator, operator.setRequiredNames, { names, force: false });
+    const refused = await refusal(set('localhost', 'extra.example.org'));
+    expect(refused.code).toBe(status.FAILED_PRECONDITION);
+    expect(refused.details).toContain(`rotation to certificate ${next} is under way`);
+    slow.say('ready', { generation: material?.generation ?? 0n, nonce });
+    // committed: from here on the names are judged by the new certificate
+    await slow.hear('activate');
+    const uncovered = await refusal(set('localhost', 'extra.example.org'));
+    expect(checksIn(uncovered)).toEqual(['required-name-missing']);
+    expect((await set('localhost')).names).toEqual(['localhost']);
+    slow.stream.cancel();
+    await rotation;
+  });
+
   test('goes on when its caller goes away', async () => {
     const slow = await joined('imap', 'slow', false);
     const certificateId = await selfSigned('localhost');

@@ -3834,7 +3834,10 @@ export const CertRegistryServiceService = {
       Buffer.from(GetRequiredNamesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetRequiredNamesResponse => GetRequiredNamesResponse.decode(value),
   },
-  /** Replaces them. FAILED_PRECONDITION when the active certificate does not cover one, unless forced. */
+  /**
+   * Replaces them. FAILED_PRECONDITION when the active certificate does not cover one, unless forced, and
+   * while a rotation to another certificate has not been committed.
+   */
   setRequiredNames: {
     path: "/mail.certs.v1.CertRegistryService/SetRequiredNames" as const,
     requestStream: false as const,
@@ -3900,7 +3903,10 @@ export interface CertRegistryServiceServer extends UntypedServiceImplementation 
   listRotations: handleUnaryCall<ListRotationsRequest, ListRotationsResponse>;
   /** The host names that every active certificate must cover. */
   getRequiredNames: handleUnaryCall<GetRequiredNamesRequest, GetRequiredNamesResponse>;
-  /** Replaces them. FAILED_PRECONDITION when the active certificate does not cover one, unless forced. */
+  /**
+   * Replaces them. FAILED_PRECONDITION when the active certificate does not cover one, unless forced, and
+   * while a rotation to another certificate has not been committed.
+   */
   setRequiredNames: handleUnaryCall<SetRequiredNamesRequest, SetRequiredNamesResponse>;
   /** The audit trail, newest first: who did what, when, with which outcome. */
   listAuditEvents: handleUnaryCall<ListAuditEventsRequest, ListAuditEventsResponse>;
@@ -4121,7 +4127,10 @@ export interface CertRegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetRequiredNamesResponse) => void,
   ): ClientUnaryCall;
-  /** Replaces them. FAILED_PRECONDITION when the active certificate does not cover one, unless forced. */
+  /**
+   * Replaces them. FAILED_PRECONDITION when the active certificate does not cover one, unless forced, and
+   * while a rotation to another certificate has not been committed.
+   */
   setRequiredNames(
     request: SetRequiredNamesRequest,
     callback: (error: ServiceError | null, response: SetRequiredNamesResponse) => void,
