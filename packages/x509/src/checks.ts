@@ -117,16 +117,25 @@ export function checkValidity(certificate: X509Certificate, now: Date, label: st
   return [];
 }
 
+/** Whether a life that is not over has less than `days` left, or less than a third of a short one. */
+export function expiresSoon(
+  { notBefore, notAfter }: { readonly notBefore: Date; readonly notAfter: Date },
+  now: Date,
+  days: number = EXPIRES_SOON_DAYS,
+): boolean {
+  const left = notAfter.getTime() - now.getTime();
+  const lifetime = notAfter.getTime() - notBefore.getTime();
+  return left >= 0 && left < Math.min(days * DAY_MS, lifetime * EXPIRES_SOON_FRACTION);
+}
+
 export function checkExpiresSoon(
   certificate: X509Certificate,
   now: Date,
   label: string,
-  days: number = EXPIRES_SOON_DAYS,
+  days?: number,
 ): Check[] {
   const { validFromDate: notBefore, validToDate: notAfter } = certificate;
-  const left = notAfter.getTime() - now.getTime();
-  const lifetime = notAfter.getTime() - notBefore.getTime();
-  if (left < 0 || left >= Math.min(days * DAY_MS, lifetime * EXPIRES_SOON_FRACTION)) return [];
+  if (!expiresSoon({ notBefore, notAfter }, now, days)) return [];
   return [
     {
       code: 'expires-soon',

@@ -4,7 +4,7 @@
  */
 export { bundleFromPem, bundleToPem } from './bundle-pem.ts';
 export { assembleBundle, type CertificateBundle } from './chain.ts';
-export { checkBundle } from './checks.ts';
+export { checkBundle, expiresSoon } from './checks.ts';
 export {
   type CertificateAuthority,
   createCa,

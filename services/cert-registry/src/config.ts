@@ -88,8 +88,6 @@ export const FLEET_INTERVAL_MS = 100;
  * larger it is: each message lists all.
  */
 export const PROGRESS = { smallFleet: 32, msPerSubscriber: 0.25 } as const;
-/** The fleet's warnings begin this long before the active certificate ends. */
-export const EXPIRY_WARNING_DAYS = 21;
 
 /** DNS names, normalised; at least one. */
 const hostNames = list.transform((names, context) => {

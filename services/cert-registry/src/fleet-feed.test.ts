@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import {
+  Certificate,
   type CertRegistryServiceClient,
   Fleet,
   PartitionPolicy,
@@ -58,6 +59,25 @@ describe('a snapshot', () => {
     expect(warnings).toEqual([
       'not on the active generation: imap i0, imap i1, imap i2, imap i3, imap i4 and 2 more',
     ]);
+  });
+
+  const lives: [string, number, number, RegExp | undefined][] = [
+    ['a fresh one of six days', -0.1, 5.9, undefined],
+    ['one of six days with a day left', -5, 1, /expires in 1 days, on 2030-01-02/],
+    ['one of ninety days with a month left', -60, 30, undefined],
+    ['one of ninety days with ten left', -80, 10, /expires in 10 days/],
+    ['one whose end is past', -90, -1, /has expired: rotate now/],
+  ];
+  test.each(lives)('warns of the end of the certificate in time: %s', (_, begin, end, warning) => {
+    const { wallNow } = source([]);
+    const inDays = (days: number) => new Date(wallNow + days * 86_400_000);
+    const activeCertificate = Certificate.create({
+      id: 'abcd',
+      notBefore: inDays(begin),
+      notAfter: inDays(end),
+    });
+    const { warnings } = describeFleet({ ...source([]), activeCertificate });
+    expect(warnings).toEqual(warning === undefined ? [] : [expect.stringMatching(warning)]);
   });
 
   test('has no lease left over and no time for what was never served', () => {

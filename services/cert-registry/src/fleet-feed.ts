@@ -13,7 +13,8 @@ import {
   SubscriberState,
   WatchFleetResponse,
 } from '@mail/proto';
-import { EXPIRY_WARNING_DAYS, FLEET_INTERVAL_MS, LIMITS } from './config.ts';
+import { expiresSoon } from '@mail/x509';
+import { FLEET_INTERVAL_MS, LIMITS } from './config.ts';
 import type { SubscriberView } from './coordinator.ts';
 import { RegistryError } from './errors.ts';
 
@@ -66,12 +67,12 @@ function describeSubscriber(view: SubscriberView, source: FleetSource): Subscrib
 }
 
 function expiryWarnings({ activeCertificate, wallNow }: FleetSource): string[] {
-  const notAfter = activeCertificate?.notAfter;
-  if (activeCertificate === undefined || notAfter === undefined) return [];
+  const { id, notBefore, notAfter } = activeCertificate ?? {};
+  if (notBefore === undefined || notAfter === undefined) return [];
   const days = (notAfter.getTime() - wallNow) / DAY_MS;
-  const which = `the active certificate ${activeCertificate.id}`;
+  const which = `the active certificate ${id}`;
   if (days <= 0) return [`${which} has expired: rotate now`];
-  if (days > EXPIRY_WARNING_DAYS) return [];
+  if (!expiresSoon({ notBefore, notAfter }, new Date(wallNow))) return [];
   return [`${which} expires in ${Math.floor(days)} days, on ${notAfter.toISOString()}`];
 }
 
