@@ -1,38 +1,29 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2). Structures come in batches, octets of bodies in pieces
- * and only those that are asked for, each piece once the client has taken the one before.
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2): which messages, in which order, and every item but the
+ * sections, which are fetch-sections.ts. Structures come in batches.
  */
-import { setImmediate as othersTurn } from 'node:timers/promises';
-import { type MessageStructure, pickHeaderFields } from '@mail/message';
-import { type MessageSummary, StoreError } from '@mail/store';
-import { SessionEnd } from '../errors.ts';
+import type { MessageStructure } from '@mail/message';
+import { CHUNK_BYTES, type MessageSummary } from '@mail/store';
 import type { Numbered } from '../mailbox-view.ts';
 import { formatDateTime } from '../parser/date.ts';
 import type { FetchArguments, FetchItem, SectionItem } from '../parser/fetch.ts';
 import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
-import { locateSection, type OctetRange, renderSection } from '../section.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
+import { Turns } from '../turns.ts';
+import { isWholeMessage, Sections } from './fetch-sections.ts';
 
-/** Messages whose structures are read at once; other sessions have their turn between batches. */
+/** Messages whose structures are read at once. */
 const BATCH_MESSAGES = 64;
-/** Octets of a body that are held at once: the store's own unit. */
-const PIECE_OCTETS = 256 * 1024;
-
-/** A section of one message, its first piece read. */
-interface OpenSection {
-  readonly first: Buffer;
-  /** What is still to be read from the store. */
-  readonly rest: OctetRange;
-}
+/** What is marked \Seen ahead of being sent, in octets: small messages share a commit. */
+const SEEN_AHEAD_OCTETS = CHUNK_BYTES;
+/** Octets that are read before other sessions have their turn; a message counts as some in any case. */
+const TURN_OCTETS = 1024 * 1024;
+const MESSAGE_OCTETS = TURN_OCTETS / BATCH_MESSAGES;
 
 /** One message of the answer, with what is at hand to describe it. */
 interface Fetched extends Numbered {
   readonly structure: MessageStructure | undefined;
-}
-
-function isWholeMessage({ section: { part, text } }: SectionItem): boolean {
-  return part.length === 0 && text === 'all';
 }
 
 function needsStructure(item: FetchItem): boolean {
@@ -60,34 +51,66 @@ export async function fetch(
   const reads =
     !session.selected.readOnly && items.some((item) => item.kind === 'section' && !item.peek);
   const { found } = selection;
+  const turns = new Turns(TURN_OCTETS);
   for (let start = 0; start < found.length; start += BATCH_MESSAGES) {
-    if (start > 0) await othersTurn();
     const batch = found.slice(start, start + BATCH_MESSAGES);
-    const seen = reads ? await markSeen(session, batch) : new Map<number, MessageSummary>();
     const structures = structured ? await readStructures(session, batch) : undefined;
-    for (const { sequence, message } of batch) {
-      const { uid } = message;
-      const structure = structures?.get(uid);
-      // somebody has expunged it; the client hears of that at a time that suits it
-      if (structures !== undefined && structure === undefined) continue;
-      const now = seen.get(uid);
-      const told: readonly FetchItem[] =
-        now !== undefined && !items.some(({ kind }) => kind === 'flags')
-          ? [...items, { kind: 'flags' }]
-          : items;
-      await tell(session, { sequence, message: now ?? message, structure }, told);
+    for (const group of reads ? groupByOctets(batch, items) : [batch]) {
+      const seen = reads ? await markSeen(session, group) : new Map<number, MessageSummary>();
+      for (const { sequence, message } of group) {
+        const { uid } = message;
+        const structure = structures?.get(uid);
+        // somebody has expunged it; the client hears of that at a time that suits it
+        if (structures !== undefined && structure === undefined) continue;
+        const now = seen.get(uid);
+        const told: readonly FetchItem[] =
+          now !== undefined && !items.some(({ kind }) => kind === 'flags')
+            ? [...items, { kind: 'flags' }]
+            : items;
+        await tell(session, { sequence, message: now ?? message, structure }, told, turns);
+        await turns.spend(MESSAGE_OCTETS);
+      }
     }
   }
   return completeOver(selection, numbering, { text: 'FETCH completed' });
 }
 
+/** The sections that `items` ask of a message, in octets at the most. */
+function octetsAsked({ size }: MessageSummary, items: readonly FetchItem[]): number {
+  let octets = 0;
+  for (const item of items) {
+    if (item.kind === 'section') octets += Math.min(size, item.partial?.count ?? size);
+  }
+  return octets;
+}
+
+/** Messages that are marked \Seen together: one, or several as far as they are small. */
+function* groupByOctets(
+  batch: readonly Numbered[],
+  items: readonly FetchItem[],
+): Generator<Numbered[]> {
+  let group: Numbered[] = [];
+  let octets = 0;
+  for (const numbered of batch) {
+    const asked = octetsAsked(numbered.message, items);
+    if (group.length > 0 && octets + asked > SEEN_AHEAD_OCTETS) {
+      yield group;
+      group = [];
+      octets = 0;
+    }
+    group.push(numbered);
+    octets += asked;
+  }
+  yield group;
+}
+
 /** Fetching a body without PEEK sets \Seen; returns those that it changed. */
 async function markSeen(
   session: Session,
-  batch: readonly Numbered[],
+  group: readonly Numbered[],
 ): Promise<Map<number, MessageSummary>> {
   const { mailbox, view } = session.selected;
-  const unseen = batch
+  const unseen = group
     .filter(({ message }) => !message.flags.includes('\\Seen'))
     .map(({ message }) => message.uid);
   if (unseen.length === 0) return new Map();
@@ -110,14 +133,15 @@ async function tell(
   session: Session,
   fetched: Fetched,
   items: readonly FetchItem[],
+  turns: Turns,
 ): Promise<void> {
   const { response } = session;
-  const sections = await openSections(session, fetched, items);
-  if (sections === 'gone') return;
+  const sections = new Sections(session, fetched.message, fetched.structure, turns);
+  if (!(await sections.readAhead(items))) return;
   response.raw(`* ${fetched.sequence} FETCH (`);
   for (const [index, item] of items.entries()) {
     if (index > 0) response.raw(' ');
-    if (item.kind === 'section') await tellSection(session, fetched, item, sections.get(item));
+    if (item.kind === 'section') await sections.tell(item);
     else response.raw(renderItem(session, fetched, item));
   }
   response.raw(')\r\n');
@@ -146,97 +170,5 @@ function renderItem(
       return `BODY ${structure ? renderBodyStructure(structure.root, false) : 'NIL'}`;
     case 'body-structure':
       return `BODYSTRUCTURE ${structure ? renderBodyStructure(structure.root, true) : 'NIL'}`;
-  }
-}
-
-/**
- * Finds every section of the answer and reads its first piece, so that a message that has gone leaves
- * no half response behind. Sections that the message has not are undefined.
- */
-async function openSections(
-  session: Session,
-  fetched: Fetched,
-  items: readonly FetchItem[],
-): Promise<Map<SectionItem, OpenSection | undefined> | 'gone'> {
-  const sections = new Map<SectionItem, OpenSection | undefined>();
-  try {
-    for (const item of items) {
-      if (item.kind === 'section') sections.set(item, await openSection(session, fetched, item));
-    }
-    return sections;
-  } catch (error) {
-    if (error instanceof StoreError && error.code === 'no-such-message') return 'gone';
-    throw error;
-  }
-}
-
-async function openSection(
-  session: Session,
-  { message, structure }: Fetched,
-  item: SectionItem,
-): Promise<OpenSection | undefined> {
-  const { section, partial } = item;
-  const whole: OctetRange | undefined = isWholeMessage(item)
-    ? { start: 0, end: message.size }
-    : structure && locateSection(structure, section);
-  if (whole === undefined) return undefined;
-  const read = (range: OctetRange): Promise<Buffer> => readRange(session, message.uid, range);
-  if (section.text === 'header-fields' || section.text === 'header-fields-not') {
-    const header = await read(whole);
-    const fields = pickHeaderFields(
-      header,
-      { headerStart: 0, bodyStart: header.length },
-      section.fields,
-      section.text === 'header-fields-not',
-    );
-    const chosen = partial
-      ? fields.subarray(partial.offset, partial.offset + partial.count)
-      : fields;
-    return { first: chosen, rest: { start: 0, end: 0 } };
-  }
-  const start = Math.min(whole.start + (partial?.offset ?? 0), whole.end);
-  const end = partial ? Math.min(start + partial.count, whole.end) : whole.end;
-  const piece = { start, end: Math.min(start + PIECE_OCTETS, end) };
-  return { first: await read(piece), rest: { start: piece.end, end } };
-}
-
-async function readRange(session: Session, uid: number, range: OctetRange): Promise<Buffer> {
-  if (range.start === range.end) return Buffer.alloc(0);
-  const { mailbox } = session.selected;
-  return session.store.messages.read(mailbox.id, uid, range.start, range.end);
-}
-
-/** The name of a section in an answer: BODY[HEADER.FIELDS (TO)]<0> (RFC 3501 §7.4.2). */
-function sectionName({ label, section, partial }: SectionItem): string {
-  if (label !== 'BODY') return label;
-  return `BODY[${renderSection(section)}]${partial ? `<${partial.offset}>` : ''}`;
-}
-
-async function tellSection(
-  session: Session,
-  { message: { uid } }: Fetched,
-  item: SectionItem,
-  open: OpenSection | undefined,
-): Promise<void> {
-  const { response } = session;
-  if (open === undefined) return response.raw(`${sectionName(item)} NIL`);
-  const { first, rest } = open;
-  response.raw(`${sectionName(item)} {${first.length + rest.end - rest.start}}\r\n`);
-  response.octets(first);
-  for (let start = rest.start; start < rest.end; start += PIECE_OCTETS) {
-    await response.room;
-    const end = Math.min(start + PIECE_OCTETS, rest.end);
-    response.octets(await readPromised(session, uid, { start, end }));
-  }
-}
-
-/** Octets that the head of a literal has promised: without them the stream can't go on. */
-async function readPromised(session: Session, uid: number, range: OctetRange): Promise<Buffer> {
-  try {
-    return await readRange(session, uid, range);
-  } catch (cause) {
-    if (!(cause instanceof StoreError)) throw cause;
-    session.connection.destroy();
-    throw new SessionEnd('The message went away while it was read', { cause });
   }
 }

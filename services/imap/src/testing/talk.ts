@@ -6,6 +6,8 @@ export class Talk {
   #heard = '';
   #ended = false;
   #wake = () => {};
+  /** Told of octets as they come. */
+  onHeard: (octets: number) => void = () => {};
   #tags = 0;
 
   private constructor(socket: Socket) {
@@ -13,6 +15,7 @@ export class Talk {
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => {
       this.#heard += text;
+      this.onHeard(text.length);
       this.#wake();
     });
     socket.on('close', () => {
