@@ -151,9 +151,13 @@ export class Certificates {
     return this.#describe(row);
   }
 
-  /** Throws RegistryError (invalid-argument, not-found, check-failed, precondition). */
+  /**
+   * The same answer again with another chain becomes a certificate of its own, as in an import.
+   * Throws RegistryError (invalid-argument, not-found, check-failed, precondition, exhausted).
+   */
   async completeSigningRequest(
     request: CompleteSigningRequestRequest,
+    actor: string,
   ): Promise<{ certificate: Certificate; checks: CheckResult[] }> {
     const { id } = this.find(request.certificateId);
     const { bundle, warnings } = await refusing(async () => {
@@ -167,10 +171,7 @@ export class Certificates {
     const row = this.find(id);
     if (row.chainPem !== null) {
       if (row.fingerprint === whole.fingerprint) {
-        return {
-          certificate: this.#describe(row),
-          checks: this.evaluate(row, false).checks.slice(),
-        };
+        return this.#keep(bundle, warnings, row.label, actor);
       }
       throw new RegistryError(
         'precondition',
@@ -178,7 +179,7 @@ export class Certificates {
       );
     }
     const checks = this.#judge(bundle, id, warnings);
-    const twin = this.#database.certificateByFingerprint(whole.fingerprint);
+    const [twin] = this.#database.certificatesByFingerprint(whole.fingerprint);
     if (twin !== undefined) {
       throw new RegistryError(
         'precondition',
@@ -319,7 +320,10 @@ export class Certificates {
     };
   }
 
-  /** Stores a checked bundle, or finds the one that holds its leaf already. */
+  /**
+   * Stores a checked bundle, or finds the one that holds its leaf and chain already. A known leaf with
+   * another chain is stored beside the first: certificates are immutable, and one may be rotated to.
+   */
   #keep(
     bundle: CertificateBundle,
     warnings: readonly Check[],
@@ -327,9 +331,10 @@ export class Certificates {
     actor: string,
   ): { certificate: Certificate; checks: CheckResult[]; alreadyPresent: boolean } {
     const { fingerprint, description, chainPem, spki } = describeWhole(bundle);
-    const known = this.#database.certificateByFingerprint(fingerprint);
-    if (known !== undefined) {
-      const { certificate, checks } = this.evaluate(known, false);
+    const held = this.#database.certificatesByFingerprint(fingerprint);
+    const same = held.find((row) => row.chainPem === chainPem);
+    if (same !== undefined) {
+      const { certificate, checks } = this.evaluate(same, false);
       return { certificate, checks: [...checks], alreadyPresent: true };
     }
     const row = {
@@ -340,7 +345,12 @@ export class Certificates {
     };
     const checks = this.#judge(bundle, row.id, warnings);
     this.#insert(row);
-    return { certificate: this.#describe(row), checks, alreadyPresent: false };
+    const twins = held.map((twin) => heldWithAnotherChain(row.id, twin.id));
+    return {
+      certificate: this.#describe(row),
+      checks: [...twins, ...checks],
+      alreadyPresent: false,
+    };
   }
 
   /** All findings, or RegistryError (check-failed) when one of them is beyond mending. */
@@ -487,6 +497,16 @@ function describe(
     createdAt: new Date(row.createdAt),
     createdBy: row.createdBy,
     signingRequestPem: whole?.signingRequestPem ?? '',
+  };
+}
+
+function heldWithAnotherChain(id: string, twin: string): CheckResult {
+  return {
+    code: 'leaf-held-already',
+    severity: CheckSeverity.CHECK_SEVERITY_WARNING,
+    certificate: id,
+    message: `The registry holds this leaf as ${twin} too, with another chain.`,
+    remedy: `Rotate to ${id} to serve this chain, and delete the one that you no longer want.`,
   };
 }
 

@@ -88,6 +88,33 @@ describe('opening', () => {
     );
   });
 
+  test('an older schema is brought up to date, with all that is in it', () => {
+    mkdirSync(join(folder, 'registry'), { recursive: true });
+    const sqlite = new Sqlite(file());
+    sqlite.execute(MIGRATIONS[0] ?? '');
+    sqlite.execute(
+      `PRAGMA user_version = 1;
+       INSERT INTO certificate VALUES ('a', 'label', 'f', 's', '{}', 'chain', NULL, x'07', 1, 'me')`,
+    );
+    sqlite.close();
+    const row = open().certificate('a');
+    expect(row).toEqual({
+      id: 'a',
+      label: 'label',
+      fingerprint: 'f',
+      spki: 's',
+      description: '{}',
+      chainPem: 'chain',
+      signingRequestPem: null,
+      sealedKey: new Uint8Array([7]),
+      createdAt: 1,
+      createdBy: 'me',
+    });
+    if (row !== undefined) database?.insertCertificate({ ...row, id: 'b', createdAt: 2 });
+    const held = database?.certificatesByFingerprint('f').map(({ id }) => id);
+    expect(held).toEqual(['a', 'b']);
+  });
+
   test('a folder that is no folder is told', () => {
     writeFileSync(join(folder, 'registry'), '');
     expect(open).toThrow(expect.objectContaining({ code: 'folder-not-writable' }));

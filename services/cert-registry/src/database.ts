@@ -161,12 +161,15 @@ export class RegistryDatabase {
     );
   }
 
-  certificateByFingerprint(fingerprint: string): CertificateRow | undefined {
-    return this.#sqlite.first(
+  /** All with this leaf, each with another chain; oldest first. */
+  certificatesByFingerprint(fingerprint: string): CertificateRow[] {
+    return this.#sqlite.all(
       this.#sqlite.query
         .selectFrom('certificate')
         .selectAll()
-        .where('fingerprint', '=', fingerprint),
+        .where('fingerprint', '=', fingerprint)
+        .orderBy('createdAt')
+        .orderBy('id'),
     );
   }
 

@@ -66,4 +66,26 @@ export const MIGRATIONS: readonly string[] = [
     sealed BLOB NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- One leaf may be held with several chains, each a certificate of its own: fingerprint is not unique.
+  CREATE TABLE certificateNext (
+    id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    fingerprint TEXT,
+    spki TEXT NOT NULL,
+    description TEXT NOT NULL,
+    chainPem TEXT,
+    signingRequestPem TEXT,
+    sealedKey BLOB NOT NULL,
+    createdAt INTEGER NOT NULL,
+    createdBy TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO certificateNext
+    SELECT id, label, fingerprint, spki, description, chainPem, signingRequestPem, sealedKey,
+      createdAt, createdBy
+    FROM certificate;
+  DROP TABLE certificate;
+  ALTER TABLE certificateNext RENAME TO certificate;
+  CREATE INDEX certificateFingerprint ON certificate (fingerprint);
+  `,
 ];

@@ -92,6 +92,35 @@ describe('ImportCertificate', () => {
     expect(second.certificate).toEqual(first.certificate);
   });
 
+  test('keeps the same leaf with another chain beside the first, and says so', async () => {
+    const leaf = ca.issue({ names: ['localhost'] });
+    const first = await importBlobs(whole(leaf), { label: 'first' });
+    const better = whole({ ...leaf, chain: ca.crossSignedIntermediate() });
+    const second = await importBlobs(better, { label: 'second' });
+    expect(second.alreadyPresent).toBe(false);
+    expect(second.certificate?.id).not.toBe(first.certificate?.id);
+    expect(second.certificate?.fingerprintSha256).toBe(first.certificate?.fingerprintSha256);
+    expect(second.certificate?.chainPem).not.toBe(first.certificate?.chainPem);
+    expect(second.checks.at(0)).toMatchObject({
+      code: 'leaf-held-already',
+      message: expect.stringContaining(first.certificate?.id ?? 'no id'),
+    });
+    // each is found again by its own chain
+    for (const [blobs, { certificate }] of [
+      [whole(leaf), first],
+      [better, second],
+    ] as const) {
+      const again = await importBlobs(blobs);
+      expect(again).toMatchObject({ alreadyPresent: true, certificate: { id: certificate?.id } });
+    }
+    const certificateId = second.certificate?.id ?? '';
+    const preview = await call(operator, operator.previewRotation, {
+      certificateId,
+      options: undefined,
+    });
+    expect(preview.allowed).toBe(true);
+  });
+
   test('keeps one that waits for its time or lacks a name, and says so', async () => {
     const leaf = ca.issue({ names: ['other.example.org'], beginsInDays: 2 });
     const { checks } = await importBlobs(whole(leaf));
@@ -214,6 +243,23 @@ describe('signing requests', () => {
       options: undefined,
     });
     expect(preview.allowed).toBe(true);
+  });
+
+  test('are completed again where the CA has another chain', async () => {
+    const { certificate, signingRequestPem } = await create(['localhost']);
+    const { names, publicKey } = readSigningRequest(signingRequestPem);
+    const leaf = ca.sign(names, publicKey);
+    const complete = (...chain: string[]) =>
+      call(operator, operator.completeSigningRequest, {
+        certificateId: certificate?.id ?? '',
+        blobs: [leaf, ...chain].map((pem) => Buffer.from(pem)),
+      });
+    const first = await complete(ca.intermediatePem);
+    expect(first.certificate?.id).toBe(certificate?.id);
+    const second = await complete(ca.crossSignedIntermediate());
+    expect(second.certificate?.id).not.toBe(certificate?.id);
+    expect(second.certificate?.spkiSha256).toBe(first.certificate?.spkiSha256);
+    expect(second.checks.map(({ code }) => code)).toContain('leaf-held-already');
   });
 
   test('take the required names, and any kind of key', async () => {

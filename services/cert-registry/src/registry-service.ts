@@ -107,8 +107,8 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     completeSigningRequest: changing(
-      (request) => certificates.completeSigningRequest(request),
-      (_, request) => request.certificateId,
+      (request, actor) => certificates.completeSigningRequest(request, actor),
+      ({ certificate }, request) => certificate?.id ?? request.certificateId,
     ),
     createSelfSigned: changing(
       (request, actor) => certificates.createSelfSigned(request, actor),

@@ -42,6 +42,15 @@ export class TestCa {
     this.intermediatePem = this.#intermediate.certificate.toString();
   }
 
+  /** The intermediate as another root vouches for it: the same name and key, and so another chain. */
+  crossSignedIntermediate(): string {
+    const period = { notBefore: inDays(-300), notAfter: inDays(3000) };
+    const issuer = issue({ subject: `${this.#name} Other Root`, ca: true, ...period });
+    const { privateKey } = this.#intermediate;
+    const subject = `${this.#name} Issuing`;
+    return issue({ subject, ca: true, issuer, privateKey, ...period }).certificate.toString();
+  }
+
   issue({ names, beginsInDays = -1, endsInDays = 90, usage = SERVER_AUTH }: LeafOptions): Leaf {
     const leaf = issue({
       subject: names[0] ?? 'nameless',
@@ -57,6 +66,13 @@ export class TestCa {
       chain: this.intermediatePem,
       privateKey: leaf.privateKey,
     };
+  }
+
+  /** A leaf for the key of a signing request, under the intermediate. */
+  sign(names: readonly string[], publicKey: KeyObject): string {
+    const [ca, uri] = [this.#intermediate, 'urn:test'];
+    const leaf = issueIdentity({ ca, publicKey, uri, dnsNames: names, days: 90, now: new Date() });
+    return leaf.toString();
   }
 
   /** What a private CA answers to a signing request: a leaf signed by a root, and the root. */

@@ -495,7 +495,7 @@ export interface CheckResult {
    * Closed set, kebab case: "key-mismatch", "leaf-missing", "chain-incomplete", "chain-disorder",
    * "unrelated-certificate", "expired", "not-yet-valid", "expires-soon", "weak-key",
    * "weak-signature", "no-server-auth", "required-name-missing", "name-loss", "self-signed",
-   * "malformed", "wrong-passphrase", "key-missing".
+   * "malformed", "wrong-passphrase", "key-missing", "leaf-held-already".
    */
   code: string;
   severity: CheckSeverity;

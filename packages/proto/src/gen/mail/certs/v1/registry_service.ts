@@ -3661,7 +3661,9 @@ export type CertRegistryServiceService = typeof CertRegistryServiceService;
 export const CertRegistryServiceService = {
   /**
    * Takes a certificate with its chain and key: PEM in any order in one or more blobs, or one PKCS#12.
-   * Checks it and stores it; switches nothing. Idempotent: the same leaf and key give the same id.
+   * Checks it and stores it; switches nothing. Idempotent: the same leaf, chain and key give the same id.
+   * A leaf that is held already, with another chain, becomes a certificate of its own beside the first,
+   * and the check "leaf-held-already" names that.
    */
   importCertificate: {
     path: "/mail.certs.v1.CertRegistryService/ImportCertificate" as const,
@@ -3686,7 +3688,10 @@ export const CertRegistryServiceService = {
       Buffer.from(CreateSigningRequestResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateSigningRequestResponse => CreateSigningRequestResponse.decode(value),
   },
-  /** Joins the CA's answer to the key that CreateSigningRequest made. */
+  /**
+   * Joins the CA's answer to the key that CreateSigningRequest made. The same leaf again with another
+   * chain becomes a certificate of its own, as in ImportCertificate.
+   */
   completeSigningRequest: {
     path: "/mail.certs.v1.CertRegistryService/CompleteSigningRequest" as const,
     requestStream: false as const,
@@ -3866,12 +3871,17 @@ export const CertRegistryServiceService = {
 export interface CertRegistryServiceServer extends UntypedServiceImplementation {
   /**
    * Takes a certificate with its chain and key: PEM in any order in one or more blobs, or one PKCS#12.
-   * Checks it and stores it; switches nothing. Idempotent: the same leaf and key give the same id.
+   * Checks it and stores it; switches nothing. Idempotent: the same leaf, chain and key give the same id.
+   * A leaf that is held already, with another chain, becomes a certificate of its own beside the first,
+   * and the check "leaf-held-already" names that.
    */
   importCertificate: handleUnaryCall<ImportCertificateRequest, ImportCertificateResponse>;
   /** Makes a key that never leaves the registry, and a PKCS#10 request for it. */
   createSigningRequest: handleUnaryCall<CreateSigningRequestRequest, CreateSigningRequestResponse>;
-  /** Joins the CA's answer to the key that CreateSigningRequest made. */
+  /**
+   * Joins the CA's answer to the key that CreateSigningRequest made. The same leaf again with another
+   * chain becomes a certificate of its own, as in ImportCertificate.
+   */
   completeSigningRequest: handleUnaryCall<CompleteSigningRequestRequest, CompleteSigningRequestResponse>;
   /** Makes a key and a certificate signed by it. */
   createSelfSigned: handleUnaryCall<CreateSelfSignedRequest, CreateSelfSignedResponse>;
@@ -3915,7 +3925,9 @@ export interface CertRegistryServiceServer extends UntypedServiceImplementation 
 export interface CertRegistryServiceClient extends Client {
   /**
    * Takes a certificate with its chain and key: PEM in any order in one or more blobs, or one PKCS#12.
-   * Checks it and stores it; switches nothing. Idempotent: the same leaf and key give the same id.
+   * Checks it and stores it; switches nothing. Idempotent: the same leaf, chain and key give the same id.
+   * A leaf that is held already, with another chain, becomes a certificate of its own beside the first,
+   * and the check "leaf-held-already" names that.
    */
   importCertificate(
     request: ImportCertificateRequest,
@@ -3948,7 +3960,10 @@ export interface CertRegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateSigningRequestResponse) => void,
   ): ClientUnaryCall;
-  /** Joins the CA's answer to the key that CreateSigningRequest made. */
+  /**
+   * Joins the CA's answer to the key that CreateSigningRequest made. The same leaf again with another
+   * chain becomes a certificate of its own, as in ImportCertificate.
+   */
   completeSigningRequest(
     request: CompleteSigningRequestRequest,
     callback: (error: ServiceError | null, response: CompleteSigningRequestResponse) => void,
