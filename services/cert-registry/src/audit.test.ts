@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { status } from '@grpc/grpc-js';
-import { CertRegistryServiceClient, type RotationOptions, RotationState } from '@mail/proto';
+import {
+  CertRegistryServiceClient,
+  KeyType,
+  type RotationOptions,
+  RotationState,
+} from '@mail/proto';
 import { silentLogger } from '@mail/service';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AuditTrail } from './audit.ts';
@@ -35,7 +40,12 @@ const options: RotationOptions = {
 test('a trail that can’t be written changes nothing of what came of a call', async () => {
   const operator = registry.operator();
   refuseAuditEvents();
-  const request = { dnsNames: ['localhost'], keyType: 0, days: 0, label: '' };
+  const request = {
+    dnsNames: ['localhost'],
+    keyType: KeyType.KEY_TYPE_UNSPECIFIED,
+    days: 0,
+    label: '',
+  };
   const { certificate } = await call(operator, operator.createSelfSigned, request);
   const certificateId = certificate?.id ?? '';
   const messages = await collect(operator.rotateCertificate({ certificateId, options }));
