@@ -8,6 +8,7 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConcertSmtpServer } from './smtp-server-adapter.ts';
 import { type StaticCertificates, staticCertificates } from './testing/static-certificates.ts';
+import type { SecuredSocket, TlsAcceptor } from './tls-listener.ts';
 
 /** Lines as they come, from a socket in the clear or over TLS. */
 class Dialogue {
@@ -67,19 +68,34 @@ describe('ConcertSmtpServer', () => {
   let commands: string[];
   let generations: (number | undefined)[];
   let remembered: unknown[];
+  let authenticate: (callback: Parameters<SMTPServer['onAuth']>[2]) => void;
   const sockets: Socket[] = [];
 
   beforeEach(async () => {
+    handshakeDone = Promise.withResolvers();
+    release = Promise.withResolvers();
+    release.resolve();
     commands = [];
     generations = [];
     remembered = [];
     certificates = await staticCertificates({ service: 'smtp' });
-    const acceptor = certificates.acceptor(['smtp']);
+    const real = certificates.acceptor(['smtp']);
+    const held = async (handshake: Promise<SecuredSocket>): Promise<SecuredSocket> => {
+      const secured = await handshake;
+      handshakeDone.resolve();
+      await release.promise;
+      return secured;
+    };
+    const acceptor: TlsAcceptor = {
+      accept: (socket) => held(real.accept(socket)),
+      upgrade: (socket) => held(real.upgrade(socket)),
+    };
     smtp = new ConcertSmtpServer(
       {
         name: 'mx.example.test',
         disableReverseLookup: true,
         authOptional: true,
+        onAuth: (_auth, _session, callback) => authenticate(callback),
         onSecure: (_, session, callback) => {
           generations.push(smtp.generationOf(session));
           remembered.push(session.openingCommand, session.hostNameAppearsAs, session.user);
@@ -111,6 +127,9 @@ describe('ConcertSmtpServer', () => {
     port = typeof address === 'object' ? (address?.port ?? 0) : 0;
   });
   let implicit = false;
+  /** The acceptor's handshake, and what it waits for before it hands the session over. */
+  let handshakeDone: PromiseWithResolvers<void>;
+  let release: PromiseWithResolvers<void>;
 
   afterEach(async () => {
     implicit = false;
@@ -213,6 +232,42 @@ describe('ConcertSmtpServer', () => {
     expect(await old.reply()).toMatch(/^421 /);
     expect(await fresh.say('NOOP')).toMatch(/^250 /);
     expect(await clear.say('NOOP')).toMatch(/^250 /);
+  });
+
+  it.each(['STARTTLS', 'implicit'])(
+    'drains what comes of a handshake under way: %s',
+    async (way) => {
+      release = Promise.withResolvers();
+      let client: Dialogue;
+      if (way === 'implicit') {
+        implicit = true;
+        client = new Dialogue(connect({ port, rejectUnauthorized: false }));
+      } else client = await secured();
+      sockets.push(client.socket);
+      await handshakeDone.promise;
+      smtp.drain(2);
+      release.resolve();
+      expect(await client.reply()).toMatch(/^421 4\.3\.2 The certificate was replaced/);
+      expect(await client.reply()).toBeUndefined();
+    },
+  );
+
+  it('drains a session whose command was being answered, behind the answer', async () => {
+    const old = await secured();
+    expect(await old.say('EHLO client.test')).toMatch(/^250/);
+    const asked = Promise.withResolvers<void>();
+    authenticate = (callback) => {
+      asked.resolve();
+      answer.promise.then(() => callback(null, { user: 'a' }));
+    };
+    const answer = Promise.withResolvers<void>();
+    old.socket.write('AUTH PLAIN AGEAYg==\r\nMAIL FROM:<late@example.test>\r\n');
+    await asked.promise;
+    smtp.drain(2);
+    answer.resolve();
+    expect(await old.reply()).toMatch(/^235 /);
+    expect(await old.reply()).toMatch(/^421 4\.3\.2 The certificate was replaced/);
+    expect(commands).toEqual([]);
   });
 
   it('closes: idle sessions at once, one in DATA after its message', async () => {

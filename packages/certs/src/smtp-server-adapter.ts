@@ -34,8 +34,6 @@ const CLOSE_TIMEOUT_MS = 30_000;
 class AdaptedConnection extends SMTPConnection {
   readonly #server: ConcertSmtpServer;
   readonly #acceptor: TlsAcceptor;
-  /** What to say at the next moment between two mail transactions, and then end. */
-  #farewell: string | undefined;
 
   constructor(
     server: ConcertSmtpServer,
@@ -149,22 +147,29 @@ class AdaptedConnection extends SMTPConnection {
     super.send(code, text, ownStatus ? false : context);
   }
 
-  /** Called by smtp-server whenever a mail transaction is over, the reply to DATA being sent. */
+  /** The drain may have come while the command was answered: then the next one is not heard. */
+  override _onCommand(...[command, callback]: Parameters<SMTPConnection['_onCommand']>): void {
+    super._onCommand(command, () => {
+      if (!this.leaveIfDrained()) callback?.();
+    });
+  }
+
+  /**
+   * Called by smtp-server when a session begins, in the clear or anew after STARTTLS, and whenever a
+   * mail transaction is over, the reply to DATA being sent.
+   */
   override _resetSession(): void {
     super._resetSession();
-    // RSET and EHLO reset first and reply then: their reply goes first
-    if (this.#farewell !== undefined) setImmediate(() => this.#leaveIfIdle());
+    // greeting, EHLO and RSET reset first and reply then: their reply goes first
+    if (this.#server.isDrained(this.session)) setImmediate(() => this.leaveIfDrained());
   }
 
-  /** Says 421 once no mail transaction is under way: at once, as a rule. */
-  endBetweenTransactions(farewell: string): void {
-    this.#farewell = farewell;
-    this.#leaveIfIdle();
-  }
-
-  #leaveIfIdle(): void {
-    if (this.#farewell === undefined || this.busy || this.session.envelope?.mailFrom) return;
-    this.send(421, this.#farewell);
+  /** Says 421 where the session's material is withdrawn and no mail transaction is under way. */
+  leaveIfDrained(): boolean {
+    if (this._closing || !this.#server.isDrained(this.session)) return false;
+    if (this.busy || this.session.envelope?.mailFrom) return false;
+    this.send(421, '4.3.2 The certificate was replaced, connect again');
+    return true;
   }
 
   /** Whether an answer is owed or a message is under way. */
@@ -183,6 +188,7 @@ export class ConcertSmtpServer extends SMTPServer {
   readonly #acceptor: TlsAcceptor;
   readonly #open = new Set<AdaptedConnection>();
   readonly #generations = new WeakMap<SMTPServerSession, number>();
+  #drainedBelow = 0;
   #allGone: (() => void) | undefined;
 
   /** `options` is copied; smtp-server would change it. */
@@ -219,14 +225,18 @@ export class ConcertSmtpServer extends SMTPServer {
 
   /**
    * Says 421 to each session made under a generation below this one, and ends it; one that has a mail
-   * transaction under way hears it when that is over.
+   * transaction under way hears it when that is over. A handshake under way that ends in such a session
+   * is met in the same way, from now on.
    */
   drain(belowGeneration: number): void {
-    for (const connection of this.#open) {
-      const generation = this.#generations.get(connection.session);
-      if (generation === undefined || generation >= belowGeneration) continue;
-      connection.endBetweenTransactions('4.3.2 The certificate was replaced, connect again');
-    }
+    this.#drainedBelow = Math.max(this.#drainedBelow, belowGeneration);
+    for (const connection of this.#open) connection.leaveIfDrained();
+  }
+
+  /** @internal */
+  isDrained(session: SMTPServerSession): boolean {
+    const generation = this.#generations.get(session);
+    return generation !== undefined && generation < this.#drainedBelow;
   }
 
   /**

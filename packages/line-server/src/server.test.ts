@@ -11,6 +11,7 @@ import { ConnectionLimits } from './limits.ts';
 import type { OpenListener } from './listener.ts';
 import { type LineServer, type LineServerOptions, serveSessions } from './server.ts';
 import { runTranscript } from './testing/transcript.ts';
+import type { SecuredSocket, TlsAcceptor } from './tls-acceptor.ts';
 
 let certificates: StaticCertificates;
 beforeAll(async () => {
@@ -30,6 +31,7 @@ async function open(
   options: {
     listener?: string;
     clustered?: boolean;
+    tls?: TlsAcceptor;
     perAddress?: number;
     connection?: Partial<ConnectionOptions>;
   } = {},
@@ -38,7 +40,7 @@ async function open(
   const server = await serveSessions({
     protocol: 'pop3',
     listeners,
-    tls: certificates.acceptor(['pop3']),
+    tls: options.tls ?? certificates.acceptor(['pop3']),
     clustered: options.clustered ?? false,
     limits: new ConnectionLimits({ total: 1_000, perAddress: options.perAddress ?? 1_000 }),
     logger: silentLogger(),
@@ -439,6 +441,41 @@ describe('the end of sessions', () => {
     });
     await runTranscript('S: go ahead\nTLS\nS: hello\nS: bye: draining\nCLOSED', listener);
     await drained;
+  });
+
+  it.each(['tls', 'starttls'])('drains what comes of a handshake under way: %s', async (scheme) => {
+    const acceptor = certificates.acceptor(['pop3']);
+    const begun = Promise.withResolvers<void>();
+    const drained = Promise.withResolvers<void>();
+    const late = async (handshake: Promise<SecuredSocket>): Promise<SecuredSocket> => {
+      const secured = await handshake;
+      begun.resolve();
+      await drained.promise;
+      return secured;
+    };
+    const listener = await open(
+      async (connection) => {
+        if (!connection.secure) await connection.startTls('go ahead\r\n');
+        await polite(connection);
+      },
+      {
+        listener: `${scheme}://127.0.0.1:0`,
+        tls: {
+          accept: (socket) => late(acceptor.accept(socket)),
+          upgrade: (socket) => late(acceptor.upgrade(socket)),
+        },
+      },
+    );
+    const greeting = scheme === 'tls' ? '' : 'S: go ahead\nTLS\n';
+    const old = runTranscript(`${greeting}S: hello\nS: bye: draining\nCLOSED`, {
+      port: listener.port,
+      implicitTls: scheme === 'tls',
+    });
+    await begun.promise;
+    const { generation } = await certificates.switchToNext();
+    await listener.drain(generation, 0);
+    drained.resolve();
+    await old;
   });
 
   it('tells everybody at shutdown, and lets a command finish', async () => {

@@ -27,7 +27,8 @@ export interface LineServer {
   probeTargets(): ProbeTarget[];
   /**
    * Ends the connections whose TLS was made under a generation below this one: `graceMs` later each is
-   * told between two commands. Resolves when the telling is done.
+   * told between two commands, and from then on each that still comes of an older handshake. Resolves
+   * when the telling is done.
    */
   drain(belowGeneration: number, graceMs: number): Promise<void>;
   /** Stops accepting, tells every session, waits up to `graceMs`, cuts off the rest. Idempotent. */
@@ -42,6 +43,7 @@ export async function serveSessions(options: LineServerOptions): Promise<LineSer
   const { listeners, connection: connectionOptions, session, ...shared } = options;
   const sessions = new Map<Connection, Promise<void>>();
   const closing = new AbortController();
+  let drainedBelow = 0;
 
   const run = async (connection: Connection): Promise<void> => {
     try {
@@ -66,6 +68,7 @@ export async function serveSessions(options: LineServerOptions): Promise<LineSer
         onConnection: (accepted) => {
           const connection = new Connection(accepted, options.tls, connectionOptions);
           if (closing.signal.aborted) connection.announceEnd(shuttingDown());
+          connection.drainBelow(drainedBelow);
           sessions.set(connection, run(connection));
         },
       });
@@ -85,15 +88,9 @@ export async function serveSessions(options: LineServerOptions): Promise<LineSer
     },
     probeTargets: () => open.flatMap((listener) => listener.probeTargets()),
     drain: async (belowGeneration, graceMs) => {
-      const old = [...sessions.keys()].filter(
-        ({ generation }) => generation !== undefined && generation < belowGeneration,
-      );
       await pause(graceMs, closing.signal);
-      const error = new LineServerError(
-        'draining',
-        'the certificate of this connection is withdrawn',
-      );
-      for (const connection of old) connection.announceEnd(error);
+      drainedBelow = Math.max(drainedBelow, belowGeneration);
+      for (const connection of sessions.keys()) connection.drainBelow(drainedBelow);
     },
     close: async (graceMs) => {
       closing.abort();
