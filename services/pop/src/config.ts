@@ -24,5 +24,3 @@ export const WRITE_TIMEOUT_MS = 2 * 60_000;
 export const MAX_BAD_COMMANDS = 20;
 /** Commands of one session before others have their turn on the thread. */
 export const COMMANDS_PER_TURN = 16;
-/** What is read of a message at once: the store's own unit. */
-export const READ_BYTES = 256 * 1024;

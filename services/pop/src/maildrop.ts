@@ -2,16 +2,30 @@
  * A user's INBOX as one POP3 session sees it: fixed at login, locked until released, with marks for what
  * QUIT will delete (RFC 1939 §5, §6).
  */
-import { type AccountId, type MaildropLock, type MailStore, StoreError } from '@mail/store';
-import { READ_BYTES } from './config.ts';
+import {
+  type AccountId,
+  CHUNK_BYTES,
+  type MaildropLock,
+  type MailStore,
+  type MessageSummary,
+  StoreError,
+} from '@mail/store';
 import { ReplyError } from './errors.ts';
+
+const LINE_END_BYTES = 2;
 
 export interface DropMessage {
   /** From 1, fixed for the session. */
   readonly number: number;
   readonly uid: number;
-  /** Octets. */
+  /** Octets that RETR sends, dots not doubled (RFC 1939 §11): a last line has its end. */
   readonly size: number;
+  /** Octets in the store. */
+  readonly storedSize: number;
+}
+
+function toDropMessage({ uid, size, endsInCrlf }: MessageSummary, at: number): DropMessage {
+  return { number: at + 1, uid, size: endsInCrlf ? size : size + LINE_END_BYTES, storedSize: size };
 }
 
 export class Maildrop {
@@ -32,8 +46,7 @@ export class Maildrop {
       const inbox = await store.mailboxes.find(accountId, 'INBOX');
       if (!inbox) throw new ReplyError('SYS/PERM', 'There is no INBOX');
       const { messages } = await store.messages.list(inbox.id);
-      const numbered = messages.map(({ uid, size }, at) => ({ number: at + 1, uid, size }));
-      return new Maildrop(store, lock, inbox, numbered);
+      return new Maildrop(store, lock, inbox, messages.map(toDropMessage));
     } catch (error) {
       await lock.release();
       throw error;
@@ -75,9 +88,9 @@ export class Maildrop {
   }
 
   /** The message's octets, a piece at a time. Throws StoreError (no-such-message). */
-  async *read({ uid, size }: DropMessage): AsyncGenerator<Buffer> {
-    for (let start = 0; start < size; start += READ_BYTES) {
-      yield await this.#store.messages.read(this.#mailboxId, uid, start, start + READ_BYTES);
+  async *read({ uid, storedSize }: DropMessage): AsyncGenerator<Buffer> {
+    for (let start = 0; start < storedSize; start += CHUNK_BYTES) {
+      yield await this.#store.messages.read(this.#mailboxId, uid, start, start + CHUNK_BYTES);
     }
   }
 
@@ -90,12 +103,12 @@ export class Maildrop {
     this.#deleted.clear();
   }
 
-  /** Deletes what is marked, all of it or nothing, durably; returns how many that were. */
+  /** Deletes what is marked and still there, all of it or nothing, durably; returns how many that were. */
   async update(): Promise<number> {
     if (this.#deleted.size === 0) return 0;
     const uids = [...this.#deleted].map(({ uid }) => uid);
-    await this.#store.messages.expunge(this.#mailboxId, uids);
-    return uids.length;
+    const expunged = await this.#store.messages.expunge(this.#mailboxId, uids);
+    return expunged.length;
   }
 
   /** Lets the next session in. Idempotent. */

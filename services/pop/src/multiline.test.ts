@@ -4,7 +4,7 @@ import { DotStuffer, TopCutter } from './multiline.ts';
 
 /** Text that has what matters: dots, line ends of both kinds, stray CRs. */
 const octets = fc
-  .array(fc.constantFrom('.', '..', '\r\n', '\n', '\r', 'a', ' '), { maxLength: 40 })
+  .array(fc.constantFrom('.', '..', '\r\n', '\n', '\r', '\0', 'a', ' '), { maxLength: 40 })
   .map((pieces) => pieces.join(''));
 
 /** Cuts text anywhere. */
@@ -34,6 +34,7 @@ describe('dots', () => {
     ['a.\r\n', 'a.\r\n.\r\n'],
     ['a\n.\nb', 'a\n..\nb\r\n.\r\n'],
     ['a\n', 'a\n\r\n.\r\n'],
+    ['a\0', 'a\0\r\n.\r\n'],
   ])('%j', (text, expected) => {
     expect(stuff([Buffer.from(text)])).toBe(expected);
   });

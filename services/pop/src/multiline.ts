@@ -11,8 +11,9 @@ const CRLF = Buffer.from('\r\n');
 /** Doubles leading dots. A bare LF counts as a line end too, since some clients take it as one. */
 export class DotStuffer {
   #atLineStart = true;
-  #last = 0;
-  #beforeLast = 0;
+  /** The last two octets that passed. */
+  #last: number | undefined;
+  #beforeLast: number | undefined;
 
   /** The piece, stuffed; most pass as they are. */
   stuff(piece: Buffer): Buffer {
@@ -24,8 +25,8 @@ export class DotStuffer {
       parts.push(piece.subarray(from, at + 1), DOT);
       from = at + 1;
     }
-    this.#beforeLast = (piece.length > 1 ? piece.at(-2) : this.#last) ?? 0;
-    this.#last = piece.at(-1) ?? 0;
+    this.#beforeLast = piece.length > 1 ? piece.at(-2) : this.#last;
+    this.#last = piece.at(-1);
     this.#atLineStart = this.#last === LF;
     if (parts.length === 0) return piece;
     parts.push(piece.subarray(from));
@@ -34,7 +35,7 @@ export class DotStuffer {
 
   /** What ends the response: a line end if the last line has none, then the dot. */
   end(): Buffer {
-    const complete = this.#last === 0 || (this.#last === LF && this.#beforeLast === CR);
+    const complete = this.#last === undefined || (this.#last === LF && this.#beforeLast === CR);
     return Buffer.concat(complete ? [DOT, CRLF] : [CRLF, DOT, CRLF]);
   }
 }

@@ -73,7 +73,7 @@ describe('deleting', () => {
     expect(await session.say('RETR 1')).toBe('-ERR That message is gone');
     expect(await session.say('DELE 1')).toMatch(/^\+OK/);
     expect(await session.say('DELE 2')).toMatch(/^\+OK/);
-    expect(await session.say('QUIT')).toMatch(/^\+OK/);
+    expect(await session.say('QUIT')).toBe('+OK Goodbye, 1 messages deleted');
     await pop.run(`${LOGIN}C: STAT\nS: +OK 1 <any>`, account);
   });
 });
@@ -93,6 +93,26 @@ describe('the maildrop', () => {
     while ((await session.next()) !== farewell);
     await pop.run(`${second}S: +OK <any>`, account);
     session.close();
+  });
+
+  it('counts the octets that it sends', async () => {
+    const messages = [
+      'A: 1\r\n\r\nx\r\n',
+      'A: 1\r\n\r\nx',
+      'A: 1\r\n\r\nx\n',
+      'A: 1\r\n\r\n\0',
+      '',
+    ];
+    const account = await pop.addAccount(messages);
+    const { say, next, close } = await openSession(pop, account.address);
+    for (let number = 1; number <= messages.length; number += 1) {
+      const announced = Number((await say(`LIST ${number}`))?.split(' ').at(-1));
+      expect(await say(`RETR ${number}`)).toBe(`+OK ${announced} octets`);
+      let sent = 0;
+      for (let line = await next(); line !== '.'; line = await next()) sent += `${line}\r\n`.length;
+      expect(sent).toBe(announced);
+    }
+    close();
   });
 
   it('gives a message that was copied into INBOX an id of its own', async () => {
