@@ -1,7 +1,17 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AuthError } from './errors.ts';
 import { PasswordHasher, parseStoredHash } from './password.ts';
+
+const computed = vi.hoisted((): { memory: number; passes: number }[] => []);
+vi.mock('node:crypto', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:crypto')>();
+  const argon2: typeof original.argon2 = (algorithm, parameters, done) => {
+    computed.push(parameters);
+    original.argon2(algorithm, parameters, done);
+  };
+  return { ...original, argon2 };
+});
 
 const cheap = { memoryKiB: 64, passes: 1, parallelism: 1 };
 const hasher = new PasswordHasher({ cost: cheap });
@@ -11,8 +21,9 @@ describe('argon2id', () => {
     // argon2 password-hashing-competition test vector: argon2id, v=19, m=65536, t=2, p=1
     const stored =
       '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc';
-    expect(await hasher.verify(stored, 'password')).toEqual({ correct: true, outdated: true });
-    expect(await hasher.verify(stored, 'passwore')).toEqual({ correct: false, outdated: false });
+    const other = new PasswordHasher({ cost: cheap });
+    expect(await other.verify(stored, 'password')).toEqual({ correct: true, outdated: true });
+    expect(await other.verify(stored, 'passwore')).toEqual({ correct: false, outdated: false });
   });
 
   it('verifies what it made and nothing else', async () => {
@@ -72,6 +83,44 @@ describe('argon2id', () => {
     ]);
     expect(outcomes[3]).toMatchObject({ reason: { code: 'busy' } });
     await expect(narrow.hash('pw')).resolves.toMatch(/^\$argon2id\$/);
+  });
+});
+
+describe('the work of a failure', () => {
+  const old = { memoryKiB: 100, passes: 1, parallelism: 1 };
+  const odd = { memoryKiB: 333, passes: 3, parallelism: 1 };
+  const today = { memoryKiB: 256, passes: 2, parallelism: 1 };
+
+  /** KiB filled by a verification. */
+  async function workOf(dated: PasswordHasher, stored: string | undefined, password = 'wrong') {
+    computed.length = 0;
+    await dated.verify(stored, password);
+    return computed.reduce((sum, { memory, passes }) => sum + memory * passes, 0);
+  }
+
+  it('is the same with and without an account, when hashes get dearer', async () => {
+    const dated = new PasswordHasher({ cost: today });
+    const stored = await new PasswordHasher({ cost: old }).hash('right');
+    expect(await workOf(dated, undefined)).toBe(512);
+    expect(await workOf(dated, stored)).toBe(512);
+    expect(await workOf(dated, stored, 'right')).toBe(100);
+  });
+
+  it('does not grow without end by one hash', async () => {
+    const dated = new PasswordHasher({ cost: old });
+    await dated.verify(await new PasswordHasher({ cost: { ...today, passes: 20 } }).hash('a'), 'b');
+    expect(await workOf(dated, undefined)).toBe(1_600);
+  });
+
+  it('and when they get cheaper, once such a one was seen; in no more memory than today', async () => {
+    const dated = new PasswordHasher({ cost: today });
+    const stored = await new PasswordHasher({ cost: odd }).hash('right');
+    const work = await workOf(dated, stored);
+    expect(work).toBe(999);
+    for (const hash of [undefined, await dated.hash('right')]) {
+      expect(Math.abs((await workOf(dated, hash)) - work)).toBeLessThan(5);
+      expect(Math.max(...computed.map(({ memory }) => memory))).toBe(today.memoryKiB);
+    }
   });
 });
 

@@ -37,6 +37,10 @@ const DEFAULT_MAX_WAITING = 512;
 const MAX_PASSWORD_BYTES = 1_024;
 /** Of stored hashes, so that a damaged row can't take the machine. */
 const MAX_COST = { memoryKiB: 1024 * 1024, passes: 64, parallelism: 16 };
+/** RFC 9106 §3.1: of one lane. */
+const MIN_MEMORY_KIB = 8;
+/** Of today's cost: what one very dear hash makes of all failures at most. */
+const MAX_TIMES_DEARER = 16;
 
 const PHC =
   /^\$argon2id\$v=19\$m=(\d{1,8}),t=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,171})$/;
@@ -58,7 +62,7 @@ export function parseStoredHash(text: string): StoredHash {
     hash.passes <= MAX_COST.passes &&
     hash.parallelism >= 1 &&
     hash.parallelism <= MAX_COST.parallelism &&
-    hash.memoryKiB >= 8 * hash.parallelism &&
+    hash.memoryKiB >= MIN_MEMORY_KIB * hash.parallelism &&
     hash.memoryKiB <= MAX_COST.memoryKiB;
   if (!sane) throw new AuthError('bad-hash', 'a stored password hash is no argon2id PHC string');
   return hash;
@@ -69,6 +73,8 @@ export class PasswordHasher {
   readonly #gate: Gate;
   /** What unknown accounts are measured against: a hash of the same cost that no password has. */
   readonly #nobody: StoredHash;
+  /** Work of the dearest hash that was seen: every failure takes as much. */
+  #mostWork: number;
 
   constructor(options: PasswordHasherOptions = {}) {
     this.#cost = options.cost ?? DEFAULT_PASSWORD_COST;
@@ -81,6 +87,7 @@ export class PasswordHasher {
       salt: randomBytes(SALT_BYTES),
       tag: randomBytes(TAG_BYTES),
     };
+    this.#mostWork = workOf(this.#cost);
   }
 
   /** A PHC string for a new password. Throws AuthError: bad-password, busy. */
@@ -90,14 +97,17 @@ export class PasswordHasher {
       throw new AuthError('bad-password', `a password has 1 to ${MAX_PASSWORD_BYTES} octets`);
     }
     const salt = randomBytes(SALT_BYTES);
-    const tag = await this.#tag(message, { ...this.#cost, salt, tag: Buffer.alloc(TAG_BYTES) });
+    const empty = { ...this.#cost, salt, tag: Buffer.alloc(TAG_BYTES) };
+    const tag = await this.#gate.pass(() => computeTag(message, empty));
     const { memoryKiB, passes, parallelism } = this.#cost;
     return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${parallelism}$${unpadded(salt)}$${unpadded(tag)}`;
   }
 
   /**
-   * Whether `password` made `stored`; undefined stands for an account that does not exist, takes as long
-   * and is never right. `outdated` asks for a new hash at today's cost. Throws AuthError: bad-hash, busy.
+   * Whether `password` made `stored`; undefined stands for an account that does not exist and is never
+   * right. Whatever is wrong takes as long as the dearest hash that this process has seen (but for one
+   * dearer than sixteen of today's), so that how old a hash is does not tell that there is one.
+   * `outdated` asks for a new hash at today's cost. Throws AuthError: bad-hash, busy.
    */
   async verify(
     stored: string | undefined,
@@ -106,8 +116,15 @@ export class PasswordHasher {
     const hash = stored === undefined ? this.#nobody : parseStoredHash(stored);
     const octets = octetsOf(password);
     const fits = octets.length <= MAX_PASSWORD_BYTES;
-    const tag = await this.#tag(octets.subarray(0, MAX_PASSWORD_BYTES), hash);
-    const correct = timingSafeEqual(tag, hash.tag) && fits && stored !== undefined;
+    const message = octets.subarray(0, MAX_PASSWORD_BYTES);
+    const bounded = Math.min(workOf(hash), MAX_TIMES_DEARER * workOf(this.#cost));
+    this.#mostWork = Math.max(this.#mostWork, bounded);
+    const correct = await this.#gate.pass(async () => {
+      const tag = await computeTag(message, hash);
+      if (timingSafeEqual(tag, hash.tag) && fits && stored !== undefined) return true;
+      await this.#work(this.#mostWork - workOf(hash));
+      return false;
+    });
     const outdated =
       hash.memoryKiB !== this.#cost.memoryKiB ||
       hash.passes !== this.#cost.passes ||
@@ -115,18 +132,30 @@ export class PasswordHasher {
     return { correct, outdated: correct && outdated };
   }
 
-  #tag(message: Buffer, hash: StoredHash): Promise<Buffer> {
-    return this.#gate.pass(() =>
-      compute('argon2id', {
-        message,
-        nonce: hash.salt,
-        memory: hash.memoryKiB,
-        passes: hash.passes,
-        parallelism: hash.parallelism,
-        tagLength: hash.tag.length,
-      }),
-    );
+  /** Does so much work for nothing, in no more memory than a hash of today takes. */
+  async #work(kiB: number): Promise<void> {
+    const passes = Math.ceil(kiB / this.#cost.memoryKiB);
+    const memoryKiB = passes > 0 ? Math.round(kiB / passes) : 0;
+    if (memoryKiB < MIN_MEMORY_KIB) return;
+    const cost = { memoryKiB, passes, parallelism: 1 };
+    await computeTag(Buffer.alloc(0), { ...this.#nobody, ...cost });
   }
+}
+
+/** KiB that a computation of that cost fills, all passes together: what its time grows with. */
+function workOf({ memoryKiB, passes }: PasswordCost): number {
+  return memoryKiB * passes;
+}
+
+function computeTag(message: Buffer, hash: StoredHash): Promise<Buffer> {
+  return compute('argon2id', {
+    message,
+    nonce: hash.salt,
+    memory: hash.memoryKiB,
+    passes: hash.passes,
+    parallelism: hash.parallelism,
+    tagLength: hash.tag.length,
+  });
 }
 
 /** One password typed on two keyboards is one (RFC 8265 §4.2.2, OpaqueString's normalisation). */
