@@ -6,10 +6,11 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import type { Worker } from 'node:worker_threads';
 import { FakeRegistry } from '@mail/certs/testing';
 import { runTranscript } from '@mail/line-server/testing';
 import { commonSettings, Health, Metrics, parseSettings, silentLogger } from '@mail/service';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { buildApp } from './app.ts';
 
 let registry: FakeRegistry;
@@ -95,6 +96,19 @@ describe('the service', () => {
     });
     const running = app.run();
     await Promise.all([expect(running).rejects.toThrow('the service stops'), app.close(0)]);
+  });
+
+  it('ends when the store can write no more', async () => {
+    const threads: Worker[] = [];
+    const collect = (thread: Worker) => threads.push(thread);
+    process.on('worker', collect);
+    onTestFinished(() => void process.off('worker', collect));
+    const { app } = await build();
+    await app.run();
+    expect(threads).toHaveLength(1);
+    const failed = expect(app.failed).rejects.toMatchObject({ name: 'StoreError' });
+    await threads[0]?.terminate();
+    await failed;
   });
 
   it.each([

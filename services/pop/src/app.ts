@@ -17,11 +17,14 @@ export async function buildApp(context: ServiceContext): Promise<App> {
   let store: MailStore | undefined;
   let certificates: Certificates | undefined;
   let server: LineServer | undefined;
+  const failure = Promise.withResolvers<never>();
   context.health.set('listeners', 'not listening yet');
 
   return {
+    failed: failure.promise,
     async run() {
       store = await openStore({ url, logger: context.logger });
+      store.failed.catch(failure.reject);
       certificates = await openCertificatesFor(context);
       await certificates.ready(stopping.signal);
       const tls = certificates.acceptor(ALPN);
