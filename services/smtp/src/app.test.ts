@@ -3,9 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tls from 'node:tls';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { runTranscript } from '@mail/line-server/testing';
 import nodemailer from 'nodemailer';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { MAX_HOPS } from './config.ts';
 import { PASSWORD, RawClient, type RunningApp, startApp } from './testing/running-app.ts';
 
@@ -518,6 +519,16 @@ describe('ends', () => {
     await promise;
     await begun;
     expect(await own.inbox(ALICE)).toHaveLength(1);
+    await own.close();
+  });
+
+  test('a store that can write no more ends the service', async () => {
+    const sent = vi.spyOn(Worker.prototype, 'postMessage');
+    const own = await startApp();
+    const [writer] = sent.mock.contexts as Worker[];
+    vi.restoreAllMocks();
+    await writer?.terminate();
+    await expect(own.failed).rejects.toMatchObject({ code: 'database-unavailable' });
     await own.close();
   });
 

@@ -92,6 +92,8 @@ export function createSmtpApp(
 
   return {
     listeners: open,
+    // without its writer a process would stay and refuse every message
+    failed: store.failed,
 
     async run() {
       await certificates.ready(stopping.signal);

@@ -33,6 +33,8 @@ export interface RunningApp {
   drain(belowGeneration: number): void;
   /** The messages in an account's INBOX, in order. */
   inbox(address: string): Promise<string[]>;
+  /** The app's: rejects when it can't go on. */
+  readonly failed: Promise<never> | undefined;
   /** Resolves when the service has left the fleet. */
   readonly left: Promise<void>;
   close(graceMs?: number): Promise<void>;
@@ -107,6 +109,7 @@ export async function startApp(settings: Settings = {}): Promise<RunningApp> {
       const texts = messages.map(({ uid }) => store.messages.read(mailbox.id, uid));
       return (await Promise.all(texts)).map((text) => text.toString('latin1'));
     },
+    failed: app.failed,
     left: left.promise,
     close: async (graceMs = 0) => {
       await app.close(graceMs);
