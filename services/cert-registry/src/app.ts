@@ -124,6 +124,7 @@ export async function buildApp(
       conductor,
       logger,
       cutConnection: (peer) => server.cutConnection(peer),
+      now,
     });
     const parts = {
       certificates,
@@ -134,6 +135,7 @@ export async function buildApp(
       fleet,
       feed,
       logger,
+      now,
     };
     const server: GrpcServer = new GrpcServer({
       identity,
@@ -143,6 +145,7 @@ export async function buildApp(
         { definition: subscriptionDefinition, implementation: subscriptions.implementation },
       ],
       logger,
+      now,
       onDenied: (path, caller, error) =>
         audit.recordDenial({
           actor: caller?.uri ?? 'unknown',

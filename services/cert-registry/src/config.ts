@@ -77,6 +77,8 @@ export const IDENTITY = {
 
 /** After a ticket seed could not be changed, or another rotation was under way. */
 export const TICKET_SEED_RETRY_MS = 300_000;
+/** Timers longer than this are set again: Node's own limit is 24 days, and wall clocks are set. */
+export const MAX_TIMER_MS = 3_600_000;
 /** How long a stream's end may take to show whether it was meant or the connection broke. */
 export const GOODBYE_SETTLE_MS = 50;
 /** The fleet is counted for the metrics at most this often. */

@@ -28,6 +28,8 @@ export type RegistryErrorCode =
   | 'rotation-aborted'
   /** The caller's identity may not do this. */
   | 'forbidden'
+  /** The caller's identity has expired. */
+  | 'unauthenticated'
   /** The registry is stopping. */
   | 'unavailable';
 
@@ -58,6 +60,7 @@ const STATUS: Record<RegistryErrorCode, status> = {
   exhausted: status.RESOURCE_EXHAUSTED,
   'rotation-aborted': status.ABORTED,
   forbidden: status.PERMISSION_DENIED,
+  unauthenticated: status.UNAUTHENTICATED,
   unavailable: status.UNAVAILABLE,
 };
 

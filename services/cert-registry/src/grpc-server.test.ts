@@ -98,6 +98,7 @@ test('takes another certificate while connections stay, and stays as strict', as
     services: [],
     logger: silentLogger(),
     onDenied: () => {},
+    now: Date.now,
   });
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
   const before = await connection(port);

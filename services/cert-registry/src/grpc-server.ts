@@ -50,18 +50,23 @@ function contextOf({ cert, key, ca }: IdentityFiles) {
   return { cert, key, ca, minVersion: 'TLSv1.3' } as const;
 }
 
-/** Told of each refusal before it is sent. */
-export type OnDenied = (path: string, identity: Identity | undefined, error: unknown) => void;
+interface RoleCheckOptions {
+  readonly logger: Logger;
+  /** Told of each refusal before it is sent. */
+  readonly onDenied: (path: string, identity: Identity | undefined, error: unknown) => void;
+  /** Wall clock in milliseconds. */
+  readonly now: () => number;
+}
 
 /**
  * The one role check: no handler runs, and nothing of the request is read, before it. A call that passes
  * goes on as it is, so that its messages cost nothing here.
  */
-function roleCheck(logger: Logger, onDenied: OnDenied): ServerInterceptor {
+function roleCheck({ logger, onDenied, now }: RoleCheckOptions): ServerInterceptor {
   return ({ path }, call) => {
     const identity = identityOf(call.getAuthContext());
     try {
-      authorise(path, identity);
+      authorise(path, identity, now());
       // the declared type is narrower than what grpc-js asks for, which is the interface
       return call as ServerInterceptingCall;
     } catch (error) {
@@ -79,14 +84,12 @@ function roleCheck(logger: Logger, onDenied: OnDenied): ServerInterceptor {
   };
 }
 
-export interface GrpcServerOptions {
+export interface GrpcServerOptions extends RoleCheckOptions {
   readonly identity: IdentityFiles;
   readonly services: readonly {
     definition: ServiceDefinition;
     implementation: UntypedServiceImplementation;
   }[];
-  readonly logger: Logger;
-  readonly onDenied: OnDenied;
 }
 
 export class GrpcServer {
@@ -98,10 +101,10 @@ export class GrpcServer {
   readonly #sockets = new Map<string, Socket>();
   #listener: NetServer | undefined;
 
-  constructor({ identity, services, logger, onDenied }: GrpcServerOptions) {
+  constructor({ identity, services, ...check }: GrpcServerOptions) {
     this.#credentials = new MutualTls(identity);
     this.#server = new Server({
-      interceptors: [roleCheck(logger, onDenied)],
+      interceptors: [roleCheck(check)],
       'grpc.max_receive_message_length': LIMITS.receiveBytes,
       'grpc.max_send_message_length': LIMITS.sendBytes,
       'grpc.max_concurrent_streams': LIMITS.callsPerConnection,

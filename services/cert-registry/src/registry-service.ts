@@ -38,6 +38,8 @@ export interface RegistryServiceOptions {
   readonly fleet: () => Fleet;
   readonly feed: FleetFeed;
   readonly logger: Logger;
+  /** Wall clock in milliseconds. */
+  readonly now: () => number;
 }
 
 /** The contract's service; WatchFleet's responses are encoded already, once for all watchers. */
@@ -57,7 +59,7 @@ type RegistryHandlers = Omit<CertRegistryServiceServer, 'watchFleet'> & {
 };
 
 export function registryService(options: RegistryServiceOptions): RegistryHandlers {
-  const { certificates, rotations, requiredNames, audit, fleet, feed, logger } = options;
+  const { certificates, rotations, requiredNames, audit, fleet, feed, logger, now } = options;
   const { reading, changing } = unaryHandlers(options);
 
   /** RotateCertificate and RollbackCertificate: a message per change, an error when nothing switched. */
@@ -74,11 +76,11 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       let actor = 'unknown';
       let rotation: Rotation;
       try {
-        actor = callerOf(call).uri;
-        const tell = (now: Rotation) => {
+        actor = callerOf(call, now()).uri;
+        const tell = (changed: Rotation) => {
           // the switch goes on without its caller, and a caller that reads slowly misses the middle
-          if (!call.cancelled && (!call.writableNeedDrain || now.finishedAt)) {
-            call.write({ rotation: now });
+          if (!call.cancelled && (!call.writableNeedDrain || changed.finishedAt)) {
+            call.write({ rotation: changed });
           }
         };
         rotation = await begin(call.request, actor, tell);
@@ -200,14 +202,14 @@ type TargetOf<Request, Response> = (
 ) => string;
 
 /** Handlers that answer errors as the contract says, and for `changing` write the audit trail. */
-function unaryHandlers({ audit, logger }: Pick<RegistryServiceOptions, 'audit' | 'logger'>) {
+function unaryHandlers({ audit, logger, now }: RegistryServiceOptions) {
   const answer = async <Request, Response>(
     call: ServerUnaryCall<Request, Response>,
     callback: sendUnaryData<Response>,
     handle: (identity: Identity) => Response | Promise<Response>,
   ) => {
     try {
-      callback(null, await handle(callerOf(call)));
+      callback(null, await handle(callerOf(call, now())));
     } catch (error) {
       callback(toGrpcError(error, actionOf(call.getPath()), logger));
     }
@@ -247,8 +249,8 @@ function unaryHandlers({ audit, logger }: Pick<RegistryServiceOptions, 'audit' |
 type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'getPath' | 'getAuthContext'>;
 
 /** The connection may have gone since the role check; then there is nobody to answer either. */
-function callerOf(call: AnyCall): Identity {
-  return authorise(call.getPath(), identityOf(call.getAuthContext()));
+function callerOf(call: AnyCall, now: number): Identity {
+  return authorise(call.getPath(), identityOf(call.getAuthContext()), now);
 }
 
 /** "/mail.certs.v1.CertRegistryService/GetFleet" is "GetFleet". */

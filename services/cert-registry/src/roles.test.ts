@@ -1,8 +1,8 @@
 import { Client, credentials, status } from '@grpc/grpc-js';
 import { CertRegistryServiceService, IdentityServiceService } from '@mail/proto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RegistryError } from './errors.ts';
-import { authorise, parseIdentity, REGISTRY_IDENTITY, ROLES } from './roles.ts';
+import { authorise, identityOf, parseIdentity, REGISTRY_IDENTITY, ROLES } from './roles.ts';
 import { call, refusal, TestRegistry } from './testing/registry-fixture.ts';
 
 test.each(['service/Imap', 'root/x', 'service/imap/x', ''])('"%s" is no identity', (text) => {
@@ -10,15 +10,51 @@ test.each(['service/Imap', 'root/x', 'service/imap/x', ''])('"%s" is no identity
 });
 
 test('what is not in the table nobody may call', () => {
-  const operator = parseIdentity('operator/alice');
-  for (const identity of [operator, REGISTRY_IDENTITY, undefined]) {
-    expect(() => authorise('/mail.certs.v1.CertRegistryService/Shutdown', identity)).toThrow(
+  const forEver = { expiresAt: Number.POSITIVE_INFINITY };
+  const operator = { ...parseIdentity('operator/alice'), ...forEver };
+  for (const caller of [operator, { ...REGISTRY_IDENTITY, ...forEver }, undefined]) {
+    expect(() => authorise('/mail.certs.v1.CertRegistryService/Shutdown', caller, 0)).toThrow(
       expect.objectContaining({ code: 'forbidden' }),
     );
   }
 });
 
+test('an identity counts until its certificate ends, and not at that instant', () => {
+  const peer = (valid_to: string) =>
+    identityOf({
+      sslPeerCertificate: { subjectaltname: 'URI:spiffe://concert/operator/alice', valid_to },
+    });
+  const { path } = CertRegistryServiceService.getFleet;
+  const end = Date.UTC(2030, 0, 2, 3, 4, 5);
+  const alice = peer('Jan  2 03:04:05 2030 GMT');
+  expect(authorise(path, alice, end - 1)).toEqual({
+    ...parseIdentity('operator/alice'),
+    expiresAt: end,
+  });
+  for (const caller of [alice, peer('nonsense')]) {
+    expect(() => authorise(path, caller, end)).toThrow(
+      expect.objectContaining({
+        code: 'unauthenticated',
+        message: expect.stringContaining('spiffe://concert/operator/alice expired'),
+      }),
+    );
+  }
+});
+
 describe('over the wire', () => {
+  test('an identity that ends while its connection stays is refused from then on', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const registry = await TestRegistry.start();
+    const operator = registry.operator();
+    await call(operator, operator.getFleet, {});
+    vi.setSystemTime(Date.now() + 91 * 86_400_000);
+    const error = await refusal(call(operator, operator.getFleet, {}));
+    vi.useRealTimers();
+    expect(error.code).toBe(status.UNAUTHENTICATED);
+    expect(error.details).toMatch(/operator\/admin expired .*; connect with a renewed one/);
+    await registry.remove();
+  });
+
   let registry: TestRegistry;
   let service: Client;
   let operator: Client;

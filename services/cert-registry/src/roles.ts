@@ -19,12 +19,20 @@ import { RegistryError } from './errors.ts';
 
 export { REGISTRY_IDENTITY } from '@mail/service';
 
-/** An authenticated caller. */
 export type Identity = IdentityName;
+
+/** An authenticated caller. */
+export interface Caller extends Identity {
+  /** When its certificate ends, in milliseconds since the epoch. TLS has looked once; connections last. */
+  readonly expiresAt: number;
+}
 
 /** What grpc-js tells of a caller; nothing of it is there unless TLS has verified the certificate. */
 export interface PeerContext {
-  readonly sslPeerCertificate?: { readonly subjectaltname?: string | undefined };
+  readonly sslPeerCertificate?: {
+    readonly subjectaltname?: string | undefined;
+    readonly valid_to: string;
+  };
 }
 
 /** "service/imap" or "operator/alice" as an identity. Throws RegistryError (invalid-argument). */
@@ -38,8 +46,19 @@ export function parseIdentity(text: string): Identity {
 }
 
 /** The caller of a gRPC call, undefined where it has proved none. */
-export function identityOf(context: PeerContext): Identity | undefined {
-  return identityFromAltName(context.sslPeerCertificate?.subjectaltname);
+export function identityOf({ sslPeerCertificate: peer }: PeerContext): Caller | undefined {
+  const identity = identityFromAltName(peer?.subjectaltname);
+  if (peer === undefined || identity === undefined) return undefined;
+  return { ...identity, expiresAt: Date.parse(peer.valid_to) };
+}
+
+/** What a caller is told whose certificate has ended. */
+export function expired({ uri, expiresAt }: Caller): RegistryError {
+  const end = Number.isNaN(expiresAt) ? 'at no known time' : new Date(expiresAt).toISOString();
+  return new RegistryError(
+    'unauthenticated',
+    `the identity ${uri} expired ${end}; connect with a renewed one`,
+  );
 }
 
 const OPERATORS: readonly Role[] = ['operator'];
@@ -90,12 +109,16 @@ export const ROLES: ReadonlyMap<string, readonly Role[]> = new Map([
   ['/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', BOTH],
 ]);
 
-/** Returns the identity, or throws RegistryError (forbidden) that says who and what is needed. */
-export function authorise(path: string, identity: Identity | undefined): Identity {
+/**
+ * Returns the caller, or throws RegistryError: forbidden, which says who and what is needed, or
+ * unauthenticated. `now` in milliseconds since the epoch.
+ */
+export function authorise(path: string, caller: Caller | undefined, now: number): Caller {
   const allowed = ROLES.get(path) ?? [];
-  if (identity !== undefined && allowed.includes(identity.role)) return identity;
+  if (caller !== undefined && !(now < caller.expiresAt)) throw expired(caller);
+  if (caller !== undefined && allowed.includes(caller.role)) return caller;
   const method = path.split('/').at(-1) ?? path;
-  const who = identity?.uri ?? 'a certificate without a Concert identity';
+  const who = caller?.uri ?? 'a certificate without a Concert identity';
   const needed = allowed.map((role) => identityUri(`${role}/NAME`)).join(' or ');
   throw new RegistryError(
     'forbidden',

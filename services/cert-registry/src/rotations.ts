@@ -15,7 +15,7 @@ import { type Logger, METRICS, type Metrics } from '@mail/service';
 import type { AuditTrail } from './audit.ts';
 import { type Certificates, type Evaluation, isError } from './certificates.ts';
 import type { Conductor, RotationOwner } from './conductor.ts';
-import { DEFAULTS, LIMITS, PROGRESS, TICKET_SEED_RETRY_MS } from './config.ts';
+import { DEFAULTS, LIMITS, MAX_TIMER_MS, PROGRESS, TICKET_SEED_RETRY_MS } from './config.ts';
 import type { RequiredSubscribers, RotationView } from './coordinator.ts';
 import type { CertificateRow, RegistryDatabase } from './database.ts';
 import { describeOutcome, RegistryError } from './errors.ts';
@@ -26,7 +26,6 @@ import { REGISTRY_IDENTITY } from './roles.ts';
 export const DRAIN_SETTING = 'drain';
 const SEED_BYTES = 32;
 const NONCE_BYTES = 16;
-const MAX_TIMER_MS = 3_600_000;
 
 /** What a rotation's row says that the coordinator does not know. */
 interface RotationFacts {

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import {
   type ClientHttp2Session,
@@ -19,8 +19,11 @@ import {
   SubscribeRequest,
   SubscriberState,
 } from '@mail/proto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { silentLogger } from '@mail/service';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { Conductor } from './conductor.ts';
 import { LIMITS } from './config.ts';
+import { type SubscribeCall, SubscriptionService } from './subscription-service.ts';
 import { call, TestRegistry, type TestSubscriberOptions } from './testing/registry-fixture.ts';
 
 let registry: TestRegistry;
@@ -202,4 +205,45 @@ test('one that does not read is cut off', async () => {
   for (let sent = 0; sent <= LIMITS.unreadMessages; sent += 1) stream.write(heartbeat);
   await cut;
   await fleetWhen((fleet) => stateOf(fleet, 'deaf') === SubscriberState.SUBSCRIBER_STATE_LOST);
+});
+
+test('ends when the identity that opened it does', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  let now = Date.UTC(2030, 0, 1);
+  const lost: boolean[] = [];
+  const conductor = {
+    connected: 0,
+    connect: () => 1,
+    lose: (_: number, goodbye: boolean) => lost.push(goodbye),
+  } as unknown as Conductor;
+  const peer = {
+    subjectaltname: 'URI:spiffe://concert/service/imap',
+    valid_to: 'Jan  1 02:00:00 2030 GMT',
+  };
+  const stream = Object.assign(new EventEmitter(), {
+    getAuthContext: () => ({ sslPeerCertificate: peer }),
+  });
+  const service = new SubscriptionService({
+    conductor,
+    logger: silentLogger(),
+    cutConnection: () => {},
+    now: () => now,
+  });
+  service.implementation.subscribe(stream as unknown as SubscribeCall);
+  const hello = Hello.create({ service: 'imap', instance: 'a' });
+  stream.emit('data', { message: { $case: 'hello', value: hello } });
+  const ended = once(stream, 'error').catch((error) => error);
+  const pass = (ms: number) => {
+    now += ms;
+    vi.advanceTimersByTime(ms);
+  };
+  pass(3_600_000);
+  pass(3_599_999);
+  expect(lost).toEqual([]);
+  pass(1);
+  vi.useRealTimers();
+  expect(lost).toEqual([false]);
+  expect(await ended).toMatchObject([
+    { code: status.UNAUTHENTICATED, details: expect.stringContaining('service/imap expired') },
+  ]);
 });

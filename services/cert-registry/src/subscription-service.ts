@@ -11,10 +11,10 @@ import {
 } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { Conductor, SubscriberLink } from './conductor.ts';
-import { GOODBYE_SETTLE_MS, LIMITS } from './config.ts';
+import { GOODBYE_SETTLE_MS, LIMITS, MAX_TIMER_MS } from './config.ts';
 import type { CloseReason, StreamId } from './coordinator.ts';
 import { RegistryError, toGrpcError } from './errors.ts';
-import { authorise, type Identity, identityOf } from './roles.ts';
+import { authorise, type Caller, expired, type Identity, identityOf } from './roles.ts';
 
 const METHOD = CertSubscriptionServiceService.subscribe.path;
 
@@ -27,7 +27,7 @@ export const subscriptionDefinition = {
   },
 } as const;
 
-type SubscribeCall = ServerDuplexStream<SubscribeRequest, Buffer>;
+export type SubscribeCall = ServerDuplexStream<SubscribeRequest, Buffer>;
 
 const CLOSE_STATUS: Record<CloseReason, { code: status; details: string }> = {
   replaced: { code: status.ABORTED, details: 'a newer stream of this instance took its place' },
@@ -46,6 +46,8 @@ export interface SubscriptionOptions {
   readonly logger: Logger;
   /** Cuts the TCP connection of a call; `peer` as grpc-js names it. */
   readonly cutConnection: (peer: string) => void;
+  /** Wall clock in milliseconds. */
+  readonly now: () => number;
 }
 
 export class SubscriptionService {
@@ -83,6 +85,7 @@ class Subscription implements SubscriberLink {
   #ended = false;
   #unread = { bytes: 0, messages: 0 };
   #helloTimer: NodeJS.Timeout | undefined;
+  #expiryTimer: NodeJS.Timeout | undefined;
 
   readonly #onEnd: () => void;
 
@@ -146,27 +149,43 @@ class Subscription implements SubscriberLink {
 
   #begin(hello: Hello): void {
     try {
-      const identity = authorise(METHOD, identityOf(this.#call.getAuthContext()));
+      const caller = identityOf(this.#call.getAuthContext());
+      const identity = authorise(METHOD, caller, this.#options.now());
       checkHello(hello, identity);
       if (this.#options.conductor.connected >= LIMITS.subscribers) {
         throw new RegistryError('exhausted', `${LIMITS.subscribers} subscribe already`);
       }
       clearTimeout(this.#helloTimer);
       this.#stream = this.#options.conductor.connect(hello, this);
+      this.#endWhenExpired(identity);
     } catch (error) {
       this.#end(toGrpcError(error, METHOD, this.#options.logger));
     }
   }
 
+  /** A stream lasts no longer than the identity that opened it; whoever has renewed it comes back. */
+  #endWhenExpired(caller: Caller): void {
+    if (this.#ended) return;
+    const leftMs = caller.expiresAt - this.#options.now();
+    if (leftMs > 0) {
+      // far timers are cut short, and look again then
+      const waitMs = Math.min(leftMs, MAX_TIMER_MS);
+      this.#expiryTimer = setTimeout(() => this.#endWhenExpired(caller), waitMs);
+    } else this.#fail(expired(caller));
+  }
+
   #refuse(details: string): void {
-    const error = new RegistryError('invalid-argument', details);
+    this.#fail(new RegistryError('invalid-argument', details));
+  }
+
+  #fail(error: RegistryError): void {
     this.#end(toGrpcError(error, METHOD, this.#options.logger));
     this.#tellConductor(false);
   }
 
   /** The peer is gone, or has said that it goes. */
   #leave(goodbye: boolean): void {
-    clearTimeout(this.#helloTimer);
+    this.#clearTimers();
     this.#tellConductor(goodbye);
     if (this.#ended) return;
     this.#ended = true;
@@ -180,8 +199,13 @@ class Subscription implements SubscriberLink {
     if (stream !== undefined) this.#options.conductor.lose(stream, goodbye);
   }
 
-  #end(why: { code: status; details: string }): void {
+  #clearTimers(): void {
     clearTimeout(this.#helloTimer);
+    clearTimeout(this.#expiryTimer);
+  }
+
+  #end(why: { code: status; details: string }): void {
+    this.#clearTimers();
     if (this.#ended) return;
     this.#ended = true;
     this.#onEnd();
