@@ -296,6 +296,11 @@ const ODD: [
     (structure) => expect(findPart(structure, [1])).toMatchObject({ lines: 1 }),
   ],
   [
+    'an empty part that ends the multipart around it as well',
+    'Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\n--x--\r\n',
+    'multipart/mixed(multipart/mixed(text/plain))',
+  ],
+  [
     'an empty part',
     'Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n--x--\r\n',
     'multipart/mixed(text/plain)',

@@ -127,8 +127,9 @@ class StructureParser {
     const fields = this.#readFields(headerStart, bodyStart, wanted);
     const partFields = readPartFields(fields, defaultType);
 
-    const range = (): PartRange => {
-      const bodyEnd = this.#end(bodyStart);
+    const range = (last?: MessagePart): PartRange => {
+      // an innermost part that ends with its header reaches up to the delimiter, and so do those around it
+      const bodyEnd = this.#end(last?.bodyEnd ?? bodyStart);
       const whole = this.#linesUpTo(bodyEnd) - linesBefore;
       const open = bodyEnd > bodyStart && this.#raw[bodyEnd - 1] !== LF ? 1 : 0;
       return { headerStart, bodyStart, bodyEnd, lines: whole + open };
@@ -157,7 +158,7 @@ class StructureParser {
       const envelope = readEnvelope(content.fields);
       const part: MessagePart = {
         kind: 'message',
-        ...range(),
+        ...range(content.part),
         ...partFields,
         envelope,
         content: content.part,
@@ -167,7 +168,10 @@ class StructureParser {
     const children = hasBody ? this.#readChildren(partFields, depth) : [];
     // a multipart without parts can't be told in BODYSTRUCTURE, and its text is there to be read
     if (children.length === 0) return { part: leaf(TEXT_PLAIN), fields };
-    return { part: { kind: 'multipart', ...range(), ...partFields, children }, fields };
+    return {
+      part: { kind: 'multipart', ...range(children.at(-1)), ...partFields, children },
+      fields,
+    };
   }
 
   #readContent(hasBody: boolean, at: number, depth: number) {
