@@ -8,7 +8,12 @@ import { readFileSync } from 'node:fs';
 import { type ClientHttp2Stream, connect } from 'node:http2';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { type FromRegistry, Subscriber, type SubscriberEvent, type ToRegistry } from '@mail/certs/subscriber';
+import {
+  type FromRegistry,
+  Subscriber,
+  type SubscriberEvent,
+  type ToRegistry,
+} from '@mail/certs/subscriber';
 import {
   CertSubscriptionServiceService,
   PartitionPolicy,
@@ -69,7 +74,8 @@ class Stream {
     };
     session.on('error', end);
     this.#stream.on('error', end);
-    this.#stream.on('end', () => end('the registry ended it'));
+    this.#stream.on('trailers', (trailers) => end(trailers['grpc-message']));
+    this.#stream.on('end', () => end('it ended'));
   }
 
   #next(): FromRegistry | undefined {
@@ -163,6 +169,7 @@ process.once('message', ({ data, registryPort, first, count }: FleetOrder) => {
     cert: file('cert.pem'),
     key: file('key.pem'),
     minVersion: 'TLSv1.3',
+    ecdhCurve: 'X25519',
   });
   const swaps = new Map<bigint, Swap[]>();
   const swapped = (swap: Swap): void => {
