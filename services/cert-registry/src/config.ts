@@ -17,30 +17,34 @@ import { z } from 'zod';
 export const LIMITS = {
   /** Largest message taken from a caller; import alone needs more than a few kilobytes. */
   receiveBytes: 1024 * 1024,
-  /** Largest message sent; below what gRPC clients take by default (4 MiB). */
-  sendBytes: 4 * 1024 * 1024,
+  /**
+   * Largest message sent, as ours takes it: the fleet at its limit, every text of it at its own. What
+   * `subscribers` with a handful of ports come to stays below what gRPC clients take by default (4 MiB).
+   */
+  sendBytes: 64 * 1024 * 1024,
   /** A page of rotations stops here, since each may list a thousand subscribers. */
   pageBytes: 2 * 1024 * 1024,
-  importBlobs: 16,
-  importBytes: 256 * 1024,
-  passphraseBytes: 1024,
   certificates: 10_000,
   names: 100,
-  nameLength: 253,
   labelLength: 200,
   /** Of Hello. */
   instanceLength: 128,
   versionLength: 64,
-  /** Of Rejected, and of what ports are said to have served. */
-  detailLength: 1_000,
-  observedPorts: 64,
+  /** Of Rejected. */
+  codeBytes: 64,
+  detailBytes: 500,
+  /** Of what ports are said to have served. */
+  observedPorts: 32,
+  listenerBytes: 64,
+  fingerprintBytes: 64,
+  portErrorBytes: 200,
   selfSignedDays: 825,
   pageRows: 1_000,
   /** Open TCP connections. */
-  connections: 12_000,
+  connections: 3_000,
   /** HTTP/2 streams at once on one connection. */
   callsPerConnection: 64,
-  subscribers: 10_000,
+  subscribers: 2_500,
   fleetWatchers: 64,
   rotationsKept: 1_000,
   auditEventsKept: 100_000,

@@ -4,11 +4,15 @@ import {
   type CertRegistryServiceClient,
   Fleet,
   PartitionPolicy,
+  type PortObservation,
+  Rotation,
+  SubscriberOutcome,
   SubscriberState,
   WatchFleetResponse,
 } from '@mail/proto';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { SubscriberView } from './coordinator.ts';
+import { LIMITS } from './config.ts';
+import type { SubscriberName, SubscriberView } from './coordinator.ts';
 import { describeFleet, FleetFeed, type WatchCall } from './fleet-feed.ts';
 import { TestRegistry } from './testing/registry-fixture.ts';
 
@@ -90,6 +94,37 @@ describe('a snapshot', () => {
         connectedAt: undefined,
       },
     ]);
+  });
+});
+
+describe('a fleet at its limit', () => {
+  const fingerprintSha256 = 'f'.repeat(LIMITS.fingerprintBytes);
+  /** One subscriber's share of a snapshot during a rotation, which lists it once more. */
+  const shareOf = (name: SubscriberName, ports: PortObservation[], why: object = {}) => {
+    const one = view({ ...name, fingerprintSha256, version: '1.2.3', ports });
+    const outcome = SubscriberOutcome.create({ ...name, ...why, swapOffsetMs: 0.5, ports });
+    const rotation = Rotation.create({ outcomes: [outcome] });
+    const fleet = describeFleet({ ...source([one]), rotation });
+    return WatchFleetResponse.encode({ fleet }).finish().length;
+  };
+
+  test('can be told whatever its subscribers say', () => {
+    const name = { service: 's'.repeat(64), instance: 'i'.repeat(LIMITS.instanceLength) };
+    const said = {
+      listener: 'l'.repeat(LIMITS.listenerBytes),
+      fingerprintSha256,
+      error: 'e'.repeat(LIMITS.portErrorBytes),
+    };
+    const ports = Array.from({ length: LIMITS.observedPorts + 1 }, () => said);
+    const why = { code: 'c'.repeat(LIMITS.codeBytes), detail: 'd'.repeat(LIMITS.detailBytes) };
+    expect(shareOf(name, ports, why) * LIMITS.subscribers).toBeLessThan(LIMITS.sendBytes);
+  });
+
+  test('with three ports each is told to any gRPC client', () => {
+    const name = { service: 'smtp', instance: 'mail-17.example.org-12345-1' };
+    const port = { listener: 'submissions [::]:465', fingerprintSha256, error: '' };
+    const share = shareOf(name, [port, port, port]);
+    expect(share * LIMITS.subscribers).toBeLessThan(4 * 1024 * 1024);
   });
 });
 

@@ -195,6 +195,20 @@ test('a heartbeat is answered with the clock and the lease', async () => {
   subscriber.stream.end();
 });
 
+test('one that talks at length is heard in part', async () => {
+  const subscriber = registry.subscriber('imap', 'wordy', { generation: 1n });
+  await subscriber.hear('welcome');
+  const text = 'x'.repeat(300_000);
+  const ports = [{ listener: text, fingerprintSha256: text, error: text }];
+  subscriber.say('verified', { generation: 1n, ports });
+  const portsOf = (fleet: Fleet) =>
+    fleet.subscribers.find(({ instance }) => instance === 'wordy')?.ports ?? [];
+  const [port] = portsOf(await fleetWhen((fleet) => portsOf(fleet).length > 0));
+  expect(port?.listener).toHaveLength(LIMITS.listenerBytes);
+  expect(port?.error).toHaveLength(LIMITS.portErrorBytes);
+  subscriber.stream.end();
+});
+
 test('one that does not read is cut off', async () => {
   const { session, stream } = await bareSubscriber('deaf', { initialWindowSize: 0 });
   const heartbeat = framed({

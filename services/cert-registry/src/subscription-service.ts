@@ -10,6 +10,7 @@ import {
   type SubscribeRequest,
 } from '@mail/proto';
 import type { Logger } from '@mail/service';
+import { bounded } from './bounded-message.ts';
 import type { Conductor, SubscriberLink } from './conductor.ts';
 import { GOODBYE_SETTLE_MS, LIMITS, MAX_TIMER_MS } from './config.ts';
 import type { CloseReason, StreamId } from './coordinator.ts';
@@ -142,7 +143,8 @@ class Subscription implements SubscriberLink {
   #receive({ message }: SubscribeRequest): void {
     if (this.#ended) return;
     if (message === undefined) this.#refuse('a message says nothing');
-    else if (this.#stream !== undefined) this.#options.conductor.receive(this.#stream, message);
+    else if (this.#stream !== undefined)
+      this.#options.conductor.receive(this.#stream, bounded(message));
     else if (message.$case === 'hello') this.#begin(message.value);
     else this.#refuse('the first message must be Hello');
   }
