@@ -180,7 +180,7 @@ export type CoordinatorAction =
   | { readonly kind: 'commit'; readonly rotationId: bigint; readonly material: Material }
   /**
    * Writes down that this subscriber exists, before any action that follows. It has to outlive the
-   * process, not the power: a host that reboots is away for longer than a lease.
+   * process, and the power where the subscriber fences: a host may reboot within a lease.
    */
   | { readonly kind: 'remember'; readonly subscriber: KnownSubscriber }
   /** Deletes what `remember` wrote. */

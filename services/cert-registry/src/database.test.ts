@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PartitionPolicy } from '@mail/proto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RegistryDatabase } from './database.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { Sqlite } from './sqlite.ts';
@@ -180,6 +180,18 @@ test('rotations keep their ids growing, and the oldest go', () => {
   const kept = opened.rotations(2_000, undefined);
   expect(kept).toHaveLength(1_000);
   expect(kept[0]?.body).toBe('1004');
+});
+
+test('only subscribers that fence are written through to the disk', () => {
+  const opened = open();
+  const withoutSync = vi.spyOn(Sqlite.prototype, 'withoutSync');
+  const remember = (partitionPolicy: PartitionPolicy) =>
+    opened.rememberSubscriber({ service: 'imap', instance: 'a', partitionPolicy });
+  remember(PartitionPolicy.PARTITION_POLICY_FENCE);
+  expect(withoutSync).not.toHaveBeenCalled();
+  remember(PartitionPolicy.PARTITION_POLICY_SERVE);
+  expect(withoutSync).toHaveBeenCalledOnce();
+  withoutSync.mockRestore();
 });
 
 test('subscribers are remembered once and forgotten', () => {

@@ -4,7 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { PartitionPolicy } from '@mail/proto';
+import { PartitionPolicy } from '@mail/proto';
 import { ServiceError } from '@mail/service';
 import type { Generated } from 'kysely';
 import { LIMITS } from './config.ts';
@@ -283,19 +283,21 @@ export class RegistryDatabase {
     return this.#sqlite.all(this.#sqlite.query.selectFrom('subscriber').selectAll());
   }
 
-  /** Outlives the process; a host that reboots is away for longer than any lease. */
+  /**
+   * Outlives the process. One that fences outlives the power too: a small machine is back within its
+   * lease, and the instant of the next switch goes by whether somebody fences. Of the others one may be
+   * missed by a switch then, and takes its generation as soon as it is back.
+   */
   rememberSubscriber(row: SubscriberRow): void {
     const { partitionPolicy } = row;
-    this.#sqlite.withoutSync(() =>
-      this.#sqlite.run(
-        this.#sqlite.query
-          .insertInto('subscriber')
-          .values(row)
-          .onConflict((conflict) =>
-            conflict.columns(['service', 'instance']).doUpdateSet({ partitionPolicy }),
-          ),
-      ),
-    );
+    const insert = this.#sqlite.query
+      .insertInto('subscriber')
+      .values(row)
+      .onConflict((conflict) =>
+        conflict.columns(['service', 'instance']).doUpdateSet({ partitionPolicy }),
+      );
+    if (partitionPolicy === PartitionPolicy.PARTITION_POLICY_FENCE) this.#sqlite.run(insert);
+    else this.#sqlite.withoutSync(() => this.#sqlite.run(insert));
   }
 
   forgetSubscriber(service: string, instance: string): void {
