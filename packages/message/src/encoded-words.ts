@@ -1,4 +1,5 @@
 /** RFC 2047 words in header texts, decoded for people and for SEARCH. Charsets are TextDecoder's. */
+import { decodeQuotedPrintable } from './transfer-encoding.ts';
 
 /** A word, and the blank behind it where another word may follow. */
 const WORDS = /=\?([^?\s]{1,60})\?([bqBQ])\?([!->@-~]{0,2000})\?=(?:[ \t]+(?==\?))?/g;
@@ -48,10 +49,5 @@ function isKnownCharset(charset: string): boolean {
 
 /** §4.2: quoted-printable with "_" for a blank. */
 function decodeQ(content: string): Buffer {
-  return Buffer.from(
-    content
-      .replaceAll('_', ' ')
-      .replace(/=([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
-    'latin1',
-  );
+  return decodeQuotedPrintable(Buffer.from(content.replaceAll('_', ' '), 'latin1'));
 }

@@ -3,10 +3,11 @@ export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
 export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
-export { headerValues, type SearchableText, searchableText } from './search-text.ts';
+export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
 export {
   type EmbeddedMessagePart,
+  type FieldTexts,
   type LeafPart,
   type MessagePart,
   type MessageStructure,

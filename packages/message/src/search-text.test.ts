@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeWords } from './encoded-words.ts';
-import { headerValues, searchableText } from './search-text.ts';
+import { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 import { parseMessage } from './structure.ts';
 
 describe('RFC 2047 words', () => {
@@ -61,24 +61,54 @@ describe('searchable text', () => {
       '--x--',
     ].join('\r\n'),
   );
-  const structure = parseMessage(raw);
 
-  it('is decoded, of text parts and of messages within', () => {
-    const { headers, body } = searchableText(raw, structure);
-    expect(headers).toContain('subject: Grün');
-    expect(headers).toContain('subject: within');
-    expect(body).toBe('softline ä\nÜberall\ninnermost');
+  const textOf = (octets: Buffer, piece: SearchedPiece): string =>
+    pieceText(octets.subarray(piece.start, piece.end), piece);
+
+  it('is decoded, of text parts and of messages within, in their order', () => {
+    const pieces = searchedPieces(parseMessage(raw));
+    expect(pieces.map((piece) => [piece.kind, textOf(raw, piece)])).toEqual([
+      ['header', 'subject: Grün\ncontent-type: multipart/mixed; boundary=x'],
+      ['text', 'softline ä'],
+      ['text', 'Überall'],
+      ['header', 'subject: within'],
+      ['text', 'innermost'],
+    ]);
   });
 
-  it('gives single fields', () => {
-    expect(headerValues(raw, structure, 'SUBJECT')).toEqual(['Grün']);
-    expect(headerValues(raw, structure, 'to')).toEqual([]);
+  it('gives the fields of a header', () => {
+    const header = Buffer.from('Subject: =?utf-8?q?Gr=C3=BCn?=\r\nX: 1\r\nsubject: 2\r\n\r\n');
+    expect([...headerTexts(header)]).toEqual([
+      ['subject', ['Grün', '2']],
+      ['x', ['1']],
+    ]);
+  });
+
+  it('is bounded, headers and texts each', () => {
+    const header = `Subject: ${'s'.repeat(300_000)}\r\n`;
+    const parts = Array.from({ length: 3 }, () => `--x\r\n\r\n${'t'.repeat(2_000_000)}\r\n`);
+    const type = 'Content-Type: multipart/mixed; boundary=x\r\n\r\n';
+    const large = Buffer.from(`${header}${type}${parts.join('')}--x--\r\n`);
+    const lengths = searchedPieces(parseMessage(large)).map(({ kind, start, end }) => [
+      kind,
+      end - start,
+    ]);
+    expect(lengths).toEqual([
+      ['header', 262_144],
+      ['text', 2_000_000],
+      ['text', 2_000_000],
+      ['text', 194_304],
+    ]);
   });
 
   it('takes any octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (octets) => {
-        expect(() => searchableText(octets, parseMessage(octets))).not.toThrow();
+        const [first, ...rest] = searchedPieces(parseMessage(octets));
+        expect(first?.kind).toBe('header');
+        for (const piece of rest) {
+          expect(() => textOf(Buffer.from(octets), piece)).not.toThrow();
+        }
       }),
     );
   });

@@ -12,6 +12,10 @@ import { parseVerb } from './parser/command.ts';
 import { type CommandText, Lexer } from './parser/lexer.ts';
 import { ResponseWriter } from './response.ts';
 import { type Completion, Session, type SessionContext } from './session.ts';
+import { Turns } from './turns.ts';
+
+/** Of a client that sends many at once, before others have their turn. */
+const COMMANDS_PER_TURN = 16;
 
 export interface ServeOptions {
   readonly context: SessionContext;
@@ -77,6 +81,7 @@ async function answerCommands(
   onLogin: () => void,
 ): Promise<void> {
   const reader = new CommandReader(session.connection, session.response, limits);
+  const turns = new Turns(COMMANDS_PER_TURN);
   let badInARow = 0;
   while (badInARow < MAX_BAD_IN_A_ROW) {
     const loggedIn = session.state.name !== 'not-authenticated';
@@ -90,6 +95,7 @@ async function answerCommands(
     } finally {
       received.release();
     }
+    await turns.spend(1);
   }
   throw new SessionEnd('Too many bad commands');
 }

@@ -1,5 +1,6 @@
 /** Several clients at once on one mailbox, and what a session does beyond single commands. */
 import { connect, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { Account, MailboxId } from '@mail/store';
 import fc from 'fast-check';
@@ -424,6 +425,33 @@ describe('ALPN on implicit TLS', () => {
   ])('%j gives %s', async (offered, outcome) => {
     expect(await handshake(offered)).toBe(outcome);
   });
+});
+
+test('many commands at once: others have their turn', async () => {
+  const a = await open('INBOX');
+  const { messages } = server.store;
+  const { changesSince } = messages;
+  let sinceTurn = 0;
+  let most = 0;
+  messages.changesSince = (...args) => {
+    sinceTurn += 1;
+    most = Math.max(most, sinceTurn);
+    return changesSince(...args);
+  };
+  onTestFinished(() => {
+    messages.changesSince = changesSince;
+  });
+  const commands = Array.from({ length: 1000 }, (_, at) => `n${at} NOOP\r\n`);
+  a.send(commands.join(''));
+  let done = false;
+  const answered = a
+    .until((line) => line.startsWith('n999 '))
+    .finally(() => {
+      done = true;
+    });
+  for (; !done; sinceTurn = 0) await nextTurn();
+  expect(await answered).toHaveLength(1000);
+  expect(most).toBeLessThan(100);
 });
 
 test('a client that does not read holds up nobody but itself, and fills no memory', async () => {

@@ -2,6 +2,7 @@
 import type { Account, MailboxId, Messages } from '@mail/store';
 import { CHUNK_BYTES, StoreError } from '@mail/store';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { onRead } from '../testing/on-read.ts';
 import { Talk } from '../testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from '../testing/test-server.ts';
 
@@ -27,15 +28,6 @@ async function open(): Promise<Talk> {
   return talk;
 }
 
-/** Puts something in the way of reads of bodies, for one test. */
-function onRead(replacement: (read: Messages['read']) => Messages['read']): void {
-  const { read } = messages;
-  messages.read = replacement(read);
-  onTestFinished(() => {
-    messages.read = read;
-  });
-}
-
 const lines = (octets: number): Buffer => Buffer.alloc(octets, `${'x'.repeat(62)}\r\n`);
 
 describe('\\Seen', () => {
@@ -47,7 +39,7 @@ describe('\\Seen', () => {
 
   test('is not set on what was never sent', async () => {
     await append(100_000, 8);
-    onRead((read) => (mailbox, uid, ...range) => {
+    onRead(messages, (read) => (mailbox, uid, ...range) => {
       if (uid < 3) return read(mailbox, uid, ...range);
       return Promise.reject(new StoreError('database-unavailable', 'the disk is gone'));
     });
@@ -76,7 +68,7 @@ describe('an answer of many sections', () => {
     const sections = Array.from({ length: 200 }, (_, at) => `BODY.PEEK[]<${at}.${CHUNK_BYTES}>`);
     let held = 0;
     let mostHeld = 0;
-    onRead((read) => async (...args) => {
+    onRead(messages, (read) => async (...args) => {
       const octets = await read(...args);
       held += octets.length;
       mostHeld = Math.max(mostHeld, held);
@@ -95,7 +87,7 @@ describe('an answer of many sections', () => {
   test('is read a chunk of the store at a time', async () => {
     await messages.append(sent, [{ raw: lines(MIB) }]);
     const chunks: [number, number][] = [];
-    onRead((read) => (mailbox, uid, start = 0, end = Number.POSITIVE_INFINITY) => {
+    onRead(messages, (read) => (mailbox, uid, start = 0, end = Number.POSITIVE_INFINITY) => {
       chunks.push([Math.floor(start / CHUNK_BYTES), Math.floor((end - 1) / CHUNK_BYTES)]);
       return read(mailbox, uid, start, end);
     });
@@ -126,7 +118,7 @@ test('fields are picked from the header’s first MiB', async () => {
   const raw = Buffer.from(`Subject: x\r\n${field('X-Long').repeat(1100)}Cc: late\r\n\r\n`);
   await messages.append(sent, [{ raw }]);
   let most = 0;
-  onRead((read) => async (...args) => {
+  onRead(messages, (read) => async (...args) => {
     const octets = await read(...args);
     most = Math.max(most, octets.length);
     return octets;

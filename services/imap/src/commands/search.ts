@@ -1,20 +1,23 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 §6.4.4). Messages are read only as far as it takes to decide, in
- * batches between which other sessions have their turn.
+ * SEARCH and UID SEARCH (RFC 3501 §6.4.4). Messages are read only as far as it takes to decide, and
+ * other sessions have their turn in between.
  */
-import { setImmediate as othersTurn } from 'node:timers/promises';
-import { searchableText } from '@mail/message';
+import { type MessageStructure, searchedPieces } from '@mail/message';
 import { StoreError } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
+import { MessageOctets } from '../message-octets.ts';
 import type { SearchArguments } from '../parser/search.ts';
-import { type Candidate, compileSearch, looksAtHeader, type Matcher } from '../search/match.ts';
+import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
+import { findTexts } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
+import { Turns } from '../turns.ts';
 
-/** Messages that are decided from what the session knows, before others have their turn. */
-const BATCH_MESSAGES = 1024;
 /** Structures that are held at once. */
 const BATCH_STRUCTURES = 64;
+/** Octets that are looked at before others have their turn; a message counts as some in any case. */
+const TURN_OCTETS = 1024 * 1024;
+const MESSAGE_OCTETS = 2 * 1024;
 
 export async function search(
   session: Session,
@@ -22,20 +25,19 @@ export async function search(
   numbering: Numbering,
 ): Promise<Completion> {
   if (charset === undefined) throw refuse('BADCHARSET (US-ASCII UTF-8)', 'Unknown charset');
-  const matcher = compileSearch(key, session.selected.view);
-  if (matcher === 'no-such-number') {
+  const compiled = compileSearch(key, session.selected.view);
+  if (compiled === 'no-such-number') {
     throw new ReplyError('BAD', undefined, 'No such message number');
   }
-  const readHeaders = looksAtHeader(key);
+  const turns = new Turns(TURN_OCTETS);
   const found: Numbered[] = [];
   let undecided: Numbered[] = [];
   const decide = async (): Promise<void> => {
-    found.push(...(await decideByReading(session, matcher, undecided, readHeaders)));
+    found.push(...(await decideByReading(session, compiled, undecided, turns)));
     undecided = [];
   };
-  let looked = 0;
   for (const candidate of session.selected.view) {
-    const verdict = matcher(candidate);
+    const verdict = compiled.matches(candidate);
     // what is undecided goes before what comes after it, so that the answer is in order
     if (verdict === undefined) undecided.push(candidate);
     else if (verdict && undecided.length > 0) {
@@ -43,8 +45,7 @@ export async function search(
       found.push(candidate);
     } else if (verdict) found.push(candidate);
     if (undecided.length === BATCH_STRUCTURES) await decide();
-    looked += 1;
-    if (looked % BATCH_MESSAGES === 0) await othersTurn();
+    await turns.spend(MESSAGE_OCTETS);
   }
   await decide();
   const numbers = found.map(({ sequence, message }) =>
@@ -59,36 +60,47 @@ export async function search(
 /** Those of `undecided` that match once they are read; what has gone meanwhile matches nothing. */
 async function decideByReading(
   session: Session,
-  matches: Matcher,
+  compiled: CompiledSearch,
   undecided: readonly Numbered[],
-  readHeaders: boolean,
+  turns: Turns,
 ): Promise<Numbered[]> {
   if (undecided.length === 0) return [];
-  const { messages } = session.store;
-  const mailboxId = session.selected.mailbox.id;
   const uids = undecided.map(({ message }) => message.uid);
-  const structures = await messages.structures(mailboxId, uids);
+  const { messages } = session.store;
+  const structures = await messages.structures(session.selected.mailbox.id, uids);
   const found: Numbered[] = [];
   for (const numbered of undecided) {
-    const { uid } = numbered.message;
-    const structure = structures.get(uid);
+    const structure = structures.get(numbered.message.uid);
     if (structure === undefined) continue;
     try {
-      let candidate: Candidate = { ...numbered, structure };
-      if (readHeaders) {
-        const header = await messages.read(mailboxId, uid, 0, structure.root.bodyStart);
-        candidate = { ...candidate, header };
-      }
-      let verdict = matches(candidate);
-      if (verdict === undefined) {
-        const raw = await messages.read(mailboxId, uid);
-        verdict = matches({ ...candidate, header: raw, text: searchableText(raw, structure) });
-        await othersTurn();
-      }
-      if (verdict) found.push(numbered);
+      if (await readToDecide(session, compiled, numbered, structure, turns)) found.push(numbered);
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'no-such-message')) throw error;
     }
   }
   return found;
+}
+
+/** Reads the header where a key asks for it, then the texts if that has not decided. */
+async function readToDecide(
+  session: Session,
+  { matches, looksAtHeader, texts }: CompiledSearch,
+  numbered: Numbered,
+  structure: MessageStructure,
+  turns: Turns,
+): Promise<boolean> {
+  const { messages } = session.store;
+  const octets = new MessageOctets(messages, session.selected.mailbox.id, numbered.message);
+  const read = (start: number, end: number): Promise<Buffer> => octets.read(start, end);
+  let candidate: Parameters<typeof matches>[0] = { ...numbered, structure };
+  const ownHeader = looksAtHeader ? searchedPieces(structure)[0] : undefined;
+  if (ownHeader !== undefined) {
+    const { start, end } = ownHeader;
+    candidate = { ...candidate, header: lowerHeader(await read(start, end)) };
+    await turns.spend(end - start);
+  }
+  const verdict = matches(candidate);
+  if (verdict !== undefined) return verdict;
+  const found = await findTexts(structure, texts, read, turns);
+  return matches({ ...candidate, texts: found }) === true;
 }

@@ -113,7 +113,7 @@ test.each([
   [`a SEARCH ${'('.repeat(100)}ALL${')'.repeat(100)}`, 'too-deep'],
   [`a SEARCH ${'NOT '.repeat(100)}ALL`, 'too-deep'],
   [`a SEARCH ${'OR ALL '.repeat(100)}ALL`, 'too-deep'],
-  [`a SEARCH ${Array.from({ length: 1001 }, () => 'ALL').join(' ')}`, 'too-many'],
+  [`a SEARCH ${Array.from({ length: 257 }, () => 'ALL').join(' ')}`, 'too-many'],
   [`a FETCH 1 BODY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
   [`a SELECT ${'x'.repeat(1025)}`, 'too-long'],
   [`a ID (${Array.from({ length: 31 }, (_, index) => `"${index}" "x"`).join(' ')})`, 'too-many'],

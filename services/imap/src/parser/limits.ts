@@ -17,7 +17,7 @@ export const MAX_DEPTH = 32;
 /** Members of one parenthesised list. */
 export const MAX_LIST_ITEMS = 1000;
 /** Keys of one SEARCH, nested ones included. */
-export const MAX_SEARCH_KEYS = 1000;
+export const MAX_SEARCH_KEYS = 256;
 /** Ranges of one sequence set. */
 export const MAX_SET_RANGES = 10_000;
 /** Levels of a part number such as 1.2.3. */

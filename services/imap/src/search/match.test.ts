@@ -1,10 +1,12 @@
-import { parseMessage, searchableText } from '@mail/message';
+import { parseMessage } from '@mail/message';
 import type { MessageSummary } from '@mail/store';
 import { describe, expect, test } from 'vitest';
 import { MailboxView } from '../mailbox-view.ts';
 import { Lexer } from '../parser/lexer.ts';
 import { parseSearch } from '../parser/search.ts';
-import { type Candidate, compileSearch, looksAtHeader, sentDay } from './match.ts';
+import { Turns } from '../turns.ts';
+import { type Candidate, compileSearch, lowerHeader, sentDay } from './match.ts';
+import { findTexts } from './texts.ts';
 
 const RAW = Buffer.from(
   [
@@ -30,17 +32,18 @@ const message: MessageSummary = {
 };
 const view = new MailboxView([message], 1);
 const known: Candidate = { sequence: 1, message };
-const withHeader: Candidate = { ...known, structure, header: RAW };
-const whole: Candidate = { ...withHeader, text: searchableText(RAW, structure) };
+const withHeader: Candidate = { ...known, structure, header: lowerHeader(RAW) };
 
 const keyOf = (text: string) => {
   const wire = Buffer.from(` CHARSET UTF-8 ${text}`).toString('latin1');
   return parseSearch(new Lexer({ lines: [wire], literals: [] })).key;
 };
-const verdicts = (text: string) => {
-  const matcher = compileSearch(keyOf(text), view);
-  if (matcher === 'no-such-number') return matcher;
-  return [known, withHeader, whole].map(matcher);
+const verdicts = async (text: string) => {
+  const compiled = compileSearch(keyOf(text), view);
+  if (compiled === 'no-such-number') return compiled;
+  const read = async (start: number, end: number) => RAW.subarray(start, end);
+  const texts = await findTexts(structure, compiled.texts, read, new Turns(1024));
+  return [known, withHeader, { ...withHeader, texts }].map(compiled.matches);
 };
 
 describe('as little as will do is read', () => {
@@ -61,19 +64,25 @@ describe('as little as will do is read', () => {
     ['ON 5-Mar-2026', [true, true, true]],
     ['SINCE 6-Mar-2026', [false, false, false]],
     ['HEADER X-None ""', [undefined, false, false]],
+    ['HEADER subject ""', [undefined, true, true]],
+    ['BODY ""', [undefined, undefined, true]],
     ['1 UID 7', [true, true, true]],
     ['UID 8', [false, false, false]],
     ['RECENT', [false, false, false]],
-  ])('%s', (text, expected) => expect(verdicts(text)).toEqual(expected));
+  ])('%s', async (text, expected) => {
+    expect(await verdicts(text)).toEqual(expected);
+  });
 });
 
-test('a number that is not in use', () => {
-  expect(verdicts('OR ALL NOT 2')).toBe('no-such-number');
+test('a number that is not in use', async () => {
+  expect(await verdicts('OR ALL NOT 2')).toBe('no-such-number');
 });
 
-test('looksAtHeader', () => {
-  expect(looksAtHeader(keyOf('OR SEEN (NOT CC "x")'))).toBe(true);
-  expect(looksAtHeader(keyOf('OR SEEN (NOT BODY "x")'))).toBe(false);
+test.each([
+  ['OR SEEN (NOT CC "x")', { looksAtHeader: true, texts: new Set() }],
+  ['OR SEEN (NOT BODY "X")', { looksAtHeader: false, texts: new Set(['x']) }],
+])('what %s has to read', (text, expected) => {
+  expect(compileSearch(keyOf(text), view)).toMatchObject(expected);
 });
 
 test.each([

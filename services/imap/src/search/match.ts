@@ -2,23 +2,34 @@
  * Whether a message is what SEARCH looks for (RFC 3501 §6.4.4), decided from as little of it as will do:
  * first from what the session knows anyway, then from its header, last from its text. Pure.
  */
-import { headerValues, type MessageStructure, type SearchableText } from '@mail/message';
+import { type FieldTexts, headerTexts, type MessageStructure } from '@mail/message';
 import type { MailboxView, Numbered } from '../mailbox-view.ts';
 import { dayOf, MONTHS } from '../parser/date.ts';
 import type { SearchKey } from '../parser/search.ts';
 import { rangesHold } from '../parser/sequence-set.ts';
+import type { FoundTexts } from './texts.ts';
 
 /** A message, and what has been read of it so far. */
 export interface Candidate extends Numbered {
   readonly structure?: MessageStructure;
-  /** Octets from the start of the message to the end of its header. */
-  readonly header?: Buffer;
-  readonly text?: SearchableText;
+  /** The message's own header, as lowerHeader reads it. */
+  readonly header?: FieldTexts;
+  /** Those of the search's texts that the message has. */
+  readonly texts?: FoundTexts;
 }
 
 /** Undefined: more of the message has to be read to tell. */
 type Verdict = boolean | undefined;
-export type Matcher = (candidate: Candidate) => Verdict;
+type Matcher = (candidate: Candidate) => Verdict;
+
+/** A SEARCH made ready for one view. */
+export interface CompiledSearch {
+  readonly matches: Matcher;
+  /** Whether any key looks at header fields. */
+  readonly looksAtHeader: boolean;
+  /** What BODY and TEXT look for, in lower case. */
+  readonly texts: ReadonlySet<string>;
+}
 
 function and(matchers: readonly Matcher[]): Matcher {
   return (candidate) => {
@@ -39,9 +50,12 @@ const not =
     return verdict === undefined ? undefined : !verdict;
   };
 
-/** Substrings in any case, as i;unicode-casemap has it (RFC 5051). */
-function contains(text: string, lowerValue: string): boolean {
-  return text.toLowerCase().includes(lowerValue);
+/** Fields by name, all in lower case: values are looked for in any (RFC 5051: i;unicode-casemap). */
+export function lowerHeader(octets: Buffer): FieldTexts {
+  const fields = headerTexts(octets);
+  return new Map(
+    [...fields].map(([name, values]) => [name, values.map((value) => value.toLowerCase())]),
+  );
 }
 
 const RELATIONS = {
@@ -62,11 +76,16 @@ export function sentDay(date: string | null): number | undefined {
 }
 
 /**
- * A key made ready for one view. No message is ever \Recent: who was told first of a message is not
+ * Makes a key ready for one view. No message is ever \Recent: who was told first of a message is not
  * kept, and IMAP4rev2 has dropped the flag (RFC 9051 appendix E).
  */
-export function compileSearch(key: SearchKey, view: MailboxView): Matcher | 'no-such-number' {
+export function compileSearch(
+  key: SearchKey,
+  view: MailboxView,
+): CompiledSearch | 'no-such-number' {
   let badNumber = false;
+  let looksAtHeader = false;
+  const texts = new Set<string>();
 
   const compile = (inner: SearchKey): Matcher => {
     switch (inner.kind) {
@@ -107,38 +126,25 @@ export function compileSearch(key: SearchKey, view: MailboxView): Matcher | 'no-
         };
       }
       case 'header': {
+        looksAtHeader = true;
+        const name = inner.name.toLowerCase();
         const value = inner.value.toLowerCase();
-        return ({ header, structure }) => {
-          if (header === undefined || structure === undefined) return undefined;
-          const values = headerValues(header, structure, inner.name);
-          return values.some((text) => contains(text, value));
-        };
+        return ({ header }) =>
+          header && (header.get(name) ?? []).some((text) => text.includes(value));
       }
       case 'body': {
         const value = inner.value.toLowerCase();
-        return ({ text }) => text && contains(text.body, value);
+        texts.add(value);
+        return ({ texts: found }) => found?.text.has(value);
       }
       case 'text': {
         const value = inner.value.toLowerCase();
-        return ({ text }) => text && (contains(text.headers, value) || contains(text.body, value));
+        texts.add(value);
+        return ({ texts: found }) => found && (found.header.has(value) || found.text.has(value));
       }
     }
   };
 
-  const matcher = compile(key);
-  return badNumber ? 'no-such-number' : matcher;
-}
-
-/** Whether any key looks at header fields. */
-export function looksAtHeader(key: SearchKey): boolean {
-  switch (key.kind) {
-    case 'and':
-      return key.keys.some(looksAtHeader);
-    case 'or':
-      return looksAtHeader(key.left) || looksAtHeader(key.right);
-    case 'not':
-      return looksAtHeader(key.key);
-    default:
-      return key.kind === 'header';
-  }
+  const matches = compile(key);
+  return badNumber ? 'no-such-number' : { matches, looksAtHeader, texts };
 }
