@@ -1,18 +1,25 @@
 /**
- * Cuts a stream of octets into lines and literals. Knows nothing of sockets. Work is linear in what
- * arrives, whatever its chunks: no octet is searched twice.
+ * Cuts a stream of octets into lines and literals. Knows nothing of sockets. Work and memory are linear
+ * in what arrives, whatever its chunks: no octet is searched twice, and small chunks are joined.
  */
 import { LineServerError } from './errors.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
 
+/** A chunk is an object of some 250 octets: less than this behind another is copied into a slab. */
+const SMALL_BYTES = 1024;
+const SLAB_BYTES = 4096;
+
 export class LineReader {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
-  /** Chunks at the front that are known to hold no LF, and their octets. */
+  /** Chunks at the front that are known to hold no LF, and their octets; and so much of the next one. */
   #searchedChunks = 0;
   #searchedBytes = 0;
+  #searchedInNext = 0;
+  /** What the last chunk lies at the start of, where small ones were joined. */
+  #slab: Buffer | undefined;
 
   /** Octets that wait to be taken. */
   get bytes(): number {
@@ -21,8 +28,23 @@ export class LineReader {
 
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
     this.#bytes += chunk.length;
+    const last = this.#chunks.at(-1);
+    const joinable = last !== undefined && chunk.length < SMALL_BYTES;
+    if (joinable && last.length + chunk.length <= SLAB_BYTES) this.#join(last, chunk);
+    else {
+      this.#chunks.push(chunk);
+      this.#slab = undefined;
+    }
+  }
+
+  #join(last: Buffer, chunk: Buffer): void {
+    if (this.#slab === undefined) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      last.copy(this.#slab);
+    }
+    chunk.copy(this.#slab, last.length);
+    this.#chunks[this.#chunks.length - 1] = this.#slab.subarray(0, last.length + chunk.length);
   }
 
   /**
@@ -33,15 +55,19 @@ export class LineReader {
   takeLine(limit: number): Buffer | undefined {
     while (this.#searchedChunks < this.#chunks.length) {
       const chunk = this.#chunks[this.#searchedChunks] as Buffer;
-      const at = chunk.indexOf(LF);
+      const at = chunk.indexOf(LF, this.#searchedInNext);
       if (at >= 0) {
         const line = this.#remove(this.#searchedBytes + at + 1);
         const end = line.length - (line.at(-2) === CR ? 2 : 1);
         if (end > limit) throw tooLong(limit);
         return line.subarray(0, end);
       }
+      this.#searchedInNext = chunk.length;
+      // the last one may grow
+      if (this.#searchedChunks === this.#chunks.length - 1) break;
       this.#searchedChunks += 1;
       this.#searchedBytes += chunk.length;
+      this.#searchedInNext = 0;
     }
     // one more for the CR that may end it
     if (this.#bytes > limit + 1) throw tooLong(limit);
@@ -63,6 +89,8 @@ export class LineReader {
   #remove(size: number): Buffer {
     this.#searchedChunks = 0;
     this.#searchedBytes = 0;
+    this.#searchedInNext = 0;
+    this.#slab = undefined;
     this.#bytes -= size;
     let whole = 0;
     let left = size;
