@@ -73,6 +73,9 @@ type ProxiedClient = Extract<ProxyHeader, { kind: 'proxied' }>;
 const PROXY_HEADER_TIMEOUT_MS = 5_000;
 const BACKLOG = 1_024;
 
+/** Refusals in this time share one line of the log, which a stranger could fill otherwise. */
+const REFUSALS_TOLD_MS = 10_000;
+
 /** What one connection too many hears where it can hear anything (RFC 9051 §7.1.5, 3206, 5321 §3.8). */
 const FULL: Record<MailProtocol, string> = {
   imap: '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
@@ -91,6 +94,20 @@ export async function openListener(
   /** Yet to send their PROXY header. */
   const arriving = new Set<Socket>();
   let name = '';
+  let refused = 0;
+  let refusalsToldAt = Number.NEGATIVE_INFINITY;
+
+  const tellRefusal = (remoteAddress: string): void => {
+    refused += 1;
+    const now = performance.now();
+    if (now - refusalsToldAt < REFUSALS_TOLD_MS) return;
+    options.logger.warn(
+      { listener: name, remoteAddress, refused },
+      'refused: too many connections',
+    );
+    refused = 0;
+    refusalsToldAt = now;
+  };
 
   /** Whose connection a balancer forwards; undefined for its own. */
   const forwarded = async (socket: Socket): Promise<ProxiedClient | undefined> => {
@@ -109,7 +126,7 @@ export async function openListener(
     const remoteAddress = client ? plainAddress(client.address) : peer;
     const leave = options.limits.enter(remoteAddress);
     if (!leave) {
-      options.logger.warn({ listener: name, remoteAddress }, 'refused: too many connections');
+      tellRefusal(remoteAddress);
       if (config.tls === 'implicit') socket.destroy();
       else socket.end(FULL[protocol], () => socket.destroy());
       return;
