@@ -19,7 +19,7 @@ import type { TlsAcceptor } from './tls-acceptor.ts';
 export interface ConnectionOptions {
   /** Octets of a line without its end. */
   readonly maxLineBytes: number;
-  /** For a whole line, and for each piece of a literal; settable later by `idleTimeoutMs`. */
+  /** For a whole line; settable later by `idleTimeoutMs`. */
   readonly idleTimeoutMs: number;
   /** How long a full send buffer may stay full. */
   readonly writeTimeoutMs: number;
@@ -32,6 +32,12 @@ export interface ReadOptions {
 
 /** What a client may send ahead before we stop reading from the socket. */
 const READ_AHEAD_BYTES = 64 * 1024;
+/**
+ * Who sends a literal more slowly than so much in so long (half a KiB a second) is cut off: others want
+ * the memory that it fills.
+ */
+export const LITERAL_PIECE_BYTES = 64 * 1024;
+const LITERAL_PIECE_TIMEOUT_MS = 2 * 60_000;
 /** For the peer to close its side, once the last octets have left. */
 const LINGER_MS = 5_000;
 
@@ -47,7 +53,6 @@ interface PendingRead {
   /** Stops listening to the reader's signal. */
   readonly release: (() => void) | undefined;
   readonly timer: NodeJS.Timeout;
-  readonly extendsTimeout: boolean;
 }
 
 export class Connection {
@@ -129,17 +134,31 @@ export class Connection {
       if (!HTTP_REQUEST.test(line.toString('latin1'))) return line;
       throw new LineServerError('http-request', 'an HTTP request came to a mail port');
     };
-    return this.#read(take, false, options);
+    return this.#read(take, this.idleTimeoutMs, options);
   }
 
   /**
    * `size` octets, whatever they are. The caller has checked the size: they are held in memory.
-   * Rejects with LineServerError; `closed` when the peer ends in the middle.
+   * Rejects as literalPieces.
    */
-  async readLiteral(size: number, options: ReadOptions = {}): Promise<Buffer> {
-    const octets = await this.#read(() => this.#reader.take(size), true, options);
-    if (octets === undefined) throw new LineServerError('closed', 'the client ended in a literal');
-    return octets;
+  async readLiteral(size: number): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.literalPieces(size)) pieces.push(piece);
+    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, size);
+  }
+
+  /**
+   * `size` octets as they arrive, in pieces of LITERAL_PIECE_BYTES; the last is shorter. Throws
+   * LineServerError: `closed` when the peer ends in the middle, `idle-timeout` when a piece takes too long.
+   */
+  async *literalPieces(size: number): AsyncGenerator<Buffer, void, void> {
+    for (let left = size; left > 0; left -= LITERAL_PIECE_BYTES) {
+      const length = Math.min(left, LITERAL_PIECE_BYTES);
+      const timeoutMs = Math.min(this.idleTimeoutMs, LITERAL_PIECE_TIMEOUT_MS);
+      const piece = await this.#read(() => this.#reader.take(length), timeoutMs, {});
+      if (piece === undefined) throw new LineServerError('closed', 'the client ended in a literal');
+      yield piece;
+    }
   }
 
   /**
@@ -258,7 +277,6 @@ export class Connection {
   readonly #onData = (chunk: Buffer): void => {
     this.#reader.push(chunk);
     this.#serve();
-    if (this.#pending?.extendsTimeout) this.#pending.timer.refresh();
     if (!this.#pending && this.#reader.bytes >= READ_AHEAD_BYTES) this.#socket.pause();
   };
 
@@ -290,7 +308,7 @@ export class Connection {
 
   #read(
     take: () => Buffer | undefined,
-    extendsTimeout: boolean,
+    timeoutMs: number,
     { signal }: ReadOptions,
   ): Promise<Buffer | undefined> {
     if (this.#pending) throw new Error('two reads at once on one connection');
@@ -300,14 +318,14 @@ export class Connection {
       const timer = setTimeout(() => {
         const error = new LineServerError('idle-timeout', 'the client sent nothing in time');
         this.#settle((pending) => pending.reject(error));
-      }, this.idleTimeoutMs);
+      }, timeoutMs);
       let release: (() => void) | undefined;
       if (signal) {
         const abort = () => this.#settle((pending) => pending.reject(signal.reason));
         signal.addEventListener('abort', abort, { once: true });
         release = () => signal.removeEventListener('abort', abort);
       }
-      this.#pending = { take, resolve, reject, release, timer, extendsTimeout };
+      this.#pending = { take, resolve, reject, release, timer };
       this.#serve();
       if (this.#pending && this.#socket.isPaused()) this.#socket.resume();
     });

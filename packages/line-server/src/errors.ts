@@ -5,7 +5,7 @@ export type LineServerErrorCode =
   | 'closed'
   /** A line was longer than the limit; what follows can't be told apart any more. */
   | 'line-too-long'
-  /** The peer sent no whole line, or no octet of a literal, in time. */
+  /** The peer sent no whole line, or too little of a literal, in time. */
   | 'idle-timeout'
   /** The peer did not read in time. */
   | 'write-timeout'

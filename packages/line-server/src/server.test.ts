@@ -4,8 +4,8 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type StaticCertificates, staticCertificates } from '@mail/certs/testing';
 import { type ListenerConfig, METRICS, Metrics, parseListener, silentLogger } from '@mail/service';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Connection, ConnectionOptions } from './connection.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Connection, type ConnectionOptions, LITERAL_PIECE_BYTES } from './connection.ts';
 import { LineServerError } from './errors.ts';
 import { ConnectionLimits } from './limits.ts';
 import type { OpenListener } from './listener.ts';
@@ -25,6 +25,7 @@ afterEach(async () => {
 });
 
 const metrics = new Metrics();
+const logger = silentLogger();
 
 async function open(
   session: LineServerOptions['session'],
@@ -43,7 +44,7 @@ async function open(
     tls: options.tls ?? certificates.acceptor(['pop3']),
     clustered: options.clustered ?? false,
     limits: new ConnectionLimits({ total: 1_000, perAddress: options.perAddress ?? 1_000 }),
-    logger: silentLogger(),
+    logger,
     metrics,
     connection: {
       maxLineBytes: 100,
@@ -151,6 +152,20 @@ describe('a connection', () => {
     expect(await end).toMatchObject({ code });
   });
 
+  it('takes a literal of many pieces', async () => {
+    const { session, end } = watched(async (connection) => {
+      const literal = await connection.readLiteral(2.5 * LITERAL_PIECE_BYTES);
+      const rest = await connection.readLine();
+      const whole = literal.every((octet) => octet === 0x78);
+      await connection.write(`${literal.length} ${whole} ${rest}\r\n`);
+    });
+    const { port } = await open(session);
+    const socket = await dial(port);
+    socket.write(`${'x'.repeat(2.5 * LITERAL_PIECE_BYTES)}rest\r\n`);
+    await end;
+    expect(await readAll(socket)).toBe(`${2.5 * LITERAL_PIECE_BYTES} true rest\r\n`);
+  });
+
   it('tells a silent client by an error that the session can answer', async () => {
     const { session, end } = watched(echo);
     const { port } = await open(session, { connection: { idleTimeoutMs: 20 } });
@@ -158,10 +173,14 @@ describe('a connection', () => {
     expect(await end).toMatchObject({ code: 'idle-timeout' });
   });
 
-  it('cannot be kept by a line that never ends', async () => {
+  it.each([
+    ['line', ''],
+    ['literal', '1000\r\n'],
+  ])('cannot be kept by a %s that never ends', async (_, begin) => {
     const { session, end } = watched(echo);
     const { port } = await open(session, { connection: { idleTimeoutMs: 60 } });
     const socket = await dial(port);
+    socket.write(begin);
     const drip = setInterval(() => socket.write('x'), 10);
     expect(await end).toMatchObject({ code: 'idle-timeout' });
     clearInterval(drip);
@@ -342,9 +361,11 @@ describe('a listener', () => {
     const { port, first } = await open(echo, { perAddress: 1 });
     const socket = await dial(port);
     await once(socket, 'data');
-    await runTranscript('S: -ERR [SYS/TEMP] Too many connections, try again later\nCLOSED', {
-      port,
-    });
+    const refused = 'S: -ERR [SYS/TEMP] Too many connections, try again later\nCLOSED';
+    const warn = vi.spyOn(logger, 'warn');
+    for (let round = 0; round < 3; round += 1) await runTranscript(refused, { port });
+    // a stranger cannot fill the log
+    expect(warn).toHaveBeenCalledOnce();
     socket.end();
     await readAll(socket);
     await runTranscript('S: hello', { port });
