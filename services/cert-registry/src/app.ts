@@ -23,6 +23,7 @@ import { RequiredNames } from './required-names.ts';
 import { REGISTRY_IDENTITY } from './roles.ts';
 import { DRAIN_SETTING, Rotations, seedRecord } from './rotations.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
+import { TicketSeed } from './ticket-seed.ts';
 
 export interface RegistryApp extends App {
   /** Where it listens, once `run` has resolved. */
@@ -68,13 +69,19 @@ export async function buildApp(
       vault,
       certificates,
       conductor: () => conductor,
-      audit,
       logger,
       metrics,
-      ticketSeedAgeMs: config.ticketSeedAgeMs,
-      onFatal: failure.reject,
       now,
       monotonicNow,
+    });
+    const ticketSeed = new TicketSeed({
+      database,
+      rotations,
+      audit,
+      logger,
+      maxAgeMs: config.ticketSeedAgeMs,
+      now,
+      onFatal: failure.reject,
     });
     rotations.closeLeftOpen();
     if (database.activeGeneration() === undefined) {
@@ -179,7 +186,7 @@ export async function buildApp(
         const target = `generation ${generation}`;
         audit.record({ actor, action: 'start', target, outcome: 'ok' });
         rotations.showActive();
-        rotations.watchTicketSeed();
+        ticketSeed.start();
         renewal = setInterval(() => {
           renewOwnIdentity().catch(failure.reject);
         }, IDENTITY.checkMs);
@@ -190,6 +197,7 @@ export async function buildApp(
         health.set('registry', 'stopping');
         clearInterval(renewal);
         const deadline = performance.now() + graceMs;
+        ticketSeed.stop();
         // a dead conductor never ends the rotation that it was in
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();

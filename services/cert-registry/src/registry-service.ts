@@ -27,7 +27,8 @@ import type { FleetFeed, WatchCall } from './fleet-feed.ts';
 import type { Identities } from './identities.ts';
 import type { RequiredNames } from './required-names.ts';
 import { authorise, type Identity, identityOf, parseIdentity } from './roles.ts';
-import { type Rotations, readOptions, type SwitchOptions } from './rotations.ts';
+import type { Rotations } from './rotations.ts';
+import { readOptions, type SwitchOptions } from './switch-options.ts';
 
 export interface RegistryServiceOptions {
   readonly certificates: Certificates;

@@ -1,26 +1,19 @@
 /**
- * Rotations: what a switch is asked for, whether it may begin, its row in the history from the first
- * moment to the last, and the daily change of the ticket seed. How the fleet is moved is the
- * coordinator's; here is what it is moved to, on whose word, and what came of it.
+ * Rotations: whether a switch may begin, and its row in the history from the first moment to the last. How
+ * the fleet is moved is the coordinator's; here is what it is moved to, on whose word, and what came of it.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  Rotation,
-  RotationKind,
-  type RotationOptions,
-  RotationState,
-  type SubscriberOutcome,
-} from '@mail/proto';
+import { Rotation, RotationKind, RotationState, type SubscriberOutcome } from '@mail/proto';
 import { type Logger, METRICS, type Metrics } from '@mail/service';
-import type { AuditTrail } from './audit.ts';
 import { type Certificates, type Evaluation, isError } from './certificates.ts';
 import type { Conductor, RotationOwner } from './conductor.ts';
-import { DEFAULTS, LIMITS, MAX_TIMER_MS, PROGRESS, TICKET_SEED_RETRY_MS } from './config.ts';
-import type { RequiredSubscribers, RotationView } from './coordinator.ts';
+import { LIMITS, PROGRESS } from './config.ts';
+import type { RotationView } from './coordinator.ts';
 import type { CertificateRow, RegistryDatabase } from './database.ts';
-import { describeOutcome, RegistryError } from './errors.ts';
+import { RegistryError } from './errors.ts';
 import type { KeyVault } from './key-vault.ts';
 import { REGISTRY_IDENTITY } from './roles.ts';
+import { PLAIN_SWITCH, type SwitchOptions } from './switch-options.ts';
 
 /** Drains survive a restart: those who missed one hear of it when they come back. */
 export const DRAIN_SETTING = 'drain';
@@ -38,22 +31,6 @@ interface RotationFacts {
   /** When the call came, on the monotonic clock: the time its caller has waited since. */
   readonly calledAt: bigint;
 }
-
-/** What a caller asks for, read from the contract's options. */
-export interface SwitchOptions {
-  readonly require: RequiredSubscribers;
-  readonly allowNameLoss: boolean;
-  readonly prepareTimeoutMs: number | undefined;
-  /** Set to drain. */
-  readonly drainGraceMs: number | undefined;
-}
-
-const PLAIN_SWITCH: SwitchOptions = {
-  require: { kind: 'all' },
-  allowNameLoss: false,
-  prepareTimeoutMs: undefined,
-  drainGraceMs: undefined,
-};
 
 interface SwitchOrder {
   readonly kind: RotationKind;
@@ -74,11 +51,8 @@ export interface RotationsOptions {
   readonly vault: KeyVault;
   readonly certificates: Certificates;
   readonly conductor: () => Conductor;
-  readonly audit: AuditTrail;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly ticketSeedAgeMs: number;
-  readonly onFatal: (error: unknown) => void;
   /** Wall clock, milliseconds. */
   readonly now: () => number;
   /** Monotonic clock, nanoseconds. */
@@ -89,7 +63,6 @@ export class Rotations {
   readonly #options: RotationsOptions;
   #current: RotationFacts | undefined;
   #running: { ended: Promise<unknown>; reject: (error: RegistryError) => void } | undefined;
-  #seedTimer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: RotationsOptions) {
@@ -195,16 +168,23 @@ export class Rotations {
     }
   }
 
-  /** Changes the ticket seed once it is due, again and again. */
-  watchTicketSeed(): void {
-    const age = this.#options.now() - (this.#options.database.activeGeneration()?.committedAt ?? 0);
-    this.#seedTimerIn(this.#options.ticketSeedAgeMs - age);
+  /** As `rotate`, to the active certificate under a fresh ticket seed. */
+  renewTicketSeed(): Promise<Rotation> {
+    const calledAt = this.#options.monotonicNow();
+    const row = this.#options.certificates.find(this.#options.conductor().active.certificateId);
+    return this.#switch({
+      kind: RotationKind.ROTATION_KIND_TICKET_SEED,
+      row,
+      options: PLAIN_SWITCH,
+      actor: REGISTRY_IDENTITY.uri,
+      onProgress: () => {},
+      calledAt,
+    });
   }
 
   /** Begins no more, and resolves once the one under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#seedTimer);
     await this.#running?.ended;
   }
 
@@ -217,47 +197,6 @@ export class Rotations {
         `the registry stops in the middle of rotation ${id}; its history says how it ended once it is back`,
       ),
     );
-  }
-
-  #seedTimerIn(ms: number): void {
-    clearTimeout(this.#seedTimer);
-    if (this.#stopped) return;
-    // far timers are cut short, and look again then
-    const due = ms <= MAX_TIMER_MS;
-    this.#seedTimer = setTimeout(
-      () => {
-        if (due) this.#changeTicketSeed().catch(this.#options.onFatal);
-        else this.watchTicketSeed();
-      },
-      Math.min(Math.max(ms, 0), MAX_TIMER_MS),
-    );
-  }
-
-  async #changeTicketSeed(): Promise<void> {
-    const { database, certificates, conductor, audit, logger } = this.#options;
-    const active = database.activeGeneration();
-    const age = this.#options.now() - (active?.committedAt ?? 0);
-    if (active === undefined || age < this.#options.ticketSeedAgeMs) {
-      this.watchTicketSeed();
-      return;
-    }
-    const actor = REGISTRY_IDENTITY.uri;
-    let outcome = 'ok';
-    try {
-      const row = certificates.find(active.certificateId);
-      const kind = RotationKind.ROTATION_KIND_TICKET_SEED;
-      const calledAt = this.#options.monotonicNow();
-      const onProgress = () => {};
-      await this.#switch({ kind, row, options: PLAIN_SWITCH, actor, onProgress, calledAt });
-      this.watchTicketSeed();
-    } catch (error) {
-      outcome = describeOutcome(error);
-      logger.warn({ error }, 'the ticket seed could not be changed; trying again later');
-      this.#seedTimerIn(TICKET_SEED_RETRY_MS);
-    }
-    if (this.#stopped) return;
-    const target = `generation ${conductor().active.generation}`;
-    audit.record({ actor, action: 'ticket-seed', target, outcome });
   }
 
   #refuseUnfit(row: CertificateRow, options: SwitchOptions): void {
@@ -503,54 +442,4 @@ class Progress {
     this.#stopped = true;
     clearTimeout(this.#timer);
   }
-}
-
-/** Reads a call's options. Throws RegistryError (invalid-argument). */
-export function readOptions(options: RotationOptions | undefined): SwitchOptions {
-  if (options === undefined) return PLAIN_SWITCH;
-  return {
-    require: readPolicy(options.require?.policy),
-    allowNameLoss: options.allowNameLoss,
-    prepareTimeoutMs: within(
-      options.prepareTimeoutMs,
-      LIMITS.prepareTimeoutMs,
-      'prepare_timeout_ms',
-    ),
-    drainGraceMs: options.drainPrevious
-      ? (within(options.drainGraceMs, LIMITS.drainGraceMs, 'drain_grace_ms') ??
-        DEFAULTS.drainGraceMs)
-      : undefined,
-  };
-}
-
-type Policy = NonNullable<RotationOptions['require']>['policy'];
-
-function readPolicy(policy: Policy): RequiredSubscribers {
-  switch (policy?.$case) {
-    case undefined:
-    case 'all':
-      return { kind: 'all' };
-    case 'none':
-      return { kind: 'none' };
-    case 'services': {
-      const { services } = policy.value;
-      if (services.length === 0 || services.length > LIMITS.names || services.includes('')) {
-        throw new RegistryError(
-          'invalid-argument',
-          `require 1 to ${LIMITS.names} services by name`,
-        );
-      }
-      return { kind: 'services', services };
-    }
-  }
-}
-
-function within(
-  value: number,
-  { least, most }: { readonly least: number; readonly most: number },
-  name: string,
-): number | undefined {
-  if (value === 0) return undefined;
-  if (value >= least && value <= most) return value;
-  throw new RegistryError('invalid-argument', `${name} is 0 or from ${least} to ${most}`);
 }
