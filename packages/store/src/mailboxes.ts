@@ -209,19 +209,19 @@ export async function renameMailbox(
   const { db } = context;
   const { accountId } = args;
   const to = requireMailboxName(args.to.replace(/\/$/, ''));
-  const source = await findMailbox(db, accountId, args.from);
-  if (source === undefined) {
-    await requireAccount(db, accountId);
-    throw noSuchMailbox();
-  }
-  const from = source.name;
-  const names = (await listMailboxes(db, accountId)).map((mailbox) => mailbox.name);
+  const from = parseMailboxName(args.from);
+  if (from === undefined) throw noSuchMailbox();
+  const mailboxes = await listMailboxes(db, accountId);
+  const names = mailboxes.map((mailbox) => mailbox.name);
+  // what is only a superior can be renamed as well (RFC 3501 §6.3.5)
+  const moved = names.filter((name) => name === from || isInferior(name, from));
+  if (moved.length === 0) throw noSuchMailbox();
   if (names.includes(to)) throw mailboxExists(to);
-  if (from === INBOX) return renameInbox(context, source, to);
+  const source = mailboxes.find((mailbox) => mailbox.name === from);
+  if (source?.name === INBOX) return renameInbox(context, source, to);
   if (isInferior(to, from)) {
     throw new StoreError('bad-mailbox-name', 'a mailbox cannot be moved below itself');
   }
-  const moved = names.filter((name) => name === from || isInferior(name, from));
   const staying = new Set(names.filter((name) => !moved.includes(name)));
   // superiors first, so that a name is free before an inferior's new name takes it
   for (const name of moved.sort(compareNames)) {
