@@ -42,7 +42,11 @@ export async function serve(connection: Connection, options: ServeOptions): Prom
 /** What a client is told at an end that it did not ask for; undefined where there is no telling. */
 function farewellFor(error: unknown): string | undefined {
   if (error instanceof SessionEnd) return error.message;
-  if (error instanceof StoreError) return '[UNAVAILABLE] The mail store is closed';
+  if (error instanceof StoreError) {
+    return error.code === 'no-such-account'
+      ? 'The account was removed'
+      : '[UNAVAILABLE] The mail store is closed';
+  }
   if (!(error instanceof LineServerError)) return undefined;
   switch (error.code) {
     case 'idle-timeout':

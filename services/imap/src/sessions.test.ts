@@ -387,6 +387,15 @@ describe('bodies', () => {
   });
 });
 
+test('a session whose account is removed hears so', async () => {
+  const [a, b] = [await open(), await open('INBOX')];
+  await server.store.accounts.remove(account.id);
+  a.send('x LIST "" *\r\n');
+  expect(await a.line()).toBe('* BYE The account was removed');
+  b.send('x NOOP\r\n');
+  expect(await b.line()).toBe('* BYE The selected mailbox was deleted');
+});
+
 test('a bug is answered NO [SERVERBUG] and ends nothing', async () => {
   const a = await open('INBOX');
   const { messages } = server.store;
