@@ -4,7 +4,8 @@ import type { Kysely } from 'kysely';
 import { StoreError } from './errors.ts';
 import { requireMailbox } from './existence.ts';
 import { inGroups } from './id-groups.ts';
-import type { MailboxId, Uid } from './mail-store.ts';
+import type { MailboxId, NewMessage, Uid } from './mail-store.ts';
+import { countOctets } from './octets.ts';
 import type { Schema } from './schema.ts';
 import type { WriteContext } from './write-context.ts';
 
@@ -24,8 +25,8 @@ export interface Content {
 }
 
 /** Throws StoreError (too-large). */
-export function requireStorable(raw: Uint8Array): void {
-  if (raw.byteLength <= MAX_MESSAGE_BYTES) return;
+export function requireStorable(raw: NewMessage['raw']): void {
+  if (countOctets(raw) <= MAX_MESSAGE_BYTES) return;
   throw new StoreError('too-large', `a message has at most ${MAX_MESSAGE_BYTES} octets`);
 }
 

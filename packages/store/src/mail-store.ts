@@ -57,8 +57,8 @@ export interface MessageSummary {
 }
 
 export interface NewMessage {
-  /** RFC 5322, CRLF line ends. */
-  readonly raw: Uint8Array;
+  /** RFC 5322, CRLF line ends; in pieces where it has arrived so. Copied: the caller keeps its memory. */
+  readonly raw: Uint8Array | readonly Uint8Array[];
   readonly flags?: readonly string[];
   readonly internalDate?: Date;
 }
@@ -109,8 +109,8 @@ export interface Mailboxes {
   /** Inferiors stay. Throws mailbox-not-deletable for INBOX, no-such-mailbox. */
   delete(id: MailboxId): Promise<void>;
   /**
-   * Renames inferiors as well; of INBOX it moves the messages (RFC 9051 §6.3.6). Subscriptions stay with
-   * their names. Throws no-such-mailbox, mailbox-exists, bad-mailbox-name.
+   * Renames inferiors as well, and them alone where `from` is only their superior; of INBOX it moves the
+   * messages (RFC 9051 §6.3.6). Subscriptions stay with their names. Throws no-such-mailbox, mailbox-exists, bad-mailbox-name.
    */
   rename(accountId: AccountId, from: string, to: string): Promise<void>;
   /** Also names that have no mailbox can be subscribed (RFC 9051 §6.3.7). */

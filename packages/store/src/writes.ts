@@ -16,6 +16,7 @@ import {
   moveMessages,
   type ReadyMessage,
 } from './messages.ts';
+import { joinOctets } from './octets.ts';
 import { sweep } from './sweep.ts';
 import type { WriteContext } from './write-context.ts';
 
@@ -30,7 +31,7 @@ function write<A, R>(run: (context: WriteContext, args: A) => Promise<R>): Write
 
 function prepareMessage(message: NewMessage): ReadyMessage {
   return {
-    content: prepareContent(message.raw),
+    content: prepareContent(joinOctets(message.raw)),
     flags: message.flags ?? [],
     internalDate: message.internalDate,
   };

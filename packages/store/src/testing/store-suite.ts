@@ -209,6 +209,16 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect((await mailboxOf(account, 'X/Y')).id).toBe(child.id);
       });
 
+      it('are renamed by a superior name that has no mailbox', async () => {
+        const parent = await store.mailboxes.create(account.id, 'A');
+        const child = await store.mailboxes.create(account.id, 'A/B');
+        await store.mailboxes.delete(parent.id);
+        await store.mailboxes.rename(account.id, 'A', 'X');
+        expect(await mailboxOf(account, 'X/B')).toEqual({ ...child, name: 'X/B' });
+        expect(await store.mailboxes.find(account.id, 'X')).toBeUndefined();
+        expect(await codeOf(store.mailboxes.rename(account.id, 'A', 'Y'))).toBe('no-such-mailbox');
+      });
+
       it('are renamed to free and good names alone', async () => {
         await store.mailboxes.create(account.id, 'A/B');
         await store.mailboxes.create(account.id, 'C/B');
@@ -329,10 +339,22 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(await store.messages.read(inbox.id, 1)).toEqual(RAW);
       });
 
+      it('may come in pieces', async () => {
+        const pieces = [RAW.subarray(0, 10), Buffer.alloc(0), RAW.subarray(10)];
+        await store.messages.append(inbox.id, [{ raw: pieces }]);
+        await store.messages.deliver([account.id], { raw: pieces });
+        expect(await store.messages.read(inbox.id, 1)).toEqual(RAW);
+        expect(await store.messages.read(inbox.id, 2)).toEqual(RAW);
+        const { messages } = await store.messages.list(inbox.id);
+        expect(messages.map(({ size }) => size)).toEqual([RAW.length, RAW.length]);
+      });
+
       it('are refused when they are larger than the store takes', async () => {
         const raw = new Uint8Array(256 * 1024 * 1024 + 1);
         expect(await codeOf(store.messages.deliver([account.id], { raw }))).toBe('too-large');
         expect(await codeOf(store.messages.append(inbox.id, [{ raw }]))).toBe('too-large');
+        const pieces = [raw.subarray(1), raw.subarray(0, 1)];
+        expect(await codeOf(store.messages.append(inbox.id, [{ raw: pieces }]))).toBe('too-large');
       });
 
       it('are delivered to all or nobody, once to each', async () => {

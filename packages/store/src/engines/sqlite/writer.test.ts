@@ -48,6 +48,9 @@ describe('the writer of a SQLite store', () => {
   }
 
   it('shares a commit among the writes that come together', async () => {
+    // behind the sweep that opening began
+    const { id } = await store.accounts.add('gone@x.test', 'hash');
+    await store.accounts.remove(id);
     const before = store.statistics();
     const loggedBefore = countLoggedCommits(database.path);
     await together(() =>

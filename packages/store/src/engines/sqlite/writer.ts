@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Touched } from '../../engine.ts';
 import { StoreError } from '../../errors.ts';
 import type { NewMessage, StoreStatistics } from '../../mail-store.ts';
+import { copyOctets, countOctets } from '../../octets.ts';
 import type { WriteArguments, WriteName, WriteResult } from '../../writes.ts';
 import {
   type Answer,
@@ -46,7 +47,7 @@ function ownOctets(
 ): { args: WriteArguments<WriteName>; owned: ArrayBuffer[] } {
   const owned: ArrayBuffer[] = [];
   const own = (message: NewMessage): NewMessage => {
-    const raw = new Uint8Array(message.raw);
+    const raw = copyOctets(message.raw);
     owned.push(raw.buffer);
     return { ...message, raw };
   };
@@ -136,7 +137,7 @@ export class SqliteWriter {
     }
     return new Promise((resolve, reject) => {
       let bytes = 0;
-      for (const { raw } of messagesOf(name, args)) bytes += raw.byteLength;
+      for (const { raw } of messagesOf(name, args)) bytes += countOctets(raw);
       this.#waiting.push({ name, args, bytes, resolve: resolve as Pending['resolve'], reject });
       this.#send();
     });
