@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { runTranscript } from '@mail/line-server/testing';
 import nodemailer from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { MAX_HOPS } from './config.ts';
+import { MAX_HEADER_BYTES, MAX_HOPS } from './config.ts';
 import { PASSWORD, RawClient, type RunningApp, startApp } from './testing/running-app.ts';
 
 const run = promisify(execFile);
@@ -359,7 +359,7 @@ describe('limits', () => {
   test('while others fill the memory for messages, the next one is 452', async () => {
     const tight = await startApp({
       CONCERT_MAX_MESSAGE_SIZE: '2KiB',
-      CONCERT_SMTP_MESSAGE_MEMORY: '2KiB',
+      CONCERT_SMTP_MESSAGE_MEMORY: '4KiB',
     });
     const text = `${'x'.repeat(900)}\r\n`.repeat(2);
     const slow = await RawClient.connect(tight.ports.mx);
@@ -379,6 +379,21 @@ describe('limits', () => {
     slow.destroy();
     other.destroy();
     await tight.close();
+  });
+
+  test('a header is refused where it never ends, and taken up to the limit', async () => {
+    const client = await RawClient.connect(app.ports.mx);
+    const line = `X: ${'x'.repeat(93)}\r\n`;
+    await client.beginMessage(BOB);
+    const endless = line.repeat(2 * Math.ceil(MAX_HEADER_BYTES / line.length));
+    expect(await client.ask(`${endless}\r\nhello\r\n.\r\n`)).toMatch(/^552 5\.3\.4 /);
+    await client.beginMessage(BOB);
+    const large = `Return-Path: <x>\r\n${line.repeat(Math.floor(MAX_HEADER_BYTES / line.length) - 1)}`;
+    const body = `${'y'.repeat(78)}\r\n`.repeat(10_000);
+    expect(await client.ask(`${large}\r\n${body}.\r\n`)).toMatch(/^250 /);
+    const text = await lastOfBob();
+    expect(text.endsWith(`${large.slice(large.indexOf('X:'))}\r\n${body}`)).toBe(true);
+    client.destroy();
   });
 
   test('a client that leaves in the middle of its message leaves nothing', async () => {

@@ -2,7 +2,13 @@
 import { Authenticator } from '@mail/auth';
 import { type Certificates, openCertificatesFor } from '@mail/certs';
 import { ConnectionLimits, type OpenListener, openListener } from '@mail/line-server';
-import { type App, METRICS, parseSettings, type ServiceContext } from '@mail/service';
+import {
+  type App,
+  METRICS,
+  messageBudget,
+  parseSettings,
+  type ServiceContext,
+} from '@mail/service';
 import {
   type Account,
   type MailStore,
@@ -12,7 +18,6 @@ import {
   storeUrl,
 } from '@mail/store';
 import { smtpSettings } from './config.ts';
-import { MessageMemory } from './message-memory.ts';
 import { createMxRules } from './mx.ts';
 import { type ListenerSessions, serveListener } from './serve.ts';
 import type { SessionContext } from './session.ts';
@@ -70,7 +75,7 @@ export function createSmtpApp(
       logger,
       logins: metrics.counter(METRICS.logins, ['outcome']),
     }),
-    memory: new MessageMemory(settings.CONCERT_SMTP_MESSAGE_MEMORY),
+    memory: messageBudget(settings.CONCERT_SMTP_MESSAGE_MEMORY, settings.CONCERT_MAX_MESSAGE_SIZE),
     hostname: settings.CONCERT_HOSTNAME,
     maxMessageBytes: settings.CONCERT_MAX_MESSAGE_SIZE,
     logger,

@@ -18,7 +18,7 @@ test.each([
   [{ CONCERT_SMTP_LISTENERS: 'tls://127.0.0.1:465?role=relay' }, 'wants ?role=mx'],
   [{ CONCERT_HOSTNAME: 'a b' }, 'CONCERT_HOSTNAME: wants a host name'],
   [{ CONCERT_SMTP_MAX_RECIPIENTS: '99' }, 'from 100 to'],
-  [{ CONCERT_SMTP_MESSAGE_MEMORY: '1MiB' }, 'CONCERT_SMTP_MESSAGE_MEMORY: wants room for one'],
+  [{ CONCERT_SMTP_MESSAGE_MEMORY: '99MiB' }, 'CONCERT_SMTP_MESSAGE_MEMORY: wants room for one'],
 ])('%j is refused', (settings, message) => {
   expect(() => parseSettings(smtpSettings, settings)).toThrow(message);
 });

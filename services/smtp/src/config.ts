@@ -40,23 +40,27 @@ export const smtpSettings = z
     CONCERT_MAX_MESSAGE_SIZE: byteSize.prefault('50MiB'),
     /** Recipients of one message; RFC 5321 §4.5.3.1.8 wants 100 at least. */
     CONCERT_SMTP_MAX_RECIPIENTS: wholeNumber(100, 10_000).prefault('100'),
-    /** Memory for messages that are arriving, over all connections of a process. */
+    /** Memory for messages that are arriving, over all connections of a process; each is held twice. */
     CONCERT_SMTP_MESSAGE_MEMORY: byteSize.prefault('256MiB'),
     /** Connections of one process. */
     CONCERT_SMTP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
     /** Connections from one address: a large sender opens many, an office has many clients. */
     CONCERT_SMTP_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).prefault('500'),
   })
-  .refine((read) => read.CONCERT_SMTP_MESSAGE_MEMORY >= read.CONCERT_MAX_MESSAGE_SIZE, {
+  .refine((read) => read.CONCERT_SMTP_MESSAGE_MEMORY >= 2 * read.CONCERT_MAX_MESSAGE_SIZE, {
     path: ['CONCERT_SMTP_MESSAGE_MEMORY'],
-    message: 'wants room for one message of CONCERT_MAX_MESSAGE_SIZE at least',
+    message: 'wants room for one message: twice CONCERT_MAX_MESSAGE_SIZE at least',
   });
 export type SmtpSettings = z.output<typeof smtpSettings>;
 
 /** Silence after which a session ends (RFC 5321 §4.5.3.2.7). */
 export const IDLE_TIMEOUT_MS = 5 * 60_000;
-/** For a whole message: what trickles longer holds memory that others want. */
+/** For a whole message. */
 export const MESSAGE_TIMEOUT_MS = 30 * 60_000;
+/** What must come of a message in each period of it: half a KiB a second. */
+export const LEAST_TRANSFER = { octets: 64 * 1024, periodMs: 2 * 60_000 };
+/** A header may have so much: what would be larger is made to wear us out. */
+export const MAX_HEADER_BYTES = 1024 * 1024;
 /** A command line with its end; RFC 5321 §4.5.3.1.4 wants 512, RFC 4954 §4 12,288 for AUTH. */
 export const MAX_COMMAND_BYTES = 12_288;
 /** Received fields past which a message goes in circles (RFC 5321 §6.3 wants 100 at least to pass). */

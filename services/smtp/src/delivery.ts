@@ -1,6 +1,6 @@
 /** A received message into the mailboxes of its recipients, durable before the 250. */
 import { type AccountId, type MailStore, StoreError } from '@mail/store';
-import { MAX_HOPS } from './config.ts';
+import { MAX_HEADER_BYTES, MAX_HOPS } from './config.ts';
 import { ReplyError } from './reply-error.ts';
 import type { RoleRules } from './role.ts';
 import {
@@ -19,22 +19,27 @@ export interface ReceivedMessage {
   readonly hop: Hop;
 }
 
+const CRLF = Buffer.from('\r\n');
+
 /** Resolves once power may fail. Throws ReplyError. */
 export async function deliver(
   message: ReceivedMessage,
   rules: RoleRules,
   store: MailStore,
 ): Promise<void> {
-  const text = Buffer.concat(message.text);
-  const facts = examineHeader(text);
+  const { head, rest } = takeHead(message.text);
+  const facts = examineHeader(head);
+  if (facts.end === head.length && rest.length > 0) {
+    throw new ReplyError(552, '5.3.4', `The header is larger than ${MAX_HEADER_BYTES} octets`);
+  }
   if (facts.hops > MAX_HOPS) {
     throw new ReplyError(554, '5.4.6', 'The message goes in circles: too many Received fields');
   }
   const added = rules.addedFields(facts, message.hop.at);
   const top = returnPathField(message.reversePath) + receivedField(message.hop) + added;
   // a text that begins without a header would be taken for one
-  const separator = facts.end === 0 && !text.subarray(0, 2).equals(CRLF) ? '\r\n' : '';
-  const raw = Buffer.concat([Buffer.from(top + separator), ...withoutReturnPaths(text, facts)]);
+  const separator = facts.end === 0 && !head.subarray(0, 2).equals(CRLF) ? '\r\n' : '';
+  const raw = [Buffer.from(top + separator), ...withoutReturnPaths(head, facts), ...rest];
   try {
     await store.messages.deliver([...new Set(message.recipients)], { raw });
   } catch (error) {
@@ -42,7 +47,14 @@ export async function deliver(
   }
 }
 
-const CRLF = Buffer.from('\r\n');
+/** What the header can reach into as one piece, and the pieces behind that. */
+function takeHead(text: readonly Buffer[]): { head: Buffer; rest: readonly Buffer[] } {
+  let pieces = 0;
+  for (let octets = 0; pieces < text.length && octets <= MAX_HEADER_BYTES; pieces += 1) {
+    octets += text[pieces]?.length ?? 0;
+  }
+  return { head: Buffer.concat(text.slice(0, pieces)), rest: text.slice(pieces) };
+}
 
 function toReplyError(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;

@@ -3,9 +3,11 @@
  * refused. What is refused is still read to its end, which is where the reply belongs (RFC 5321 §4.2).
  */
 import type { Readable } from 'node:stream';
+import type { MemoryShare } from '@mail/service';
 import { type ContentFault, ContentScan } from './content-scan.ts';
-import type { MemoryShare } from './message-memory.ts';
 import { ReplyError } from './reply-error.ts';
+import { Slabs } from './slabs.ts';
+import type { TransferWatch } from './transfer-watch.ts';
 
 const FAULTS: Record<ContentFault, string> = {
   'bare-lf': 'A line ends with LF alone; lines end with CR LF',
@@ -26,26 +28,23 @@ export async function collectMessage(
   stream: Readable,
   maxBytes: number,
   memory: MemoryShare,
+  watch: Pick<TransferWatch, 'arrived'>,
 ): Promise<Buffer[]> {
   const scan = new ContentScan();
-  const chunks: Buffer[] = [];
   let size = 0;
-  let refusal: ReplyError | undefined;
-  const refuse = (error: ReplyError) => {
-    refusal ??= error;
-    // nobody waits for the text any more
-    chunks.length = 0;
+  let text: Slabs | ReplyError = new Slabs(memory, maxBytes);
+  const refuse = (error: ReplyError): ReplyError => {
     memory.release();
+    return error;
   };
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.length;
+      watch.arrived(chunk.length);
       scan.push(chunk);
-      if (refusal !== undefined) continue;
-      if (size > maxBytes) refuse(tooLarge(maxBytes));
-      else if (!memory.take(chunk.length)) {
-        refuse(new ReplyError(452, '4.3.1', 'Too many messages are arriving, try again later'));
-      } else chunks.push(chunk);
+      if (text instanceof ReplyError) continue;
+      if (size > maxBytes) text = refuse(tooLarge(maxBytes));
+      else if (!text.push(chunk)) text = refuse(tooMany());
     }
   } catch (cause) {
     // nothing was taken over, and nobody is left to hear it (RFC 5321 §4.1.1.4)
@@ -53,8 +52,12 @@ export async function collectMessage(
   }
   const fault = scan.finish();
   if (fault !== undefined) throw new AmbiguousTextError(fault);
-  if (refusal !== undefined) throw refusal;
-  return chunks;
+  if (text instanceof ReplyError) throw text;
+  return text.pieces;
+}
+
+function tooMany(): ReplyError {
+  return new ReplyError(452, '4.3.1', 'Too many messages are arriving, try again later');
 }
 
 function tooLarge(maxBytes: number): ReplyError {

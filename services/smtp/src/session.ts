@@ -4,7 +4,7 @@
  */
 import { type Authenticator, LoginDesk } from '@mail/auth';
 import { type AcceptedSocket, addressBlock } from '@mail/line-server';
-import type { Logger } from '@mail/service';
+import type { Logger, MemoryBudget } from '@mail/service';
 import type { Account, AccountId, MailStore } from '@mail/store';
 import type {
   SMTPServerAddress,
@@ -13,20 +13,20 @@ import type {
   SMTPServerSession,
 } from 'smtp-server';
 import { toEnvelopeAddress } from './addresses.ts';
-import { MAX_REFUSED_RECIPIENTS, MAX_TRANSACTIONS, MESSAGE_TIMEOUT_MS } from './config.ts';
+import { MAX_REFUSED_RECIPIENTS, MAX_TRANSACTIONS } from './config.ts';
 import { deliver } from './delivery.ts';
 import { AmbiguousTextError, collectMessage } from './message-collector.ts';
-import type { MessageMemory } from './message-memory.ts';
 import { ReplyError } from './reply-error.ts';
 import type { RoleRules } from './role.ts';
 import type { Hop } from './trace-fields.ts';
+import { TransferWatch } from './transfer-watch.ts';
 
 /** What all sessions of a listener share. */
 export interface SessionContext {
   readonly rules: RoleRules;
   readonly store: MailStore;
   readonly authenticator: Authenticator<Account>;
-  readonly memory: MessageMemory;
+  readonly memory: MemoryBudget;
   readonly hostname: string;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
@@ -138,11 +138,12 @@ export class Session {
   /** DATA (RFC 5321 §4.1.1.4). Resolves once the message is durable. Throws ReplyError. */
   async data(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<void> {
     const { memory, maxMessageBytes, rules, store, stored, hostname, now } = this.#context;
-    const share = memory.share();
-    const deadline = setTimeout(() => this.#accepted.socket.destroy(), MESSAGE_TIMEOUT_MS);
+    const user = (session.user || undefined) as Account | undefined;
+    const share = memory.share(user?.address ?? addressBlock(this.#accepted.remoteAddress));
+    const watch = new TransferWatch(() => this.#accepted.socket.destroy());
     try {
-      const text = await collectMessage(stream, maxMessageBytes, share);
-      clearTimeout(deadline);
+      const text = await collectMessage(stream, maxMessageBytes, share, watch);
+      watch.stop();
       const hop: Hop = {
         helo: session.hostNameAppearsAs,
         remoteAddress: this.#accepted.remoteAddress,
@@ -160,7 +161,7 @@ export class Session {
       if (error instanceof AmbiguousTextError) this.#ambiguous = true;
       throw error;
     } finally {
-      clearTimeout(deadline);
+      watch.stop();
       share.release();
       this.#recipients.clear();
     }
