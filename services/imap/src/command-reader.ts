@@ -1,11 +1,13 @@
 /**
  * Gathers one whole command off the connection: its lines, and the literals between them, each measured
  * before it is accepted (RFC 3501 §4.3, §7.5; RFC 7888). Knows of the grammar only how a line announces
- * a literal, and APPEND by name, since its literal alone may be large.
+ * a literal, and which one is APPEND's message: that alone may be large. It takes its memory as it
+ * comes, and is made ready for the store.
  */
 import type { Connection } from '@mail/line-server';
+import type { MemoryBudget, MemoryShare } from '@mail/service';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
-import type { LiteralBudget } from './literal-budget.ts';
+import { LineEnds } from './line-ends.ts';
 import { type CommandText, type LiteralHead, literalHead } from './parser/lexer.ts';
 import {
   MAX_LINE_OCTETS,
@@ -17,86 +19,104 @@ import type { ResponseWriter } from './response.ts';
 
 export interface ReceivedCommand {
   readonly text: CommandText;
-  /** Set where the command is to be refused unread: its literals were too large. */
+  /** Set where the command is to be refused unread: its literals were too large, or found no room. */
   readonly refusal: ReplyError | undefined;
   /** Gives back the memory of the command's literals. Idempotent. */
   release(): void;
 }
 
 export interface ReaderLimits {
-  /** Of the message that APPEND carries. */
+  /** Of the message that APPEND carries, as it is stored. */
   readonly maxMessageOctets: number;
-  readonly budget: LiteralBudget;
+  /** For those messages, over all connections of the process. */
+  readonly budget: MemoryBudget;
 }
 
 /** How much of an unwanted non-synchronising literal is read only to be thrown away. */
 const MAX_DISCARDED_OCTETS = 256 * 1024 * 1024;
 const DISCARD_PIECE_OCTETS = 64 * 1024;
 const APPEND = /^\S+ APPEND /i;
+const APPEND_TO_LITERAL = /^\S+ APPEND \{\d+\+?\}$/i;
 
-/** What the literals of one command may still measure, and the memory that they hold. */
+/** Whether the literal that the last line announces is APPEND's message; one before it names the mailbox. */
+function announcesMessage(lines: readonly string[]): boolean {
+  const first = lines[0] ?? '';
+  return APPEND.test(first) && lines.length === (APPEND_TO_LITERAL.test(first) ? 2 : 1);
+}
+
+const tooBig = () => refuse('TOOBIG', 'Message too large');
+const noRoom = () => refuse('UNAVAILABLE', 'Too many messages are arriving, try again later');
+
+/** What the literals of one command may still measure, and the memory that its message holds. */
 class Allowance {
   readonly #limits: ReaderLimits;
-  readonly #mayAppend: boolean;
+  readonly #share: MemoryShare | undefined;
   #small: number;
   #lineOctets = MAX_LINE_OCTETS;
   #literals = MAX_LITERALS;
-  #release: (() => void) | undefined;
+  #messageOctets: number;
 
-  constructor(limits: ReaderLimits, loggedIn: boolean) {
+  constructor(limits: ReaderLimits, holder: string | undefined) {
     this.#limits = limits;
-    this.#mayAppend = loggedIn;
-    this.#small = loggedIn ? MAX_SMALL_LITERAL_OCTETS : MAX_LITERAL_OCTETS_BEFORE_LOGIN;
+    this.#share = holder === undefined ? undefined : limits.budget.share(holder);
+    this.#small = holder === undefined ? MAX_LITERAL_OCTETS_BEFORE_LOGIN : MAX_SMALL_LITERAL_OCTETS;
+    this.#messageOctets = limits.maxMessageOctets;
   }
 
-  /** Undefined where the literal that ends `line` may come; else why not. Waits for memory. */
-  async refusal(verbLine: string, line: string, octets: number): Promise<ReplyError | undefined> {
+  /** Undefined where the literal that ends `line` may come; else why not. */
+  refusal(line: string, octets: number, isMessage: boolean): ReplyError | undefined {
     this.#lineOctets -= line.length;
     this.#literals -= 1;
     if (this.#lineOctets < 0 || this.#literals < 0) {
       return new ReplyError('BAD', 'LIMIT', 'Command too long');
     }
-    if (octets <= this.#small) {
-      this.#small -= octets;
-      return undefined;
+    if (isMessage) {
+      if (octets > this.#messageOctets) return tooBig();
+      // no need to hear all of what there is no room for
+      return octets > this.#limits.budget.free ? noRoom() : undefined;
     }
-    const isMessage = this.#mayAppend && this.#release === undefined && APPEND.test(verbLine);
-    if (!isMessage) return refuse('LIMIT', 'Literal too large');
-    if (octets > this.#limits.maxMessageOctets) return refuse('TOOBIG', 'Message too large');
-    try {
-      this.#release = await this.#limits.budget.reserve(octets);
-      return undefined;
-    } catch (error) {
-      if (error instanceof ReplyError) return error;
-      throw error;
-    }
+    if (octets > this.#small) return refuse('LIMIT', 'Literal too large');
+    this.#small -= octets;
+    return undefined;
+  }
+
+  /** Counts a piece of the message; where it may not be held, gives back all and says why. */
+  hold(octets: number): ReplyError | undefined {
+    this.#messageOctets -= octets;
+    const held = this.#messageOctets >= 0 && this.#share?.take(octets) === true;
+    if (held) return undefined;
+    this.release();
+    return this.#messageOctets < 0 ? tooBig() : noRoom();
   }
 
   release(): void {
-    this.#release?.();
+    this.#share?.release();
   }
 }
 
+type Wire = Pick<Connection, 'readLine' | 'readLiteral' | 'literalPieces'>;
+
 export class CommandReader {
-  readonly #connection: Connection;
-  readonly #response: ResponseWriter;
+  readonly #connection: Wire;
+  readonly #response: Pick<ResponseWriter, 'goAhead'>;
   readonly #limits: ReaderLimits;
 
-  constructor(connection: Connection, response: ResponseWriter, limits: ReaderLimits) {
+  constructor(connection: Wire, response: Pick<ResponseWriter, 'goAhead'>, limits: ReaderLimits) {
     this.#connection = connection;
     this.#response = response;
     this.#limits = limits;
   }
 
   /**
-   * The next command; undefined when the client has ended. Rejects as Connection.readLine, and with
-   * SessionEnd for a literal beyond all measure.
+   * The next command; undefined when the client has ended. `holder` is the party whose share of the
+   * memory a message takes, undefined before login. Rejects as Connection.readLine, and with SessionEnd
+   * for a literal beyond all measure.
    */
-  async next(loggedIn: boolean): Promise<ReceivedCommand | undefined> {
-    const allowance = new Allowance(this.#limits, loggedIn);
+  async next(holder: string | undefined): Promise<ReceivedCommand | undefined> {
+    const allowance = new Allowance(this.#limits, holder);
     const release = () => allowance.release();
     try {
-      const received = await this.#gather(allowance);
+      const received = await this.#gather(allowance, holder !== undefined);
       if (received === undefined) release();
       return received && { ...received, release };
     } catch (error) {
@@ -105,9 +125,12 @@ export class CommandReader {
     }
   }
 
-  async #gather(allowance: Allowance): Promise<Omit<ReceivedCommand, 'release'> | undefined> {
+  async #gather(
+    allowance: Allowance,
+    mayAppend: boolean,
+  ): Promise<Omit<ReceivedCommand, 'release'> | undefined> {
     const lines: string[] = [];
-    const literals: Buffer[] = [];
+    const literals: (readonly Buffer[])[] = [];
     const text: CommandText = { lines, literals };
     for (;;) {
       const line = await this.#line();
@@ -115,14 +138,39 @@ export class CommandReader {
       lines.push(line);
       const head = literalHead(line);
       if (head === undefined) return { text, refusal: undefined };
-      const refusal = await allowance.refusal(lines[0] ?? '', line, head.octets);
+      const isMessage = mayAppend && announcesMessage(lines);
+      const refusal = allowance.refusal(line, head.octets, isMessage);
       if (refusal !== undefined) {
         await this.#skip(head);
         return { text, refusal };
       }
       if (head.synchronising) await this.#response.goAhead('Ready for the literal');
-      literals.push(await this.#connection.readLiteral(head.octets));
+      if (!isMessage) {
+        literals.push([await this.#connection.readLiteral(head.octets)]);
+        continue;
+      }
+      const message = await this.#readMessage(head.octets, allowance);
+      if (message instanceof ReplyError) {
+        await this.#skip(await this.#nextHead());
+        return { text, refusal: message };
+      }
+      literals.push(message);
     }
+  }
+
+  /** With CRLF line ends. What is refused on the way is read to its end all the same: it comes anyway. */
+  async #readMessage(octets: number, allowance: Allowance): Promise<Buffer[] | ReplyError> {
+    const lineEnds = new LineEnds();
+    let pieces: Buffer[] = [];
+    let refusal: ReplyError | undefined;
+    for await (const piece of this.#connection.literalPieces(octets)) {
+      if (refusal !== undefined) continue;
+      const mended = lineEnds.mend(piece);
+      refusal = allowance.hold(mended.length);
+      if (refusal === undefined) pieces.push(mended);
+      else pieces = [];
+    }
+    return refusal ?? pieces;
   }
 
   async #line(): Promise<string | undefined> {
@@ -133,13 +181,17 @@ export class CommandReader {
    * Reads past the rest of a refused command. A client that waits for a go-ahead hears the refusal
    * instead, and its command ends there (RFC 3501 §7.5); one that does not wait sends all of it.
    */
-  async #skip(refused: LiteralHead): Promise<void> {
-    let head: LiteralHead | undefined = refused;
+  async #skip(refused: LiteralHead | undefined): Promise<void> {
+    let head = refused;
     while (head !== undefined && !head.synchronising) {
       await this.#discard(head.octets);
-      const line = await this.#line();
-      head = line === undefined ? undefined : literalHead(line);
+      head = await this.#nextHead();
     }
+  }
+
+  async #nextHead(): Promise<LiteralHead | undefined> {
+    const line = await this.#line();
+    return line === undefined ? undefined : literalHead(line);
   }
 
   /** Reads past a literal that the client sends without asking. */

@@ -22,7 +22,5 @@ export type ImapSettings = z.output<typeof imapSettings>;
 
 /** How long a full send buffer may stay full: a client that does not read for longer is gone. */
 export const WRITE_TIMEOUT_MS = 2 * 60_000;
-/** How long APPEND waits for memory before it is refused. */
-export const APPEND_WAIT_MS = 30_000;
 /** Commands in a row that were answered BAD before we take the client for a broken or hostile one. */
 export const MAX_BAD_IN_A_ROW = 20;

@@ -6,11 +6,10 @@ import {
   serveSessions,
   type TlsAcceptor,
 } from '@mail/line-server';
-import { METRICS, type ServiceContext } from '@mail/service';
+import { METRICS, messageBudget, type ServiceContext } from '@mail/service';
 import { type Account, type MailStore, parseAddress } from '@mail/store';
 import { EXTENSIONS } from './commands/index.ts';
-import { APPEND_WAIT_MS, type ImapSettings, WRITE_TIMEOUT_MS } from './config.ts';
-import { LiteralBudget } from './literal-budget.ts';
+import { type ImapSettings, WRITE_TIMEOUT_MS } from './config.ts';
 import { MAX_LINE_OCTETS } from './parser/limits.ts';
 import { type ServeOptions, serve } from './serve.ts';
 import type { SessionContext } from './session.ts';
@@ -26,7 +25,6 @@ export interface ImapServerOptions {
 export function openImapServer(options: ImapServerOptions): Promise<LineServer> {
   const { service, settings, store, tls } = options;
   const stored = service.metrics.counter(METRICS.messagesStored, ['way']);
-  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
@@ -38,17 +36,14 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
     logger: service.logger,
     extensions: EXTENSIONS,
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
-    maxMessageOctets,
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
   };
+  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const serving: ServeOptions = {
     context,
     limits: {
       maxMessageOctets,
-      budget: new LiteralBudget({
-        octets: Math.max(settings.CONCERT_IMAP_APPEND_MEMORY, maxMessageOctets),
-        waitMs: APPEND_WAIT_MS,
-      }),
+      budget: messageBudget(settings.CONCERT_IMAP_APPEND_MEMORY, maxMessageOctets),
     },
     loginTimeoutMs: settings.CONCERT_IMAP_LOGIN_TIMEOUT,
   };

@@ -88,9 +88,10 @@ async function answerCommands(
   const turns = new Turns(COMMANDS_PER_TURN);
   let badInARow = 0;
   while (badInARow < MAX_BAD_IN_A_ROW) {
-    const loggedIn = session.state.name !== 'not-authenticated';
-    if (loggedIn) onLogin();
-    const received = await reader.next(loggedIn);
+    const { state } = session;
+    const account = state.name === 'not-authenticated' ? undefined : state.account;
+    if (account !== undefined) onLogin();
+    const received = await reader.next(account?.address);
     if (received === undefined) return;
     try {
       const outcome = await perform(session, received.text, received.refusal);

@@ -21,8 +21,6 @@ export interface SessionContext {
   readonly extensions: readonly string[];
   /** Counts messages that were stored. */
   readonly countStored: (messages: number) => void;
-  /** Of a message, as it is stored. */
-  readonly maxMessageOctets: number;
   /** Pause between a client's login and its next commands. */
   readonly idleTimeoutMs: number;
 }

@@ -511,6 +511,29 @@ test('the limit on messages is of what is stored: bare LF grow', async () => {
   a.close();
 });
 
+test('who announces large messages and sends nothing takes no room from others', async () => {
+  const small = await startTestServer({
+    CONCERT_MAX_MESSAGE_SIZE: '100KiB',
+    CONCERT_IMAP_APPEND_MEMORY: '200KiB',
+  });
+  onTestFinished(() => small.close());
+  const [idler, sender] = [await small.addAccount(), await small.addAccount()];
+  const open = async ({ address }: Account) => {
+    const talk = await Talk.open(small.ports.plain, address, PASSWORD);
+    onTestFinished(() => talk.close());
+    return talk;
+  };
+  for (let announced = 0; announced < 4; announced += 1) {
+    const talk = await open(idler);
+    talk.send('x APPEND Sent {102400}\r\n');
+    expect(await talk.line()).toBe('+ Ready for the literal');
+  }
+  const b = await open(sender);
+  expect(await b.say(`APPEND Sent {102400+}\r\n${'x'.repeat(102_400)}`)).toEqual([
+    expect.stringMatching(/^OK \[APPENDUID /),
+  ]);
+});
+
 test('a client that is silent before login is sent away', async () => {
   const hasty = await startTestServer({ CONCERT_IMAP_LOGIN_TIMEOUT: '1s' });
   onTestFinished(() => hasty.close());

@@ -8,7 +8,8 @@ export interface AppendArguments {
   readonly mailbox: string;
   readonly flags: readonly string[];
   readonly internalDate: Date | undefined;
-  readonly message: Buffer;
+  /** In pieces. */
+  readonly message: readonly Buffer[];
 }
 
 export function parseAppend(lexer: Lexer): AppendArguments {
@@ -24,5 +25,5 @@ export function parseAppend(lexer: Lexer): AppendArguments {
     internalDate = parseDateTime(lexer);
     lexer.space();
   }
-  return { mailbox, flags, internalDate, message: lexer.literal() };
+  return { mailbox, flags, internalDate, message: lexer.literalPieces() };
 }

@@ -17,7 +17,7 @@ import type { SequenceSet, SetNumber } from './sequence-set.ts';
 /** Octets as they come over the wire, as one character each, to a command. */
 function split(wire: string): CommandText {
   const lines: string[] = [];
-  const literals: Buffer[] = [];
+  const literals: Buffer[][] = [];
   for (let at = 0; ; ) {
     const end = wire.indexOf('\r\n', at);
     const line = end === -1 ? wire.slice(at) : wire.slice(at, end);
@@ -25,7 +25,7 @@ function split(wire: string): CommandText {
     const head = literalHead(line);
     if (end === -1 || head === undefined) return { lines, literals };
     const start = end + 2;
-    literals.push(Buffer.from(wire.slice(start, start + head.octets), 'latin1'));
+    literals.push([Buffer.from(wire.slice(start, start + head.octets), 'latin1')]);
     at = start + head.octets;
   }
 }
@@ -266,7 +266,7 @@ test('APPEND', () => {
           mailbox,
           flags,
           internalDate,
-          message: Buffer.from(content, 'latin1'),
+          message: [Buffer.from(content, 'latin1')],
         };
         expect(reads(parseAppend, ` ${parts.join(' ')}`)).toEqual(expected);
       },

@@ -5,7 +5,7 @@ import { Lexer, literalHead } from './lexer.ts';
 const lexerOf = (line: string, ...rest: [literal: string, line: string][]): Lexer =>
   new Lexer({
     lines: [line, ...rest.map(([, next]) => next)],
-    literals: rest.map(([literal]) => Buffer.from(literal, 'latin1')),
+    literals: rest.map(([literal]) => [Buffer.from(literal, 'latin1')]),
   });
 
 describe('literalHead', () => {
@@ -50,7 +50,7 @@ describe('strings', () => {
   );
 
   test('a literal with NUL is refused', () => {
-    expect(() => lexerOf('{1}', ['\0', '']).literal()).toThrow('NUL');
+    expect(() => lexerOf('{1}', ['\0', '']).literalPieces()).toThrow('NUL');
   });
 
   test('nstring', () => {

@@ -16,7 +16,8 @@ import {
 /** A command as it came: its lines without CRLF, and the literal that each line but the last announced. */
 export interface CommandText {
   readonly lines: readonly string[];
-  readonly literals: readonly Buffer[];
+  /** Each in pieces. */
+  readonly literals: readonly (readonly Buffer[])[];
 }
 
 /** The announcement that ends a line before a literal: {size} or {size+} (RFC 7888 §3). */
@@ -191,14 +192,14 @@ export class Lexer {
   }
 
   /** literal; as it came, not copied. */
-  literal(): Buffer {
+  literalPieces(): readonly Buffer[] {
     const head = LITERAL_HEAD.exec(this.#line.slice(this.#at));
     const literal = this.#text.literals[this.#index];
     if (head === null || head.index !== 0 || literal === undefined) {
       return this.fail('Expected a literal');
     }
     // RFC 3501 §9: CHAR8 is any octet but NUL; only BINARY's literal8 could carry it
-    if (literal.includes(0)) return this.fail('NUL in a literal');
+    if (literal.some((piece) => piece.includes(0))) return this.fail('NUL in a literal');
     this.#index += 1;
     this.#line = this.#text.lines[this.#index] ?? '';
     this.#at = 0;
@@ -212,7 +213,7 @@ export class Lexer {
       case '"':
         return this.#quoted();
       case '{':
-        return this.literal().toString('latin1');
+        return Buffer.concat(this.literalPieces()).toString('latin1');
       default:
         return this.fail('Expected a string');
     }

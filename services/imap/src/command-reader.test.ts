@@ -1,0 +1,112 @@
+import { MemoryBudget } from '@mail/service';
+import { describe, expect, test } from 'vitest';
+import { CommandReader } from './command-reader.ts';
+
+/** Pieces of literals, far smaller than in truth. */
+const PIECE_OCTETS = 4;
+
+/** A client that has said all it will say. */
+class Said {
+  readonly goAheads: string[] = [];
+  #left: Buffer;
+
+  constructor(text: string) {
+    this.#left = Buffer.from(text, 'latin1');
+  }
+
+  #take(octets: number): Buffer {
+    const taken = this.#left.subarray(0, octets);
+    this.#left = this.#left.subarray(octets);
+    return taken;
+  }
+
+  async readLine(): Promise<Buffer | undefined> {
+    const end = this.#left.indexOf('\r\n');
+    return end === -1 ? undefined : this.#take(end + 2).subarray(0, end);
+  }
+
+  async readLiteral(size: number): Promise<Buffer> {
+    return this.#take(size);
+  }
+
+  async *literalPieces(size: number): AsyncGenerator<Buffer, void, void> {
+    for (let left = size; left > 0; left -= PIECE_OCTETS) {
+      yield this.#take(Math.min(left, PIECE_OCTETS));
+    }
+  }
+
+  async goAhead(text: string): Promise<void> {
+    this.goAheads.push(text);
+  }
+}
+
+function reader(text: string, budget = new MemoryBudget({ octets: 100, perHolder: 60 })) {
+  const said = new Said(text);
+  const commands = new CommandReader(said, said, { maxMessageOctets: 40, budget });
+  return { commands, said, budget };
+}
+
+const x = (octets: number): string => 'x'.repeat(octets);
+
+describe('APPEND’s message', () => {
+  test('comes in pieces with CRLF, and its memory is held until it is released', async () => {
+    const { commands, said, budget } = reader('a APPEND b {10}\r\nab\r\ncd\nef\n\r\n');
+    const received = await commands.next('alice');
+    const [message] = received?.text.literals ?? [];
+    expect(message?.map(String)).toEqual(['ab\r\n', 'cd\r\ne', 'f\r\n']);
+    expect(said.goAheads).toHaveLength(1);
+    expect(budget.free).toBe(100 - 12);
+    received?.release();
+    expect(budget.free).toBe(100);
+  });
+
+  test('is told from the name of the mailbox', async () => {
+    const { commands, budget } = reader('a APPEND {3+}\r\na\nb {3+}\r\na\nb\r\n');
+    const received = await commands.next('alice');
+    expect(received?.text.literals.map((pieces) => Buffer.concat([...pieces]).toString())).toEqual([
+      'a\nb',
+      'a\r\nb',
+    ]);
+    expect(budget.free).toBe(100 - 4);
+  });
+
+  test.each([
+    ['announced beyond the limit', `a APPEND b {41+}\r\n${x(41)}\r\n`, 'TOOBIG'],
+    ['grown beyond the limit', `a APPEND b {24+}\r\n${x(3)}${'\n'.repeat(21)}\r\n`, 'TOOBIG'],
+    ['and more literals behind it', `a APPEND b {41+}\r\n${x(41)} {2+}\r\nab\r\n`, 'TOOBIG'],
+    ['before login', `a APPEND b {9000+}\r\n${x(9000)}\r\n`, 'LIMIT'],
+  ])('refused: %s; the next command is read as ever', async (what, text, code) => {
+    const { commands, budget } = reader(`${text}b NOOP\r\n`);
+    const holder = what === 'before login' ? undefined : 'alice';
+    expect((await commands.next(holder))?.refusal).toMatchObject({ status: 'NO', code });
+    expect(budget.free).toBe(100);
+    expect((await commands.next(holder))?.text.lines).toEqual(['b NOOP']);
+  });
+});
+
+describe('memory', () => {
+  const append = (octets: number): string => `a APPEND b {${octets}+}\r\n${x(octets)}\r\n`;
+
+  test('who holds a share leaves room for others', async () => {
+    const { commands, budget } = reader(append(40) + append(30) + append(20));
+    await commands.next('alice');
+    const refused = await commands.next('alice');
+    expect(refused?.refusal).toMatchObject({ status: 'NO', code: 'UNAVAILABLE' });
+    expect(budget.free).toBe(60);
+    expect((await commands.next('bob'))?.refusal).toBeUndefined();
+    expect(budget.free).toBe(40);
+  });
+
+  test('a client that waits hears at once that there is no room', async () => {
+    const budget = new MemoryBudget({ octets: 10, perHolder: 10 });
+    const { commands, said } = reader('a APPEND b {20}\r\n', budget);
+    expect((await commands.next('alice'))?.refusal).toMatchObject({ code: 'UNAVAILABLE' });
+    expect(said.goAheads).toEqual([]);
+  });
+
+  test('is given back when the client goes away', async () => {
+    const { commands, budget } = reader(`a APPEND b {8+}\r\n${x(8)}`);
+    expect(await commands.next('alice')).toBeUndefined();
+    expect(budget.free).toBe(100);
+  });
+});
