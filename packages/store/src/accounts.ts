@@ -49,6 +49,21 @@ export async function findAccount(
   return row && toAccount(row);
 }
 
+export async function findOldestAccount(
+  db: Kysely<Schema>,
+  domain: string | undefined,
+): Promise<Account | undefined> {
+  const row = await db
+    .selectFrom('accounts')
+    .select(COLUMNS)
+    .where('address_key', 'is not', null)
+    .$if(domain !== undefined, (query) => query.where('domain', '=', domain ?? ''))
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst();
+  return row && toAccount(row);
+}
+
 export async function readCredentials(
   db: Kysely<Schema>,
   address: string,
@@ -68,11 +83,12 @@ export async function addAccount(
   args: { address: string; passwordHash: string },
 ): Promise<Account> {
   const { db, now } = context;
-  const { address, key } = requireAddress(args.address);
+  const { address, domain, key } = requireAddress(args.address);
   const row = await db
     .insertInto('accounts')
     .values({
       address,
+      domain,
       address_key: key,
       password_hash: args.passwordHash,
       created_at: now.getTime(),

@@ -12,7 +12,11 @@ describe('account addresses', () => {
     ['A\u0308nne@x.test', 'Änne@x.test', 'änne@x.test'],
     [`${'a'.repeat(64)}@x.test`, `${'a'.repeat(64)}@x.test`, undefined],
   ])('%j is kept as %j', (text, address, key) => {
-    expect(parseAddress(text)).toEqual({ address, key: key ?? address });
+    expect(parseAddress(text)).toEqual({
+      address,
+      domain: address.slice(address.indexOf('@') + 1),
+      key: key ?? address,
+    });
   });
 
   it.each([

@@ -5,6 +5,7 @@ import { StoreError } from './errors.ts';
 export interface AccountAddress {
   /** Local part as written, domain as lower-case A-labels. */
   readonly address: string;
+  readonly domain: string;
   /** Equal for addresses that mean one account: case of the local part is ignored too. */
   readonly key: string;
 }
@@ -37,7 +38,7 @@ export function parseAddress(text: string): AccountAddress | undefined {
   }
   // an IPv4 address in one of its spellings
   if (/^\d+$/.test(labels.at(-1) ?? '')) return undefined;
-  return { address: `${local}@${domain}`, key: `${local.toLowerCase()}@${domain}` };
+  return { address: `${local}@${domain}`, domain, key: `${local.toLowerCase()}@${domain}` };
 }
 
 /** Throws StoreError (bad-address). */

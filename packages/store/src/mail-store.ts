@@ -86,6 +86,8 @@ export interface Accounts {
   list(): Promise<Account[]>;
   /** By whole address, case of the domain and of the local part ignored. */
   find(address: string): Promise<Account | undefined>;
+  /** The one that was added first, of a domain (lower-case A-labels) where one is named. */
+  findOldest(domain?: string): Promise<Account | undefined>;
   /** The PHC string for a login; undefined where there is no such account. */
   credentials(address: string): Promise<{ account: Account; passwordHash: string } | undefined>;
   /** Throws no-such-account, as remove does. */

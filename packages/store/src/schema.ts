@@ -11,6 +11,8 @@ export interface AccountsTable {
   id: Generated<number>;
   /** As written by whoever added it, domain in lower case. */
   address: Fixed<string>;
+  /** The part of it behind the "@". */
+  domain: Fixed<string>;
   /** What addresses are compared by; null from removal until the mail is swept. */
   address_key: string | null;
   password_hash: string;

@@ -1,6 +1,6 @@
 /** The store over an engine: which query or write answers which method. */
 import type { Logger } from '@mail/service';
-import { findAccount, listAccounts, readCredentials } from './accounts.ts';
+import { findAccount, findOldestAccount, listAccounts, readCredentials } from './accounts.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { readContent, requireStorable } from './content.ts';
 import type { Engine } from './engine.ts';
@@ -18,6 +18,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     add: (address, passwordHash) => engine.write('addAccount', { address, passwordHash }),
     list: () => engine.read(listAccounts),
     find: (address) => engine.read((db) => findAccount(db, address)),
+    findOldest: (domain) => engine.read((db) => findOldestAccount(db, domain)),
     credentials: (address) => engine.read((db) => readCredentials(db, address)),
     setPasswordHash: (id, passwordHash) => engine.write('setPasswordHash', { id, passwordHash }),
     renewPasswordHash: (id, from, to) => engine.write('renewPasswordHash', { id, from, to }),

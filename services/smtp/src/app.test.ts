@@ -266,8 +266,14 @@ describe('mail from other servers', () => {
       S: 550 5.1.1 <any>
       C: RCPT TO:<bob%elsewhere.test@example.test>
       S: 550 5.1.1 <any>
-      C: RCPT TO:<postmaster>
+      C: RCPT TO:<PostMaster>
+      S: 250 2.1.5 <any>
+      C: RCPT TO:<postmaster@example.test>
+      S: 250 2.1.5 <any>
+      C: RCPT TO:<postmaster@elsewhere.test>
       S: 550 5.1.1 <any>
+      C: RCPT TO:<"a\\lice"@example.test>
+      S: 250 2.1.5 <any>
       C: RCPT TO:<BOB@Example.Test> NOTIFY=NEVER
       S: 555 5.5.4 <any>
       C: RCPT TO:<BOB@Example.Test>

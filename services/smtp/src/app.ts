@@ -19,6 +19,7 @@ import {
 } from '@mail/store';
 import { smtpSettings } from './config.ts';
 import { createMxRules } from './mx.ts';
+import { findRecipient } from './recipient.ts';
 import { type ListenerSessions, serveListener } from './serve.ts';
 import type { SessionContext } from './session.ts';
 import { createSubmissionRules } from './submission.ts';
@@ -77,6 +78,11 @@ export function createSmtpApp(
     }),
     memory: messageBudget(settings.CONCERT_SMTP_MESSAGE_MEMORY, settings.CONCERT_MAX_MESSAGE_SIZE),
     hostname: settings.CONCERT_HOSTNAME,
+    findRecipient: (path) =>
+      findRecipient(path, store.accounts, {
+        hostname: settings.CONCERT_HOSTNAME,
+        postmaster: settings.CONCERT_POSTMASTER,
+      }),
     maxMessageBytes: settings.CONCERT_MAX_MESSAGE_SIZE,
     logger,
     stored: metrics.counter(METRICS.messagesStored, ['way']),

@@ -16,6 +16,7 @@ test('by default: mail from other servers, and submission by STARTTLS and implic
 test.each([
   [{ CONCERT_SMTP_LISTENERS: 'tls://127.0.0.1:465' }, 'wants ?role=mx or ?role=submission'],
   [{ CONCERT_SMTP_LISTENERS: 'tls://127.0.0.1:465?role=relay' }, 'wants ?role=mx'],
+  [{ CONCERT_POSTMASTER: 'alice' }, 'CONCERT_POSTMASTER: wants an address'],
   [{ CONCERT_HOSTNAME: 'a b' }, 'CONCERT_HOSTNAME: wants a host name'],
   [{ CONCERT_SMTP_MAX_RECIPIENTS: '99' }, 'from 100 to'],
   [{ CONCERT_SMTP_MESSAGE_MEMORY: '99MiB' }, 'CONCERT_SMTP_MESSAGE_MEMORY: wants room for one'],

@@ -1,6 +1,7 @@
 /** Settings of the SMTP service, with their defaults, and the limits that are no settings. */
 import { hostname } from 'node:os';
 import { byteSize, type ListenerConfig, listeners, wholeNumber } from '@mail/service';
+import { parseAddress } from '@mail/store';
 import { z } from 'zod';
 
 /** What a listener is for: mail from other servers, or from our own users. */
@@ -36,6 +37,17 @@ export const smtpSettings = z
       .string()
       .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'wants a host name')
       .default(hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-') || 'localhost'),
+    /**
+     * Account that gets mail to postmaster where no account has that name (RFC 5321 §4.5.1); by default
+     * the oldest of the domain.
+     */
+    CONCERT_POSTMASTER: z
+      .string()
+      .refine(
+        (text) => parseAddress(text) !== undefined,
+        'wants an address such as alice@example.com',
+      )
+      .optional(),
     /** The largest message that is taken (RFC 1870). */
     CONCERT_MAX_MESSAGE_SIZE: byteSize.prefault('50MiB'),
     /** Recipients of one message; RFC 5321 §4.5.3.1.8 wants 100 at least. */

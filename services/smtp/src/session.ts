@@ -27,6 +27,8 @@ export interface SessionContext {
   readonly store: MailStore;
   readonly authenticator: Authenticator<Account>;
   readonly memory: MemoryBudget;
+  /** The account behind an envelope address. */
+  readonly findRecipient: (path: string) => Promise<Account | undefined>;
   readonly hostname: string;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
@@ -120,10 +122,10 @@ export class Session {
     if (args !== false && Object.keys(args).length > 0) {
       throw new ReplyError(555, '5.5.4', 'A parameter of RCPT is not supported');
     }
-    const { store, hostname, rules } = this.#context;
+    const { findRecipient, hostname, rules } = this.#context;
     // <postmaster> without a domain is that of this host (RFC 5321 §4.1.1.3)
     const path = toEnvelopeAddress(address.includes('@') ? address : `${address}@${hostname}`);
-    const account = path === undefined ? undefined : await store.accounts.find(path);
+    const account = path === undefined ? undefined : await findRecipient(path);
     if (path !== undefined && account !== undefined) {
       this.#recipients.set(path, account.id);
       return;

@@ -83,6 +83,11 @@ test.each([
   ['alice@[192.0.2.1]', 'alice@[192.0.2.1]'],
   ['älice@example.test', undefined],
   ['postmaster', 'postmaster'],
+  ['"alice"@example.test', 'alice@example.test'],
+  ['"a\\li.ce"@example.test', 'ali.ce@example.test'],
+  ['"a..b"@example.test', '"a..b"@example.test'],
+  ['""@example.test', '""@example.test'],
+  ['"a\\"b"@example.test', '"a\\"b"@example.test'],
   ['a b@example.test', undefined],
 ])('%j in an envelope is %j', (address, expected) => {
   expect(toEnvelopeAddress(address)).toBe(expected);

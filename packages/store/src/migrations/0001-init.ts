@@ -10,6 +10,7 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
     `create table accounts (
       id ${id},
       address text not null,
+      domain text not null,
       address_key text unique,
       password_hash text not null,
       created_at ${whole} not null
@@ -30,6 +31,7 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
       unique (account_id, name)
     )`,
     'create index mailboxes_deleted on mailboxes (id) where name is null',
+    'create index accounts_by_domain on accounts (domain, id) where address_key is not null',
     'create index accounts_removed on accounts (id) where address_key is null',
     `create table subscriptions (
       account_id ${whole} not null references accounts (id),

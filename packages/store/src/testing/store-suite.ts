@@ -82,6 +82,17 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(await store.accounts.list()).toContainEqual(added);
       });
 
+      it('have one that is the oldest of its domain', async () => {
+        const first = await store.accounts.add('first@oldest.test', 'x');
+        const second = await store.accounts.add('second@OLDEST.test', 'x');
+        expect(await store.accounts.findOldest('oldest.test')).toEqual(first);
+        await store.accounts.remove(first.id);
+        expect(await store.accounts.findOldest('oldest.test')).toEqual(second);
+        expect(await store.accounts.findOldest('none.test')).toBeUndefined();
+        const all = (await store.accounts.list()).toSorted((a, b) => a.id - b.id);
+        expect(await store.accounts.findOldest()).toEqual(all[0]);
+      });
+
       it('give their password hash to those who ask for it alone', async () => {
         const credentials = await store.accounts.credentials(account.address.toUpperCase());
         expect(credentials).toEqual({ account, passwordHash: `hash ${accounts}` });
