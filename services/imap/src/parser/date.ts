@@ -18,6 +18,7 @@ export const MONTHS = [
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
 
 /** Days since 1970-01-01 of a moment, in UTC. */
 export function dayOf(date: Date): number {
@@ -71,7 +72,7 @@ export function parseDateTime(lexer: Lexer): Date {
     lexer.fail('No such time');
   }
   const local =
-    midnight(lexer, day, month, year) + (hour * 60 + minute) * MINUTE_MS + second * 1000;
+    midnight(lexer, day, month, year) + (hour * 60 + minute) * MINUTE_MS + second * SECOND_MS;
   return new Date(local - sign * zoneMinutes * MINUTE_MS);
 }
 
