@@ -44,9 +44,16 @@ interface Swap {
   readonly late: boolean;
 }
 
+const CONNECTING_AT_ONCE = 10;
 const FRAME_HEAD = 5;
 const { path } = CertSubscriptionServiceService.subscribe;
 const now = (): bigint => process.hrtime.bigint();
+
+/** A fleet that loses somebody is not the one to measure. */
+function fail(reason: unknown): never {
+  console.error('a simulated subscriber lost its stream:', reason);
+  process.exit(1);
+}
 
 /** The Subscribe stream: length-prefixed messages, never compressed. */
 class Stream {
@@ -68,14 +75,10 @@ class Stream {
       this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
       for (let next = this.#next(); next !== undefined; next = this.#next()) onMessage(next);
     });
-    const end = (reason: unknown): never => {
-      console.error('a simulated subscriber lost its stream:', reason);
-      process.exit(1);
-    };
-    session.on('error', end);
-    this.#stream.on('error', end);
-    this.#stream.on('trailers', (trailers) => end(trailers['grpc-message']));
-    this.#stream.on('end', () => end('it ended'));
+    session.on('error', fail);
+    this.#stream.on('error', fail);
+    this.#stream.on('trailers', (trailers) => fail(trailers['grpc-message']));
+    this.#stream.on('end', () => fail('it ended'));
   }
 
   #next(): FromRegistry | undefined {
@@ -103,8 +106,15 @@ class SimulatedSubscriber {
   readonly #swapped: (swap: Swap) => void;
   #timer: NodeJS.Timeout | undefined;
   #due: Swap | undefined;
+  #serves = '';
 
-  constructor(port: number, tls: SecureContext, index: number, swapped: (swap: Swap) => void) {
+  constructor(
+    port: number,
+    tls: SecureContext,
+    index: number,
+    welcomed: () => void,
+    swapped: (swap: Swap) => void,
+  ) {
     this.#machine = new Subscriber({
       service: 'imap',
       instance: `simulated-${index}`,
@@ -113,9 +123,10 @@ class SimulatedSubscriber {
     });
     this.#swapped = swapped;
     this.#feed({ kind: 'started', now: now() });
-    this.#stream = new Stream(port, tls, (message) =>
-      this.#feed({ kind: 'message', now: now(), message }),
-    );
+    this.#stream = new Stream(port, tls, (message) => {
+      if (message.$case === 'welcome') welcomed();
+      this.#feed({ kind: 'message', now: now(), message });
+    });
     this.#feed({ kind: 'streamOpened', now: now() });
   }
 
@@ -139,11 +150,14 @@ class SimulatedSubscriber {
           break;
         }
         case 'promoted':
+          this.#serves = action.fingerprintSha256;
           if (this.#due !== undefined) this.#swapped(this.#due);
           break;
         case 'probe': {
           const { generation } = action;
-          setImmediate(() => this.#feed({ kind: 'probed', now: now(), generation, ports: [] }));
+          const fingerprintSha256 = this.#serves;
+          const ports = [{ listener: 'simulated 127.0.0.1:993', fingerprintSha256, error: '' }];
+          setImmediate(() => this.#feed({ kind: 'probed', now: now(), generation, ports }));
           break;
         }
         case 'wakeAt': {
@@ -155,6 +169,10 @@ class SimulatedSubscriber {
           );
           break;
         }
+        case 'reconnect':
+        case 'violation':
+          fail(action.detail);
+          break;
         default:
           break;
       }
@@ -188,12 +206,11 @@ process.once('message', ({ data, registryPort, first, count }: FleetOrder) => {
     process.send?.(message);
   };
   let started = 0;
-  // a few at a time: a thousand TLS handshakes at once would only queue
-  const timer = setInterval(() => {
-    for (let batch = 0; batch < 10 && started < count; batch += 1, started += 1) {
-      new SimulatedSubscriber(registryPort, tls, first + started, swapped);
-    }
-    if (started === count) clearInterval(timer);
-  }, 20);
+  const start = (): void => {
+    if (started === count) return;
+    new SimulatedSubscriber(registryPort, tls, first + started++, start, swapped);
+  };
+  // each that is welcomed brings the next: a thousand TLS handshakes at once would only queue
+  for (let each = 0; each < CONNECTING_AT_ONCE; each += 1) start();
 });
 process.once('disconnect', () => process.exit());

@@ -553,6 +553,18 @@ describe('the clock estimate', () => {
     expect(bench.sent).toEqual(['heartbeat']);
   });
 
+  test.each([
+    ['well known', 200, {}, []],
+    ['known well some time ago', 8_000, {}, ['heartbeat']],
+    ['well known, and a lease is wanted', 200, FENCE, ['heartbeat']],
+  ])('before a switch, where it is %s', (_, ms, options, sent) => {
+    const bench = new Bench(options).at(0);
+    bench.feed({ kind: 'streamOpened' });
+    bench.at(1).welcome(materialOf(1n), 0, 'first', 100_000);
+    bench.at(ms).prepare(materialOf(2n));
+    expect(bench.sent).toEqual(sent);
+  });
+
   test('the clock is asked anew a few times only: the way may be long', () => {
     const bench = new Bench().at(0);
     bench.feed({ kind: 'streamOpened' });

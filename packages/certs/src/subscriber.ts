@@ -25,8 +25,11 @@ const WELCOME_TIMEOUT_MS = 10_000;
 const REBUILD_DELAY_MS = 5_000;
 /** Round trips right after Welcome: enough that one of them is likely undisturbed. */
 const BURST = 5;
-/** A clock that is known worse than this after the burst is asked a few times more, at some distance. */
-const FINE_CLOCK_NS = 1_000_000n;
+/**
+ * A clock that is known worse than this after the burst is asked a few times more, at some distance, and
+ * again before a switch.
+ */
+const FINE_CLOCK_NS = 2_000_000n;
 const REFINEMENTS = 5;
 const REFINE_INTERVAL_MS = 1_000;
 /** Whoever fences beats this many times per prepared lease while the outcome is open. */
@@ -459,9 +462,12 @@ export class Subscriber {
 
   /** A connection made in the rush after a restart has slow samples only: better ones follow soon. */
   #noteCoarse(stream: Stream): void {
-    const error = this.#clock?.readAt(this.#now)?.errorNs ?? 0n;
-    stream.coarse = error > FINE_CLOCK_NS && stream.refinementsLeft > 0;
+    stream.coarse = this.#clockError > FINE_CLOCK_NS && stream.refinementsLeft > 0;
     if (stream.coarse) stream.refinementsLeft -= 1;
+  }
+
+  get #clockError(): bigint {
+    return this.#clock?.readAt(this.#now)?.errorNs ?? 0n;
   }
 
   #takePrepare(prepare: Prepare, stream: Stream): void {
@@ -483,8 +489,9 @@ export class Subscriber {
       deadline: this.#now + msToNs(prepare.timeoutMs),
       state: 'building',
     };
-    // The clock sample for the instant, and for those who fence the lease under which to say ready.
-    this.#beat(stream);
+    // The clock sample for the instant, and for those who fence the lease under which to say ready. In a
+    // large fleet all answer at once, so whoever needs neither leaves the way to the others.
+    if (this.#fences || this.#clockError > FINE_CLOCK_NS) this.#beat(stream);
   }
 
   #takeActivate({ generation, nonce, atNs }: Activate): void {

@@ -2,6 +2,7 @@
  * The gRPC server: mutual TLS from the internal CA, the role check in front of every call, limits, and
  * orderly ending. Health and reflection are added here; our own services are handed in.
  */
+import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import {
@@ -31,6 +32,9 @@ class MutualTls extends ServerCredentials {
         rejectUnauthorized: true,
         handshakeTimeout: LIMITS.tlsHandshakeMs,
         minVersion: 'TLSv1.3',
+        // a connection has one long call, so a table of its headers would be memory for nothing
+        maxDeflateDynamicTableSize: 0,
+        settings: { headerTableSize: 0, maxConcurrentStreams: LIMITS.callsPerConnection },
       },
       contextOf(files),
     );
@@ -45,9 +49,21 @@ class MutualTls extends ServerCredentials {
   }
 }
 
-/** Whole each time: Node drops what is left out. */
+/**
+ * Whole each time: Node drops what is left out. A connection keeps what its handshake has made for as long
+ * as it lasts, so the handshakes are small: no tickets, since nobody resumes, and no post-quantum groups,
+ * which would cost 20 KB each. Those guard against whoever records today and breaks keys in many years;
+ * what is sent here is worth nothing once its certificate, whose own key is no better, has expired.
+ */
 function contextOf({ cert, key, ca }: IdentityFiles) {
-  return { cert, key, ca, minVersion: 'TLSv1.3' } as const;
+  return {
+    cert,
+    key,
+    ca,
+    minVersion: 'TLSv1.3',
+    ecdhCurve: 'X25519:P-256',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  } as const;
 }
 
 interface RoleCheckOptions {
@@ -107,7 +123,6 @@ export class GrpcServer {
       interceptors: [roleCheck(check)],
       'grpc.max_receive_message_length': LIMITS.receiveBytes,
       'grpc.max_send_message_length': LIMITS.sendBytes,
-      'grpc.max_concurrent_streams': LIMITS.callsPerConnection,
       'grpc.keepalive_time_ms': LIMITS.keepaliveMs,
       'grpc.keepalive_timeout_ms': LIMITS.keepaliveTimeoutMs,
       // it keeps a record of each connection and call, and nobody asks for it
@@ -141,7 +156,12 @@ export class GrpcServer {
       this.#sockets.set(peer, socket);
       socket.once('close', () => this.#sockets.delete(peer));
       socket.on('error', () => socket.destroy());
-      injector.injectConnection(socket);
+      socket.setTimeout(LIMITS.tlsHandshakeMs, () => socket.destroy());
+      // Node gives TLS 64 KB to read into for good, unless the first bytes are there already
+      socket.once('readable', () => {
+        socket.setTimeout(0);
+        injector.injectConnection(socket);
+      });
     });
     listener.maxConnections = LIMITS.connections;
     await new Promise<void>((resolve, reject) => {
