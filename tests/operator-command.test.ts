@@ -50,6 +50,7 @@ test('a subscriber that does not answer keeps the switch from happening, unless 
   expect(late.stderr).toContain('smtp one late: ');
   expect(late.stderr).toContain('--timeout');
   expect(late.stdout).not.toContain('committed');
+  expect(none.code).toBe(5);
   expect(none.stdout).toContain('is in force');
   expect(none.stdout).toContain('1 left behind');
   expect(lagging.stdout).toMatch(/smtp +one +lagging +2 /);

@@ -112,6 +112,14 @@ export class RawSubscriber {
     });
   }
 
+  /** Reports the swap to what `prepare` brought, and that its one port serves it. */
+  swapped(prepare: Received<'prepare'>, { generation, atNs }: Received<'activate'>): void {
+    const fingerprintSha256 = prepare.material?.fingerprintSha256 ?? '';
+    const ports = [{ listener: 'test 127.0.0.1:1', fingerprintSha256, error: '' }];
+    this.say({ $case: 'activated', value: { generation, fingerprintSha256, atNs } });
+    this.say({ $case: 'verified', value: { generation, ports } });
+  }
+
   /** Ends the stream as a process that stops does. */
   async leave(): Promise<void> {
     clearInterval(this.#heartbeat);

@@ -613,6 +613,68 @@ describe('reports', () => {
     expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_INCOMPLETE);
   });
 
+  test('one that looked at no port has proved nothing', () => {
+    const bench = activating();
+    bench.at(6).activated(1, 5);
+    bench.activated(2, 5);
+    bench.verified(1);
+    bench.say(2, { $case: 'verified', value: { generation: 2n, ports: [] } });
+    const { state, outcomes } = bench.find('finish')?.rotation ?? {};
+    expect(state).toBe(RotationState.ROTATION_STATE_INCOMPLETE);
+    expect(outcomes?.[1]).toMatchObject({ phase: P.SUBSCRIBER_PHASE_UNVERIFIED, code: 'no-ports' });
+  });
+
+  /** imap/a was ready in time and has verified, pop/b was late; at the end `then` happens before. */
+  const leftBehind = (then: (bench: Bench) => void = () => {}) => {
+    const bench = rotating({ require: { kind: 'none' } });
+    bench.ready(1);
+    bench.at(500).timer();
+    bench.committed();
+    bench.at(502);
+    then(bench);
+    bench.at(505).activated(1, 505);
+    bench.verified(1);
+    return bench.find('finish')?.rotation;
+  };
+
+  test('one that was left behind leaves a switch incomplete', () => {
+    const rotation = leftBehind();
+    expect(rotation?.state).toBe(RotationState.ROTATION_STATE_INCOMPLETE);
+    expect(rotation?.verifiedAt).toBeUndefined();
+    expect(rotation?.outcomes[1]?.phase).toBe(P.SUBSCRIBER_PHASE_LATE);
+  });
+
+  test('unless it has caught up in time', () => {
+    const rotation = leftBehind((bench) => {
+      bench.activated(2, 505);
+      bench.verified(2);
+    });
+    expect(rotation?.state).toBe(RotationState.ROTATION_STATE_VERIFIED);
+  });
+
+  test('or has left', () => {
+    const rotation = leftBehind((bench) => bench.feed({ kind: 'lost', stream: 2, goodbye: true }));
+    expect(rotation?.state).toBe(RotationState.ROTATION_STATE_VERIFIED);
+  });
+
+  test('with everybody late nothing is verified', () => {
+    const bench = rotating({ require: { kind: 'none' } });
+    bench.at(500).timer();
+    bench.committed();
+    bench.at(600).timer();
+    expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_INCOMPLETE);
+  });
+
+  test('one that says goodbye after commit owes no report', () => {
+    const bench = activating();
+    bench.feed({ kind: 'lost', stream: 2, goodbye: true });
+    bench.at(6).activated(1, 5);
+    expect(bench.machine.rotation?.state).toBe(RotationState.ROTATION_STATE_ACTIVATED);
+    bench.verified(1);
+    expect(bench.phases['pop/b']).toBe(P.SUBSCRIBER_PHASE_LOST);
+    expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_VERIFIED);
+  });
+
   test('one that is lost after commit is listed and holds nobody back', () => {
     const bench = activating();
     bench.lose(2);

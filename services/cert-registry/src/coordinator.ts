@@ -54,8 +54,6 @@ const MAX_ROUND_TRIP_NS = 1_000_000_000n;
 /** How far above its own a generation heard from a subscriber is believed, after a restored backup. */
 const MAX_GENERATION_GAP = 1_000_000n;
 const MAX_INSTANCE_LENGTH = 128;
-const MAX_DETAIL_LENGTH = 1_000;
-const MAX_PORTS = 64;
 
 /** One Subscribe stream; the shell numbers them and never uses a number twice. */
 export type StreamId = number;
@@ -291,6 +289,9 @@ interface Rotation {
  * - **Who was not ready is welcomed again** after the commit, on the stream it has: that tells it what
  *   is committed and from when, and it may still build it in time. Closing the stream would cost it
  *   a back-off first.
+ * - **Verified means proved.** Whoever took part and is still there has to have shown the new certificate
+ *   on its own ports, whether it was required, ready in time, or left behind. Who has left proves nothing
+ *   and need not; where nobody is left there is nothing to prove. The end waits only for those who were ready.
  * - **A rotation does not end before its instant**, so that instants come in the order of generations.
  * - **After a restart** the instant that the former process told is not known. Where nobody fences, the
  *   committed generation is due at once. Where somebody does, nobody may swap before the last moment at
@@ -532,8 +533,11 @@ export class Coordinator {
     this.#members.delete(member.key);
     this.#act({ kind: 'forget', subscriber: member.name });
     this.#markLost(member, code, detail);
-    const participant = this.#rotation?.participants.get(member.key);
-    if (participant !== undefined) participant.required = false;
+    const { participants } = this.#rotation ?? {};
+    const participant = participants?.get(member.key);
+    if (participants === undefined || participant === undefined) return;
+    participant.required = false;
+    participants.leave(participant);
   }
 
   #markLost(member: Member, code: string, detail: string): void {
@@ -623,8 +627,8 @@ export class Coordinator {
     this.#rotation?.participants.move(
       participant,
       SubscriberPhase.SUBSCRIBER_PHASE_REJECTED,
-      rejected.code.slice(0, MAX_DETAIL_LENGTH),
-      rejected.detail.slice(0, MAX_DETAIL_LENGTH),
+      rejected.code,
+      rejected.detail,
     );
     this.#act({ kind: 'changed', what: 'outcome' });
   }
@@ -667,24 +671,20 @@ export class Coordinator {
 
   #takeVerified(member: Member, verified: Verified): void {
     if (verified.generation !== member.generation) return;
-    member.ports = verified.ports.slice(0, MAX_PORTS);
+    member.ports = verified.ports;
     this.#act({ kind: 'changed', what: 'fleet' });
     const rotation = this.#rotation;
     const participant = rotation?.participants.get(member.key);
     if (rotation?.stage !== 'activating' || participant === undefined) return;
     if (verified.generation !== this.#active.generation) return;
-    const wanted = this.#active.fingerprintSha256;
-    const odd = member.ports.find((port) => port.fingerprintSha256 !== wanted);
     participant.ports = member.ports;
-    if (odd === undefined) {
+    const doubt = doubtOf(member.ports, this.#active.fingerprintSha256);
+    if (doubt === undefined) {
       rotation.participants.move(participant, SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED);
     } else {
-      rotation.participants.move(
-        participant,
-        SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED,
-        'unverified',
-        `${odd.listener}: ${odd.error === '' ? 'served another certificate' : odd.error}`,
-      );
+      const { code, detail } = doubt;
+      const phase = SubscriberPhase.SUBSCRIBER_PHASE_UNVERIFIED;
+      rotation.participants.move(participant, phase, code, detail);
     }
     this.#act({ kind: 'changed', what: 'outcome' });
   }
@@ -854,7 +854,7 @@ export class Coordinator {
     if (unswapped > 0 && !late) return;
     const unreported = unswapped + counted.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_ACTIVE);
     const lost = counted.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_LOST);
-    // Whoever is lost holds nobody back: the drain and the end wait for the others alone.
+    // Whoever is lost or was left behind holds nobody back: the drain and the end wait for the others alone.
     if (rotation.activatedAt === undefined) {
       if (unswapped + lost === 0) {
         rotation.activatedAt = this.#now;
@@ -864,12 +864,21 @@ export class Coordinator {
       this.#startDrain(rotation);
     }
     if (unreported > 0 && !late) return;
-    const allVerified = counted.isAllIn(SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED);
-    if (allVerified) rotation.verifiedAt = this.#now;
-    rotation.state = allVerified
+    const proved = this.#isProved(rotation);
+    if (proved) rotation.verifiedAt = this.#now;
+    rotation.state = proved
       ? RotationState.ROTATION_STATE_VERIFIED
       : RotationState.ROTATION_STATE_INCOMPLETE;
     this.#finish(rotation);
+  }
+
+  /** Everybody who took part and is still there has shown the new certificate, ready in time or not. */
+  #isProved({ participants }: Rotation): boolean {
+    for (const { name, phase } of participants) {
+      const verified = phase === SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED;
+      if (!verified && this.#members.has(keyOf(name))) return false;
+    }
+    return true;
   }
 
   #finish(rotation: Rotation): void {
@@ -925,6 +934,18 @@ export class Coordinator {
     this.#wakeAt = next;
     this.#act({ kind: 'wakeAt', at: next });
   }
+}
+
+/** What its own ports leave unproved; undefined when each served the wanted certificate. */
+function doubtOf(
+  ports: readonly PortObservation[],
+  wanted: string,
+): { readonly code: string; readonly detail: string } | undefined {
+  if (ports.length === 0) return { code: 'no-ports', detail: 'no port of its own was looked at' };
+  const odd = ports.find((port) => port.fingerprintSha256 !== wanted);
+  if (odd === undefined) return undefined;
+  const why = odd.error === '' ? 'served another certificate' : odd.error;
+  return { code: 'unverified', detail: `${odd.listener}: ${why}` };
 }
 
 function markLate(participants: Participants): void {

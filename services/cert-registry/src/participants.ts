@@ -25,7 +25,7 @@ export interface Participant {
   readonly phase: SubscriberPhase;
   readonly code: string;
   readonly detail: string;
-  /** It was ready when the commit was decided: Activate is for it, and its reports are awaited. */
+  /** It was ready when the commit was decided, and has not left: Activate is for it, its reports are awaited. */
   readonly counted: boolean;
   swappedAt: bigint | undefined;
   ports: readonly PortObservation[];
@@ -37,7 +37,6 @@ export class Participants {
   readonly #all = new Map<string, Participant>();
   /** Of everybody, and once the commit is decided of those who are counted. */
   #tally = new Map<SubscriberPhase, number>();
-  #size = 0;
   #decided = false;
 
   get(key: string): Participant | undefined {
@@ -50,7 +49,6 @@ export class Participants {
     if (before !== undefined) this.#count(before.phase, -1);
     this.#all.set(key, participant);
     this.#count(participant.phase, 1);
-    this.#size = this.#all.size;
   }
 
   move(participant: Participant, phase: SubscriberPhase, code = '', detail = ''): void {
@@ -65,7 +63,6 @@ export class Participants {
   countTheReady(): void {
     this.#decided = true;
     const ready = this.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_READY);
-    this.#size = ready;
     this.#tally = new Map([[SubscriberPhase.SUBSCRIBER_PHASE_READY, ready]]);
     for (const participant of this.#all.values()) {
       const counted = participant.phase === SubscriberPhase.SUBSCRIBER_PHASE_READY;
@@ -73,14 +70,16 @@ export class Participants {
     }
   }
 
+  /** It has left for good: after the commit nothing of it is awaited any more. */
+  leave(participant: Participant): void {
+    if (!participant.counted) return;
+    this.#count(participant.phase, -1);
+    Object.assign<Participant, Partial<Phase>>(participant, { counted: false });
+  }
+
   /** How many; of everybody before the commit is decided, then of those who are counted. */
   inPhase(phase: SubscriberPhase): number {
     return this.#tally.get(phase) ?? 0;
-  }
-
-  /** Whether nobody of those is in another phase. */
-  isAllIn(phase: SubscriberPhase): boolean {
-    return this.inPhase(phase) === this.#size;
   }
 
   /** In the order in which they were first seen. */

@@ -202,7 +202,10 @@ describe('a rotation', () => {
       require: { policy },
       prepareTimeoutMs: 100,
     });
-    expect(messages.at(-1)?.rotation).toMatchObject({ toGeneration: 2n });
+    expect(messages.at(-1)?.rotation).toMatchObject({
+      toGeneration: 2n,
+      state: RotationState.ROTATION_STATE_INCOMPLETE,
+    });
     // it hears of the committed generation all the same
     await slow.hear('welcome', ({ material }) => material?.generation === 2n);
     expect((await fleet())?.warnings).toEqual(['not on the active generation: imap slow']);

@@ -4,7 +4,7 @@
  * nothing of them.
  */
 import { Subscriber, type SubscriberAction, type SubscriberEvent } from '@mail/certs/subscriber';
-import { PartitionPolicy } from '@mail/proto';
+import { PartitionPolicy, RotationState, SubscriberPhase } from '@mail/proto';
 import {
   Coordinator,
   type CoordinatorAction,
@@ -106,6 +106,25 @@ class HidesTheInstantFromNewcomers extends Coordinator {
   }
 }
 
+/** Looks for proof only at those who were ready in time. */
+class OverlooksWhoWasLeftBehind extends Coordinator {
+  override handle(event: CoordinatorEvent): CoordinatorAction[] {
+    const settled: readonly SubscriberPhase[] = [
+      SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED,
+      SubscriberPhase.SUBSCRIBER_PHASE_LATE,
+      SubscriberPhase.SUBSCRIBER_PHASE_REJECTED,
+    ];
+    return super.handle(event).map((action) => {
+      if (action.kind !== 'finish') return action;
+      const { state, outcomes } = action.rotation;
+      if (state !== RotationState.ROTATION_STATE_INCOMPLETE) return action;
+      if (!outcomes.every(({ phase }) => settled.includes(phase))) return action;
+      const rotation = { ...action.rotation, state: RotationState.ROTATION_STATE_VERIFIED };
+      return { ...action, rotation };
+    });
+  }
+}
+
 class ServesPastTheFence extends Subscriber {
   override handle(event: SubscriberEvent): SubscriberAction[] {
     return super.handle(event).filter((action) => action.kind !== 'fenceFrom');
@@ -162,6 +181,13 @@ class NeverReports extends Subscriber {
   }
 }
 
+/** Says that it has looked, and at nothing. */
+class LooksAtNoPort extends Subscriber {
+  override handle(event: SubscriberEvent): SubscriberAction[] {
+    return super.handle(event.kind === 'probed' ? { ...event, ports: [] } : event);
+  }
+}
+
 /** Beats once and never again: the lease runs out on a living stream. */
 class LosesHeart extends Subscriber {
   override handle(event: SubscriberEvent): SubscriberAction[] {
@@ -215,6 +241,11 @@ export const MUTANTS: readonly Mutant[] = [
     Coordinator: HidesTheInstantFromNewcomers,
     caughtBy: 'a generation has one instant',
   },
+  {
+    name: 'overlook at the end who was left behind',
+    Coordinator: OverlooksWhoWasLeftBehind,
+    caughtBy: 'verified means that everybody who is still there has proved it',
+  },
   { name: 'serve past the fence', Subscriber: ServesPastTheFence, caughtBy: FENCED },
   {
     name: 'wait for the outcome under the long lease',
@@ -237,5 +268,6 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: 'the clock estimate is as good as it says',
   },
   { name: 'never report the swap', Subscriber: NeverReports, caughtBy: CONVERGES },
+  { name: 'prove the swap by no port', Subscriber: LooksAtNoPort, caughtBy: CONVERGES },
   { name: 'never wake up', Subscriber: LosesHeart, caughtBy: CONVERGES },
 ];

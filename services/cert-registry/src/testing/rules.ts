@@ -7,6 +7,7 @@ import type {
   CoordinatorEvent,
   RotateRequest,
   RotationView,
+  StreamId,
   ToSubscriber,
 } from '../coordinator.ts';
 import {
@@ -43,8 +44,19 @@ interface Requested {
   readonly process: RegistryProcess;
   /** Who refused its material, by name, while it was being prepared. */
   readonly rejectedBy: Set<string>;
+  /** When it was asked, on the clock of `process`. */
+  readonly at: bigint;
   results: number;
   state: RotationState | undefined;
+}
+
+/** What one registry process has heard of a subscriber, on its own clock. */
+interface Heard {
+  readonly connectedAt: bigint;
+  /** Its last sign of life; undefined once it has said goodbye. */
+  at: bigint | undefined;
+  /** The newest generation that each of its ports was seen to serve. */
+  proved: bigint;
 }
 
 /** Two clocks may drift apart by this share of the time that passes. */
@@ -57,9 +69,15 @@ export class Rules {
   readonly #clocks = new Map<string, DriftingClock>();
   readonly #requests = new Map<bigint, Requested>();
   readonly #requestOf = new Map<string, Requested>();
+  /** The newest stream's alone: what comes on one that it has replaced counts for nothing. */
+  readonly #heard = new WeakMap<RegistryProcess, Map<string, Heard>>();
+  readonly #heardOn = new Map<StreamId, Heard>();
+  readonly #lease: bigint;
   #healthy = false;
 
-  constructor(first: Material) {
+  /** `lease` is that of the registry, in nanoseconds. */
+  constructor(first: Material, lease: bigint) {
+    this.#lease = lease;
     this.#switches = [
       { generation: first.generation, material: first, instant: 0, told: new Map() },
     ];
@@ -198,13 +216,38 @@ export class Rules {
   }
 
   /** After the machine has taken it, before what it wants is done. */
-  noteRegistryEvent(process: RegistryProcess, event: CoordinatorEvent): void {
+  noteRegistryEvent(process: RegistryProcess, event: CoordinatorEvent, now: number): void {
+    this.#hear(process, event, process.clock.read(now));
     if (event.kind !== 'message' || event.message.$case !== 'rejected') return;
     const { nonce } = event.message.value;
     const link = process.links.get(event.stream);
     if (link === undefined) return;
     for (const { request, rejectedBy } of this.#requests.values()) {
       if (request.nonce === nonce) rejectedBy.add(nameOf(link.subscriber.name));
+    }
+  }
+
+  #hear(process: RegistryProcess, event: CoordinatorEvent, at: bigint): void {
+    if (event.kind === 'connected') {
+      const { stream, hello } = event;
+      const heard = this.#heard.get(process) ?? new Map<string, Heard>();
+      const proved = heard.get(nameOf(hello))?.proved ?? 0n;
+      const fresh: Heard = { connectedAt: at, at, proved };
+      this.#heard.set(process, heard.set(nameOf(hello), fresh));
+      this.#heardOn.set(stream, fresh);
+    } else if (event.kind === 'lost') {
+      const heard = this.#heardOn.get(event.stream);
+      if (heard !== undefined && event.goodbye) heard.at = undefined;
+    } else if (event.kind === 'message') {
+      const heard = this.#heardOn.get(event.stream);
+      if (heard === undefined) return;
+      if (event.message.$case === 'heartbeat') heard.at = at;
+      if (event.message.$case !== 'verified') return;
+      const { generation, ports } = event.message.value;
+      const wanted = this.#switchOf(generation)?.material.fingerprintSha256;
+      const served = ports.map(({ fingerprintSha256 }) => fingerprintSha256);
+      const proves = served.length > 0 && served.every((seen) => seen === wanted);
+      heard.proved = proves ? generation : 0n;
     }
   }
 
@@ -270,10 +313,11 @@ export class Rules {
 
   // ---- results ----------------------------------------------------------------------------------
 
-  noteRequest(process: RegistryProcess, request: RotateRequest): void {
+  noteRequest(process: RegistryProcess, request: RotateRequest, now: number): void {
     const requested: Requested = {
       request,
       process,
+      at: process.clock.read(now),
       rejectedBy: new Set(),
       results: 0,
       state: undefined,
@@ -283,7 +327,7 @@ export class Rules {
   }
 
   /** The result of a request: how the rotation ended, or undefined when it was refused. */
-  noteResult(id: bigint, rotation: RotationView | undefined): void {
+  noteResult(id: bigint, rotation: RotationView | undefined, now: number): void {
     const requested = this.#requests.get(id);
     if (requested === undefined) return;
     requested.results += 1;
@@ -297,6 +341,21 @@ export class Rules {
     if (committed !== switched) {
       const detail = `request ${id} ended in state ${rotation?.state}, committed: ${committed}`;
       this.fail('the result says whether anything was switched', detail);
+    }
+    if (rotation?.state === RotationState.ROTATION_STATE_VERIFIED) {
+      this.#checkProof(requested, rotation, requested.process.clock.read(now));
+    }
+  }
+
+  /** Whoever took part, and is heard of still, has shown the generation on every port. */
+  #checkProof({ process, at }: Requested, rotation: RotationView, now: bigint): void {
+    const listed = new Set(rotation.outcomes.map(nameOf));
+    for (const [name, heard] of this.#heard.get(process) ?? []) {
+      const tookPart = listed.has(name) || heard.connectedAt < at;
+      const isThere = heard.at !== undefined && now - heard.at < this.#lease;
+      if (!tookPart || !isThere || heard.proved === rotation.toGeneration) continue;
+      const detail = `${name} has not shown ${rotation.toGeneration}`;
+      this.fail('verified means that everybody who is still there has proved it', detail);
     }
   }
 

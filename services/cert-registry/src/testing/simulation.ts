@@ -127,7 +127,7 @@ export class Simulation {
     this.#slowBuilds = random.chance(0.3) ? random.between(0, 0.5) : 0;
     this.#commitFailures = random.chance(0.2) ? 0.5 : 0;
     this.#committed = this.#makeMaterial(1n);
-    this.#rules = new Rules(this.#committed);
+    this.#rules = new Rules(this.#committed, BigInt(LEASE_MS * MS));
   }
 
   /** Plays the schedule to its end. @returns the first broken rule, or undefined. */
@@ -287,7 +287,7 @@ export class Simulation {
     }
     const now = process.clock.read(this.#now);
     const actions = process.coordinator.handle({ ...event, now });
-    this.#rules.noteRegistryEvent(process, event);
+    this.#rules.noteRegistryEvent(process, event, this.#now);
     for (const action of actions) {
       if (process.crashBeforeAction !== undefined) {
         process.crashBeforeAction -= 1;
@@ -330,7 +330,7 @@ export class Simulation {
           break;
         case 'refuse':
           this.#log('registry', `refuses ${action.rotationId}: ${action.code}`);
-          this.#rules.noteResult(action.rotationId, undefined);
+          this.#rules.noteResult(action.rotationId, undefined, this.#now);
           break;
         case 'finish':
           this.#log(
@@ -338,7 +338,7 @@ export class Simulation {
             () =>
               `ends ${action.rotation.id} in state ${action.rotation.state} ${action.rotation.failure}`,
           );
-          this.#rules.noteResult(action.rotation.id, action.rotation);
+          this.#rules.noteResult(action.rotation.id, action.rotation, this.#now);
           break;
         case 'wakeAt': {
           process.wake += 1;
@@ -394,7 +394,7 @@ export class Simulation {
       require,
       drainGraceMs,
     };
-    this.#rules.noteRequest(process, request);
+    this.#rules.noteRequest(process, request, this.#now);
     this.#log('registry', () => `rotation ${request.id}, requiring ${JSON.stringify(require)}`);
     this.#feedRegistry(process, { kind: 'rotate', now: 0n, request });
   }

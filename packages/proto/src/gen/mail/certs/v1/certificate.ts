@@ -177,13 +177,20 @@ export const RotationState = {
   ROTATION_STATE_PREPARING: 1,
   /** ROTATION_STATE_COMMITTED - Durable; the instant has not come or not everybody has reported. */
   ROTATION_STATE_COMMITTED: 2,
-  /** ROTATION_STATE_ACTIVATED - Every subscriber that was ready has swapped. */
+  /** ROTATION_STATE_ACTIVATED - Every subscriber that was ready, and has not left since, has swapped. */
   ROTATION_STATE_ACTIVATED: 3,
-  /** ROTATION_STATE_VERIFIED - Every subscriber that was ready has seen the new certificate on its own ports. */
+  /**
+   * ROTATION_STATE_VERIFIED - Every subscriber that took part, and has not left since, has seen the new certificate on its own
+   * ports: required or not, ready in time or not. A subscriber has left when it said goodbye or its lease
+   * ran out. Where there is none, there is nothing to prove, and the rotation ends in this state too.
+   */
   ROTATION_STATE_VERIFIED: 4,
   /** ROTATION_STATE_ABORTED - Nothing was switched anywhere. */
   ROTATION_STATE_ABORTED: 5,
-  /** ROTATION_STATE_INCOMPLETE - Committed, and the wait for reports ended before all had come: outcomes say which. */
+  /**
+   * ROTATION_STATE_INCOMPLETE - Committed, and not proved: a subscriber that is still there was left behind, lost or unverified, or
+   * had not reported when the wait for reports ended. Outcomes say which.
+   */
   ROTATION_STATE_INCOMPLETE: 6,
   UNRECOGNIZED: -1,
 } as const;
@@ -263,7 +270,7 @@ export const SubscriberPhase = {
   SUBSCRIBER_PHASE_LOST: 5,
   SUBSCRIBER_PHASE_ACTIVE: 6,
   SUBSCRIBER_PHASE_VERIFIED: 7,
-  /** SUBSCRIBER_PHASE_UNVERIFIED - Active, and a port served something else or could not be reached. */
+  /** SUBSCRIBER_PHASE_UNVERIFIED - Active, and a port served something else or could not be reached, or there was no port to look at. */
   SUBSCRIBER_PHASE_UNVERIFIED: 8,
   UNRECOGNIZED: -1,
 } as const;
@@ -554,7 +561,10 @@ export interface SubscriberOutcome {
   service: string;
   instance: string;
   phase: SubscriberPhase;
-  /** Why, for the phases REJECTED, LATE and LOST: a code such as "unusable-material", and one sentence. */
+  /**
+   * Why, for the phases REJECTED, LATE, LOST and UNVERIFIED: a code such as "unusable-material", and one
+   * sentence. UNVERIFIED has "unverified", or "no-ports" where it looked at none.
+   */
   code: string;
   detail: string;
   required: boolean;

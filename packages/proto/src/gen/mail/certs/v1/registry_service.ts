@@ -175,7 +175,7 @@ export interface RequirePolicy {
     /** Every live subscriber of these services. */
     { $case: "services"; value: RequireServices }
     | //
-    /** Nobody: whoever is not ready by the deadline is left behind. */
+    /** Nobody: whoever is not ready by the deadline is left behind, and the rotation ends INCOMPLETE. */
     { $case: "none"; value: RequireNone }
     | undefined;
 }

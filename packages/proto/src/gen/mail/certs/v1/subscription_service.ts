@@ -145,9 +145,10 @@ export interface Activated {
   atNs: bigint;
 }
 
-/** What the subscriber saw on its own ports after a swap. */
+/** What the subscriber saw on its own ports after a swap. Without a port it proves nothing. */
 export interface Verified {
   generation: bigint;
+  /** Of more than 32 the others are not looked at, and the subscriber counts as unverified; texts are cut. */
   ports: PortObservation[];
 }
 
