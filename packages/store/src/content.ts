@@ -15,6 +15,8 @@ export const CHUNK_BYTES = 256 * 1024;
 const CHUNKS_PER_READ = 16;
 /** Beyond what any protocol's own limit lets through; keeps a mistake there from filling memory. */
 export const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
+/** An expunged message can be read for so long: the largest one is then had at 30 kB a second. */
+const EXPUNGED_KEPT_MS = 30 * 60_000;
 /** What one sweep frees at most, so that it holds the database briefly. */
 const SWEEP = { contents: 200, bytes: 64 * 1024 * 1024 };
 
@@ -52,6 +54,7 @@ export async function insertContent(
       structure: JSON.stringify(structure),
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
+      keep_until: 0,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -86,14 +89,31 @@ export async function countReferences(
   }
 }
 
-/** Octets from `start` up to `end` of the message. Throws StoreError (no-such-message). */
-export async function readContent(
+/** Keeps contents that may be let go of now from being swept soon. */
+export async function keepForReaders(
+  { db, now }: WriteContext,
+  contentIds: readonly number[],
+): Promise<void> {
+  for (const group of inGroups(contentIds)) {
+    await db
+      .updateTable('contents')
+      .set({ keep_until: now.getTime() + EXPUNGED_KEPT_MS })
+      .where('id', 'in', group)
+      .execute();
+  }
+}
+
+interface FoundContent {
+  readonly content_id: number;
+  readonly size: number;
+}
+
+/** Also of a message that was expunged and not swept yet. */
+async function findContent(
   db: Kysely<Schema>,
   mailboxId: MailboxId,
   uid: Uid,
-  start: number,
-  end: number,
-): Promise<Buffer> {
+): Promise<FoundContent | undefined> {
   const message = await db
     .selectFrom('messages')
     .innerJoin('mailboxes', 'mailboxes.id', 'messages.mailbox_id')
@@ -102,10 +122,30 @@ export async function readContent(
     .where('messages.uid', '=', uid)
     .where('mailboxes.name', 'is not', null)
     .executeTakeFirst();
-  if (message === undefined) {
-    await requireMailbox(db, mailboxId);
-    throw noSuchMessage(uid);
-  }
+  if (message !== undefined) return message;
+  await requireMailbox(db, mailboxId);
+  return db
+    .selectFrom('tombstones')
+    .innerJoin('contents', 'contents.id', 'tombstones.content_id')
+    .select(['tombstones.content_id', 'contents.size'])
+    .where('tombstones.mailbox_id', '=', mailboxId)
+    .where('tombstones.uid', '=', uid)
+    .executeTakeFirst();
+}
+
+/**
+ * Octets from `start` up to `end` of the message. Throws StoreError (no-such-mailbox,
+ * no-such-message).
+ */
+export async function readContent(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  uid: Uid,
+  start: number,
+  end: number,
+): Promise<Buffer> {
+  const message = await findContent(db, mailboxId, uid);
+  if (message === undefined) throw noSuchMessage(uid);
   const from = Math.max(0, start);
   const to = Math.min(message.size, end);
   if (from >= to) return Buffer.alloc(0);
@@ -123,7 +163,7 @@ export async function readContent(
       .where('position', '<', upTo)
       .orderBy('position')
       .execute();
-    // expunged by somebody since, and swept
+    // expunged long since, and swept
     if (rows.length !== upTo - position) throw noSuchMessage(uid);
     for (const { data } of rows) pieces.push(data);
   }
@@ -139,13 +179,14 @@ function noSuchMessage(uid: Uid): StoreError {
   return new StoreError('no-such-message', `there is no message with UID ${uid} in this mailbox`);
 }
 
-/** Frees some contents that nothing holds. False when there were none. */
-export async function sweepContents({ db }: WriteContext): Promise<boolean> {
+/** Frees some contents that nothing holds and nobody reads any more. False when there were none. */
+export async function sweepContents({ db, now }: WriteContext): Promise<boolean> {
   const unreferenced = await db
     .selectFrom('contents')
     .select(['id', 'size'])
     .where((eb) => eb('refs', '=', eb.lit(0)))
-    .orderBy('id')
+    .where('keep_until', '<=', now.getTime())
+    .orderBy('keep_until')
     .limit(SWEEP.contents)
     .execute();
   const ids: number[] = [];

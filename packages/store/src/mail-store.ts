@@ -94,7 +94,10 @@ export interface Accounts {
   setPasswordHash(id: AccountId, passwordHash: string): Promise<void>;
   /** Puts `to` in the place of `from`; where that is no longer there, whatever was set since stays. */
   renewPasswordHash(id: AccountId, from: string, to: string): Promise<void>;
-  /** Removes the account at once and then its mail; resolves when all of it is gone. */
+  /**
+   * Removes the account at once and then its mail; resolves when all of it is gone but what was expunged
+   * in the last half hour, which goes by itself.
+   */
   remove(id: AccountId): Promise<void>;
 }
 
@@ -112,7 +115,8 @@ export interface Mailboxes {
   delete(id: MailboxId): Promise<void>;
   /**
    * Renames inferiors as well, and them alone where `from` is only their superior; of INBOX it moves the
-   * messages (RFC 9051 §6.3.6). Subscriptions stay with their names. Throws no-such-mailbox, mailbox-exists, bad-mailbox-name.
+   * messages (RFC 9051 §6.3.6). Subscriptions stay with their names. Throws no-such-mailbox,
+   * mailbox-exists, bad-mailbox-name.
    */
   rename(accountId: AccountId, from: string, to: string): Promise<void>;
   /** Also names that have no mailbox can be subscribed (RFC 9051 §6.3.7). */
@@ -134,7 +138,10 @@ export interface Messages {
   list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
   /** Throws no-such-mailbox, as every method does that is given a mailbox. */
   changesSince(mailboxId: MailboxId, modSeq: ModSeq): Promise<MailboxChanges>;
-  /** The whole message, or octets from `start` up to `end`. Throws no-such-message. */
+  /**
+   * The whole message, or octets from `start` up to `end`. An expunged one can be read for half an hour
+   * more, so that no session loses it in the middle. Throws no-such-message.
+   */
   read(mailboxId: MailboxId, uid: Uid, start?: number, end?: number): Promise<Buffer>;
   /** Computed at delivery. In the order asked; those that are gone are left out. */
   structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;

@@ -4,7 +4,7 @@
  */
 import type { MessageStructure } from '@mail/message';
 import type { Kysely } from 'kysely';
-import { type Content, countReferences, insertContent } from './content.ts';
+import { type Content, countReferences, insertContent, keepForReaders } from './content.ts';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
 import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
@@ -351,8 +351,17 @@ async function removeRows(
   if (rows.length === 0) return;
   const { db } = context;
   const { modSeq } = await advanceMailbox(context, mailboxId, { minus: tally(rows) });
+  await keepForReaders(
+    context,
+    rows.map(({ content_id }) => content_id),
+  );
   await deleteRows(context, mailboxId, rows);
-  const tombstones = rows.map(({ uid }) => ({ mailbox_id: mailboxId, modseq: modSeq, uid }));
+  const tombstones = rows.map(({ uid, content_id }) => ({
+    mailbox_id: mailboxId,
+    modseq: modSeq,
+    uid,
+    content_id,
+  }));
   for (let start = 0; start < tombstones.length; start += ROWS_PER_INSERT) {
     const group = tombstones.slice(start, start + ROWS_PER_INSERT);
     await db.insertInto('tombstones').values(group).execute();

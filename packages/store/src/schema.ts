@@ -59,11 +59,13 @@ export interface MessagesTable {
   size: Fixed<number>;
 }
 
-/** UIDs that are gone, for QRESYNC (RFC 7162 §3.2). */
+/** UIDs that are gone, for QRESYNC (RFC 7162 §3.2) and for who is still reading one. */
 export interface TombstonesTable {
   mailbox_id: number;
   modseq: number;
   uid: number;
+  /** May be swept. */
+  content_id: number;
 }
 
 /** What messages hold, stored once however many mailboxes have it. */
@@ -78,6 +80,8 @@ export interface ContentsTable {
   ends_in_crlf: Fixed<number>;
   /** Messages that hold it; 0 waits to be swept. */
   refs: number;
+  /** Not swept before: who reads an expunged message may end. 0 where it was never expunged. */
+  keep_until: number;
 }
 
 /** The octets, CHUNK_BYTES to a row, so that a partial read touches what it needs. */

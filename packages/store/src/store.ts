@@ -61,11 +61,8 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
     changeFlags: (mailboxId, uids, change, flags) =>
       engine.write('changeFlags', { mailboxId, uids, change, flags }),
-    async expunge(mailboxId, uids, { onlyDeleted } = { onlyDeleted: false }) {
-      const expunged = await engine.write('expunge', { mailboxId, uids, onlyDeleted });
-      if (expunged.length > 0) sweeper.sweepInBackground();
-      return expunged;
-    },
+    expunge: (mailboxId, uids, { onlyDeleted } = { onlyDeleted: false }) =>
+      engine.write('expunge', { mailboxId, uids, onlyDeleted }),
     copy: (mailboxId, uids, target) => engine.write('copy', { mailboxId, uids, target }),
     move: (mailboxId, uids, target) => engine.write('move', { mailboxId, uids, target }),
   };

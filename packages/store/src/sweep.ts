@@ -1,7 +1,8 @@
 /**
  * Frees what removed accounts, deleted mailboxes and expunged messages leave behind. Those who remove
  * only take things out of sight; a sweep then does a bounded piece of the work, so that no other write
- * waits long for it. After a crash the next process to open the store goes on.
+ * waits long for it. What is expunged stays for a while for who is reading it. After a crash the next
+ * process to open the store goes on.
  */
 import { sweepContents } from './content.ts';
 import { sweepMessages } from './messages.ts';

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Connection } from '@mail/line-server';
 import { StoreError } from '@mail/store';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { serve } from './serve.ts';
 import type { SessionContext } from './session.ts';
 import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
@@ -70,7 +70,13 @@ describe('deleting', () => {
     const inbox = await pop.store.mailboxes.find(account.id, 'INBOX');
     const session = await openSession(pop, account.address);
     await pop.store.messages.expunge(inbox?.id ?? 0, [1]);
+    // for a while it can be read to its end
+    expect(await session.say('RETR 1')).toMatch(/^\+OK/);
+    while ((await session.next()) !== '.');
+    const gone = new StoreError('no-such-message', 'swept');
+    const read = vi.spyOn(pop.store.messages, 'read').mockRejectedValueOnce(gone);
     expect(await session.say('RETR 1')).toBe('-ERR That message is gone');
+    read.mockRestore();
     expect(await session.say('DELE 1')).toMatch(/^\+OK/);
     expect(await session.say('DELE 2')).toMatch(/^\+OK/);
     expect(await session.say('QUIT')).toBe('+OK Goodbye, 1 messages deleted');

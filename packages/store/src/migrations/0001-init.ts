@@ -44,9 +44,10 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
       size ${whole} not null,
       structure text not null,
       ends_in_crlf ${whole} not null,
-      refs ${whole} not null
+      refs ${whole} not null,
+      keep_until ${whole} not null
     )`,
-    'create index contents_unreferenced on contents (id) where refs = 0',
+    'create index contents_unreferenced on contents (keep_until) where refs = 0',
     `create table content_chunks (
       content_id ${whole} not null references contents (id),
       position ${whole} not null,
@@ -72,8 +73,10 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
       mailbox_id ${whole} not null references mailboxes (id),
       modseq ${whole} not null,
       uid ${whole} not null,
+      content_id ${whole} not null,
       primary key (mailbox_id, modseq, uid)
     ) ${clustered}`,
+    'create index tombstones_by_uid on tombstones (mailbox_id, uid)',
     `create table counters (
       name text primary key,
       value ${whole} not null

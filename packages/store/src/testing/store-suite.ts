@@ -451,6 +451,20 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(await codeOf(store.messages.changesSince(999_999, 1))).toBe('no-such-mailbox');
       });
 
+      it('can be read to their end though somebody expunges or moves them meanwhile', async () => {
+        const other = await database.open();
+        await append(inbox, 2);
+        expect(await store.messages.read(inbox.id, 1, 0, 10)).toEqual(RAW.subarray(0, 10));
+        await other.messages.expunge(inbox.id, [1]);
+        await other.messages.move(inbox.id, [2], (await mailboxOf(account, 'Trash')).id);
+        // removing an account waits for all sweeping
+        await other.accounts.remove((await addAccount()).id);
+        expect(await store.messages.read(inbox.id, 1, 10)).toEqual(RAW.subarray(10));
+        expect(await store.messages.read(inbox.id, 2)).toEqual(RAW);
+        expect((await store.messages.list(inbox.id)).messages).toEqual([]);
+        await other.close();
+      });
+
       it('stay when somebody has undeleted them, where only deleted ones are to go', async () => {
         const other = await database.open();
         await append(inbox, 3, ['\\Deleted']);
