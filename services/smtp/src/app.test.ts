@@ -15,9 +15,14 @@ const ALICE = 'alice@example.test';
 const BOB = 'bob@example.test';
 const AUTH = Buffer.from(`\0${ALICE}\0${PASSWORD}`).toString('base64');
 
+/** Peers that must not be missing where nobody sees that a test was skipped. */
+const REQUIRED = process.env['CI'] === 'true' ? ['python3', 'curl'] : [];
+
 /** Peers that a machine may lack. */
 function installed(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+  return (
+    REQUIRED.includes(program) || spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+  );
 }
 
 let app: RunningApp;
