@@ -13,8 +13,8 @@ export interface SecuredSocket {
 
 export interface TlsAcceptor {
   /**
-   * Implicit TLS: waits for the first octet of a ClientHello, then handshakes under the material in
-   * force at that moment. Rejects when the handshake fails or takes too long; the socket is then
+   * Implicit TLS: waits for a whole ClientHello, then handshakes under the material in force at that
+   * moment. Rejects when the handshake fails or takes too long; the socket is then
    * destroyed.
    */
   accept(socket: Socket): Promise<SecuredSocket>;
