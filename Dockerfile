@@ -19,7 +19,8 @@ RUN for name in cert-registry smtp pop imap; do \
 
 FROM ${BASE_IMAGE} AS base
 ENV NODE_ENV=production NODE_OPTIONS=--conditions=built CONCERT_DATA=/data
-RUN mkdir -p /data && chown node:node /data
+# a volume takes its owner from the folder that it is mounted on
+RUN mkdir -p /data/registry && chown -R node:node /data && chmod 700 /data/registry
 USER node
 WORKDIR /app
 VOLUME /data

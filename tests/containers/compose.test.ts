@@ -118,6 +118,19 @@ test('mail goes in and out, and a rotation moves all seven ports at once', async
   await reader.logout();
 });
 
+test('no service but the registry sees its folder', async () => {
+  const files = async (service: string) => {
+    const ls = ['exec', '-T', service, 'ls', '/data/registry'];
+    const { stdout } = await run('docker', ['compose', '-p', project, ...ls], {
+      cwd: ROOT,
+      env: { ...process.env, ...settings },
+    });
+    return stdout.split('\n').filter((name) => name !== '');
+  };
+  expect(await files('cert-registry')).toContain('vault.key');
+  for (const service of ['smtp', 'pop', 'imap']) expect(await files(service)).toEqual([]);
+});
+
 test('no process runs as root, and each stops in time on SIGTERM', async () => {
   for (const service of ['cert-registry', 'smtp', 'pop', 'imap']) {
     const { stdout } = await run(
