@@ -5,7 +5,9 @@
  *   npm run bench -- fleet [--subscribers 1000] [--rotations 20]
  *
  * Skew is the latest minus the earliest instant at which any subscriber swapped, on the clock that all
- * processes of the host share. Memory is the registry's resident set with the fleet minus without.
+ * processes of the host share. Memory is the registry's resident set with the fleet minus that of a registry
+ * that has rotated with no fleet, both after a collection; and what it was before, with the young generation
+ * of the heap grown to its 32 MB and whatever waited to be collected.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { on, once } from 'node:events';
@@ -14,6 +16,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fleetWhere, operatorClient, rotate } from '../tests/testing/operator.ts';
 import { layOutSystem, makeCertificate } from '../tests/testing/system.ts';
 import { option, report, summary } from './testing/figures.ts';
+import { collectedKiB, INSPECTED, residentKiB } from './testing/resident-set.ts';
 import type { FleetMessage, FleetOrder } from './testing/simulated-subscribers.ts';
 
 const subscribers = option('subscribers', 1000);
@@ -22,11 +25,6 @@ const settleMs = option('settle', 3_000);
 const CHILDREN = 2;
 /** Linux reports processor time in hundredths of a second to everybody. */
 const MS_PER_TICK = 10;
-
-function residentKiB(child: ChildProcess): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN);
-}
 
 /** Processor time used so far, user and system. */
 function processorMs(child: ChildProcess): number {
@@ -46,13 +44,13 @@ async function swapsOf(child: ChildProcess, generation: bigint): Promise<FleetMe
 const system = await layOutSystem();
 const children: ChildProcess[] = [];
 try {
-  const registry = await system.start('cert-registry');
+  const registry = await system.start('cert-registry', INSPECTED);
+  const collected = () => collectedKiB(registry, system.log('cert-registry'));
   const client = operatorClient(system);
   const certificates = [await makeCertificate(system), await makeCertificate(system)];
   // what the first rotation costs once is no subscriber's
   for (const certificate of certificates) await rotate(client, certificate);
-  await pause(1_000);
-  const emptyKiB = residentKiB(registry);
+  const empty = await collected();
 
   const connectStarted = performance.now();
   for (let index = 0; index < CHILDREN; index += 1) {
@@ -77,7 +75,8 @@ try {
   );
   const connectMs = performance.now() - connectStarted;
   await pause(settleMs);
-  const fullKiB = residentKiB(registry);
+  const connectedAsIs = residentKiB(registry);
+  const connected = await collected();
 
   const callToActive: number[] = [];
   const callToCommit: number[] = [];
@@ -111,8 +110,10 @@ try {
     await pause(200);
   }
   await pause(settleMs);
-  const afterKiB = residentKiB(registry);
+  const rotatedAsIs = residentKiB(registry);
+  const rotated = await collected();
   client.close();
+  const perSubscriber = (kib: number): number => Math.round((kib / total) * 10) / 10;
   report('fleet', `${total} simulated subscribers, one registry`, {
     failedRotations: failures,
     connectMs: Math.round(connectMs),
@@ -121,8 +122,14 @@ try {
     skewMs: summary(skew),
     lateSwaps: summary(late),
     registryProcessorMsPerRotation: summary(processor),
-    registryKiBPerSubscriber: Math.round(((fullKiB - emptyKiB) / total) * 10) / 10,
-    registryKiBPerSubscriberAfterRotations: Math.round(((afterKiB - emptyKiB) / total) * 10) / 10,
+    registryKiBPerSubscriber: {
+      connected: perSubscriber(connected - empty),
+      afterRotations: perSubscriber(rotated - empty),
+    },
+    registryKiBPerSubscriberUncollected: {
+      connected: perSubscriber(connectedAsIs - empty),
+      afterRotations: perSubscriber(rotatedAsIs - empty),
+    },
   });
 } finally {
   for (const child of children) {

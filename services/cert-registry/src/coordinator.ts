@@ -804,14 +804,15 @@ export class Coordinator {
   /**
    * Late enough that every activate has arrived by then and every undecided lease has run out. How long
    * it takes to reach everybody shows in how far apart the answers to prepare came: they went the same
-   * way to as many. The last few are left out, so that one slow builder does not delay the fleet.
+   * way to as many, and what is as busy as it was then may become busier by half. The last few are left
+   * out, so that one slow builder does not delay the fleet.
    */
   #instantFor(rotation: Rotation): bigint {
     let worstTrip = 0n;
     for (const member of this.#streams.values()) {
       if (member.roundTripNs > worstTrip) worstTrip = member.roundTripNs;
     }
-    const lead = max(worstTrip * this.#leadRoundTrips, spreadOf(rotation.readyAt));
+    const lead = max(worstTrip * this.#leadRoundTrips, (spreadOf(rotation.readyAt) * 3n) / 2n);
     const bounded = max(min(max(lead, this.#minLead), this.#maxLead), this.#fenceLead);
     return max(this.#now + bounded, this.#activeAt);
   }

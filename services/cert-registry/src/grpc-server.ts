@@ -52,7 +52,7 @@ class MutualTls extends ServerCredentials {
 /**
  * Whole each time: Node drops what is left out. A connection keeps what its handshake has made for as long
  * as it lasts, so the handshakes are small: no tickets, since nobody resumes, and no post-quantum groups,
- * which would cost 20 KB each. Those guard against whoever records today and breaks keys in many years;
+ * which would cost 10 KB each. Those guard against whoever records today and breaks keys in many years;
  * what is sent here is worth nothing once its certificate, whose own key is no better, has expired.
  */
 function contextOf({ cert, key, ca }: IdentityFiles) {
