@@ -78,3 +78,21 @@ test('the log has what the trail lacks', () => {
   const told = [{ error: full, event: { at: 7, ...entry } }, expect.any(String)];
   expect(error.mock.calls).toEqual([told, told]);
 });
+
+test('denials that are alike are one row in ten minutes, which counts those before it', () => {
+  const rows: string[] = [];
+  const insert = ({ actor, outcome }: { actor: string; outcome: string }) => {
+    rows.push(`${actor} ${outcome}`);
+  };
+  const database = { insertAuditEvent: insert, insertAuditEventWithoutSync: insert };
+  let now = 0;
+  const audit = new AuditTrail(database as unknown as RegistryDatabase, () => now, silentLogger());
+  const deny = (actor: string) =>
+    audit.recordDenial({ actor, action: 'GetFleet', target: '', outcome: 'no' });
+  for (let calls = 0; calls < 1_000; calls += 1) deny('imap');
+  deny('pop');
+  now = 600_000;
+  deny('imap');
+  deny('imap');
+  expect(rows).toEqual(['imap no', 'pop no', 'imap no (and 999 more before)']);
+});

@@ -8,6 +8,10 @@ import type { Logger } from '@mail/service';
 import type { AuditRow, RegistryDatabase } from './database.ts';
 
 const MAX_TEXT_LENGTH = 500;
+/** Denials of one actor, action and outcome are one row in this time: they must not push others out. */
+const DENIAL_INTERVAL_MS = 600_000;
+/** Different denials that are told apart; far more than there are identities times calls. */
+const MAX_DENIALS = 1_000;
 
 export interface AuditEntry {
   /** An identity's URI, or what stands for a caller that has none. */
@@ -24,6 +28,8 @@ export class AuditTrail {
   readonly #database: RegistryDatabase;
   readonly #now: () => number;
   readonly #logger: Logger;
+  /** By actor, action and outcome: when it was recorded last, and how many came since. */
+  readonly #denials = new Map<string, { at: number; since: number }>();
 
   constructor(database: RegistryDatabase, now: () => number, logger: Logger) {
     this.#database = database;
@@ -37,11 +43,26 @@ export class AuditTrail {
   }
 
   /**
-   * For callers without the right: they can send thousands a second, each of which would sync the disk.
-   * Throws nothing.
+   * For callers without the right, who can send thousands a second: no sync of the disk, and of those that
+   * are alike one row in ten minutes, which says how many there were before it. Throws nothing.
    */
   recordDenial(entry: AuditEntry): void {
-    this.#write(entry, (event) => this.#database.insertAuditEventWithoutSync(event));
+    const { actor, action, outcome } = shortened(entry);
+    const key = JSON.stringify([actor, action, outcome]);
+    const now = this.#now();
+    const known = this.#denials.get(key);
+    if (known !== undefined && now - known.at < DENIAL_INTERVAL_MS) {
+      known.since += 1;
+      return;
+    }
+    const before = known?.since ?? 0;
+    this.#denials.delete(key);
+    const [oldest] = this.#denials.keys();
+    if (this.#denials.size >= MAX_DENIALS && oldest !== undefined) this.#denials.delete(oldest);
+    this.#denials.set(key, { at: now, since: 0 });
+    const told =
+      before === 0 ? entry : { ...entry, outcome: `${outcome} (and ${before} more before)` };
+    this.#write(told, (event) => this.#database.insertAuditEventWithoutSync(event));
   }
 
   #write(entry: AuditEntry, insert: (event: Omit<AuditRow, 'id'>) => void): void {
