@@ -30,6 +30,8 @@ export type AdaptedSmtpOptions = Omit<
 
 /** As smtp-server's own. */
 const CLOSE_TIMEOUT_MS = 30_000;
+/** RFC 9112 §3. No command of SMTP ends in a version of HTTP. */
+const HTTP_REQUEST_LINE = /^[A-Z]+ \S+ HTTP\/\d/i;
 
 class AdaptedConnection extends SMTPConnection {
   readonly #server: ConcertSmtpServer;
@@ -147,8 +149,17 @@ class AdaptedConnection extends SMTPConnection {
     super.send(code, text, ownStatus ? false : context);
   }
 
-  /** The drain may have come while the command was answered: then the next one is not heard. */
+  /**
+   * A request line of HTTP ends the connection, whatever its method and target: smtp-server knows some. The
+   * drain may have come while the command was answered: then the next one is not heard.
+   */
   override _onCommand(...[command, callback]: Parameters<SMTPConnection['_onCommand']>): void {
+    if (HTTP_REQUEST_LINE.test(command.toString())) {
+      // smtp-server closes after a 421
+      this.send(421, '4.7.0 HTTP requests are not allowed');
+      callback?.();
+      return;
+    }
     super._onCommand(command, () => {
       if (!this.leaveIfDrained()) callback?.();
     });

@@ -428,9 +428,15 @@ describe('limits', () => {
     expect(await client.reply()).toBe('');
   });
 
-  test('an HTTP request ends the connection', async () => {
+  test.each([
+    'POST / HTTP/1.1',
+    'OPTIONS * HTTP/1.1',
+    'CONNECT mail.test:443 HTTP/1.1',
+    'PRI * HTTP/2.0',
+    'PATCH /x HTTP/1.1',
+  ])('an HTTP request ends the connection: %s', async (line) => {
     const client = await RawClient.connect(app.ports.mx);
-    const request = `POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO client.test\r\n`;
+    const request = `${line}\r\nHost: x\r\n\r\nEHLO client.test\r\n`;
     expect(await client.ask(request)).toMatch(/^421 /);
     expect(await client.reply()).toBe('');
   });
