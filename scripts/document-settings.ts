@@ -29,7 +29,7 @@ one line that names it.
 
 Durations are written \`250ms\`, \`30s\`, \`5m\`, \`2h\`, \`20d\`; sizes \`65536\`, \`64KiB\`, \`50MiB\`.
 
-Listeners are a list of URLs: \`tls://0.0.0.0:993\` (implicit TLS), \`starttls://[::]:143\`, \`none://127.0.0.1:1143\`.
+Listeners are a list of URLs: \`tls://0.0.0.0:993\` (implicit TLS), \`starttls://[::]:143\`, \`none://127.0.0.1:1143\` (loopback only).
 Parameters: \`proxy=10.0.0.0/8\` names networks whose connections begin with a PROXY protocol header (v1 or v2; others
 must not send one), \`login=plain\` allows logins without TLS (on loopback only), \`role=mx\` or \`role=submission\` says
 what an SMTP listener is for.

@@ -85,6 +85,7 @@ const CONDITION = 'certificate';
 
 /** Settings of every service that takes part, besides the common ones. */
 export const certificatesSettings = z.object({
+  /** What to do with new handshakes once the lease is out: `serve` goes on, `fence` refuses them. */
   CONCERT_PARTITION_POLICY: z.enum(['serve', 'fence']).default('serve'),
 });
 

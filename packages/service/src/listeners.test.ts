@@ -24,6 +24,8 @@ test.each([
   ['tls://0.0.0.0:993?tls=no', /unknown parameter "tls"/],
   ['tls://0.0.0.0:993?proxy=everyone', /networks/],
   ['none://0.0.0.0:143?login=plain', /only loopback/],
+  ['none://0.0.0.0:143', /only loopback/],
+  ['starttls://0.0.0.0:143?login=plain', /only loopback/],
   ['tls://0.0.0.0:993?login=maybe', /login=/],
 ])('%s is refused', (text, why) => {
   expect(() => parseListener(text)).toThrow(why);

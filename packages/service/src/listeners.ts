@@ -3,7 +3,7 @@
  *
  *   starttls://0.0.0.0:143 tls://[::]:993?proxy=10.0.0.0/8 none://127.0.0.1:1143?login=plain
  *
- * The scheme is the TLS mode. Parameters: `proxy` (networks whose connections begin with a PROXY
+ * The scheme is the TLS mode; none:// is for loopback only. Parameters: `proxy` (networks whose connections begin with a PROXY
  * protocol header, repeated or joined by commas), `login` ("tls", the default: log in over TLS only;
  * "plain": also without, only for loopback), `role` (free for the service; SMTP has mx and submission).
  */
@@ -32,7 +32,9 @@ const MODES: Record<string, TlsMode> = {
 };
 
 function isLoopback(host: string): boolean {
-  return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';
+  return (
+    host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback')
+  );
 }
 
 /** Throws Error with one sentence that says what is wrong with `text`. */
@@ -59,10 +61,13 @@ export function parseListener(text: string): ListenerConfig {
       throw new Error(`"${text}" wants networks such as 10.0.0.0/8 after proxy=, not "${network}"`);
     }
   }
+  if (tls === 'none' && !isLoopback(host)) {
+    throw new Error(`"${text}" would carry mail in the clear over the network: only loopback may`);
+  }
   const login = url.searchParams.get('login') ?? 'tls';
   if (login !== 'tls' && login !== 'plain')
     throw new Error(`"${text}" wants login=tls or login=plain`);
-  if (login === 'plain' && host !== 'localhost' && !isLoopback(host)) {
+  if (login === 'plain' && !isLoopback(host)) {
     throw new Error(
       `"${text}" would take passwords in the clear from the network: only loopback may`,
     );
