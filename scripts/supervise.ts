@@ -17,7 +17,7 @@ import { join, relative, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PasswordHasher } from '@mail/auth';
 import { parseSettings, readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
-import { openStore, storeSettings, storeUrl } from '@mail/store';
+import { openStore, StoreError, storeSettings, storeUrl } from '@mail/store';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** Services go first, so that the registry sees them leave. */
@@ -201,6 +201,14 @@ async function makeDemoAccount(): Promise<string | undefined> {
     );
     await store.messages.deliver([account.id], { raw: Buffer.from(WELCOME(DEMO_ADDRESS)) });
     return password;
+  } catch (error) {
+    // a page that is damaged shows only when it is read
+    if (!(error instanceof StoreError)) throw error;
+    throw new ServiceError(
+      'database-corrupt',
+      `the mail store ${url.replace(/^sqlite:/, '')}: ${error.message}; restore it from a backup`,
+      { cause: error },
+    );
   } finally {
     await store.close();
   }

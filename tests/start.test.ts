@@ -15,11 +15,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openStore } from '@mail/store';
 import { afterEach, expect, test } from 'vitest';
 import { handshake } from './testing/handshakes.ts';
 import { freePorts, ROOT } from './testing/system.ts';
 
 const EXIT_UNAVAILABLE = 69;
+/** SQLite's own default. */
+const PAGE_BYTES = 4096;
 
 interface Suite {
   readonly child: ChildProcess;
@@ -174,4 +177,18 @@ test.each([
   const { code, lines } = await failure(data);
   expect(code).toBe(EXIT_UNAVAILABLE);
   expect(lines).toEqual([expect.stringContaining(join(data, folder, name))]);
+});
+
+test('damage inside the mail database is one line that names it', async () => {
+  const data = newFolder();
+  const file = join(data, 'mail', 'mail.db');
+  const store = await openStore({ url: `sqlite:${file}` });
+  await store.close();
+  const octets = readFileSync(file);
+  // the header stays whole: such damage shows only when a page is read
+  octets.fill(0xa5, 2 * PAGE_BYTES);
+  writeFileSync(file, octets);
+  const { code, lines } = await failure(data);
+  expect(code).toBe(EXIT_UNAVAILABLE);
+  expect(lines).toEqual([expect.stringContaining(file)]);
 });
