@@ -13,14 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Sample, skewMs } from '../tests/testing/handshakes.ts';
 import type { LoadOrder, LoadResult } from '../tests/testing/load-process.ts';
 import { operatorClient, rotate } from '../tests/testing/operator.ts';
-import {
-  imapBusy,
-  imapIdle,
-  type OpenSession,
-  popTransaction,
-  smtpData,
-  smtpIdle,
-} from '../tests/testing/sessions.ts';
+import { openSessions } from '../tests/testing/sessions.ts';
 import { makeCertificate, startSystem } from '../tests/testing/system.ts';
 import { option, report, summary } from './testing/figures.ts';
 
@@ -42,18 +35,7 @@ try {
   const first = await makeCertificate(system);
   const second = await makeCertificate(system);
 
-  const sessions: OpenSession[] = await Promise.all([
-    imapIdle(system, 'imap', login('alice')),
-    imapIdle(system, 'imaps', login('alice')),
-    imapBusy(system, 'imap', login('alice')),
-    imapBusy(system, 'imaps', login('alice')),
-    popTransaction(system, 'pop3', login('pop')),
-    popTransaction(system, 'pop3s', login('pops')),
-    smtpData(system, 'submission', login('alice')),
-    smtpData(system, 'submissions', login('alice')),
-    smtpIdle(system, 'submission', login('alice')),
-    smtpIdle(system, 'submissions', login('alice')),
-  ]);
+  const sessions = await openSessions(system, login);
   const lostSessions: string[] = [];
   /** Every other session works all the time; the rest stay silent until the end. */
   const busy = sessions.filter(({ name }) => /busy|DATA|transaction/.test(name));

@@ -7,14 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { handshake } from './testing/handshakes.ts';
 import type { LoadOrder, LoadResult } from './testing/load-process.ts';
 import { getFleet, operatorClient, rotate } from './testing/operator.ts';
-import {
-  imapBusy,
-  imapIdle,
-  type OpenSession,
-  popTransaction,
-  smtpData,
-  smtpIdle,
-} from './testing/sessions.ts';
+import { imapBusy, imapIdle, openSessions, popTransaction, smtpIdle } from './testing/sessions.ts';
 import { makeCertificate, startSystem } from './testing/system.ts';
 
 let system: Awaited<ReturnType<typeof startSystem>>;
@@ -58,18 +51,7 @@ test('rotations under load: no failed handshake, no ended session, all ports pro
       `${system.password}\n`,
     );
   }
-  const sessions: OpenSession[] = await Promise.all([
-    imapIdle(system, 'imap', login('alice')),
-    imapIdle(system, 'imaps', login('alice')),
-    imapBusy(system, 'imap', login('alice')),
-    imapBusy(system, 'imaps', login('alice')),
-    popTransaction(system, 'pop3', login('pop')),
-    popTransaction(system, 'pop3s', login('pops')),
-    smtpData(system, 'submission', login('alice')),
-    smtpData(system, 'submissions', login('alice')),
-    smtpIdle(system, 'submission', login('alice')),
-    smtpIdle(system, 'submissions', login('alice')),
-  ]);
+  const sessions = await openSessions(system, login);
   const load = fork(new URL('./testing/load-process.ts', import.meta.url).pathname);
   load.send({ ports: ports(), perSecondAndPort: 10 } satisfies LoadOrder);
   await once(load, 'message');

@@ -231,3 +231,23 @@ export async function smtpIdle(
     },
   };
 }
+
+/** Two of each kind, in the clear at first and in TLS from the start. `login` gives a user's credentials. */
+export function openSessions(
+  system: System,
+  login: (user: string) => Credentials,
+): Promise<OpenSession[]> {
+  return Promise.all([
+    imapIdle(system, 'imap', login('alice')),
+    imapIdle(system, 'imaps', login('alice')),
+    imapBusy(system, 'imap', login('alice')),
+    imapBusy(system, 'imaps', login('alice')),
+    // a maildrop has one session at a time
+    popTransaction(system, 'pop3', login('pop')),
+    popTransaction(system, 'pop3s', login('pops')),
+    smtpData(system, 'submission', login('alice')),
+    smtpData(system, 'submissions', login('alice')),
+    smtpIdle(system, 'submission', login('alice')),
+    smtpIdle(system, 'submissions', login('alice')),
+  ]);
+}
