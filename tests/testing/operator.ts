@@ -74,6 +74,7 @@ export function rotate(
       drainPrevious: false,
       prepareTimeoutMs: 0,
       drainGraceMs: 0,
+      allowTlsaMissing: false,
       ...options,
     },
   });

@@ -11,6 +11,7 @@ const PREPARE_MS = { least: 100, most: 5 * 60_000 };
 export interface RotationFlags {
   readonly require: string;
   readonly allowNameLoss?: boolean;
+  readonly allowTlsaMissing?: boolean;
   readonly drainPrevious?: boolean;
   readonly timeout?: number;
 }
@@ -19,6 +20,7 @@ export function addRotationOptions(command: Command): Command {
   return command
     .option('--require <who>', 'who must be ready: all, none, or services such as imap,smtp', 'all')
     .option('--allow-name-loss', 'names that the active certificate covers may be lost')
+    .option('--allow-tlsa-missing', 'the key’s TLSA record need not be visible yet (DANE)')
     .option('--drain-previous', 'close connections made under older certificates, after a grace')
     .option(
       '--timeout <span>',
@@ -45,6 +47,7 @@ export function toRotationOptions(flags: RotationFlags): RotationOptions {
   return {
     require: toRequirePolicy(flags.require),
     allowNameLoss: flags.allowNameLoss ?? false,
+    allowTlsaMissing: flags.allowTlsaMissing ?? false,
     drainPrevious: flags.drainPrevious ?? false,
     prepareTimeoutMs: flags.timeout ?? 0,
     drainGraceMs: 0,

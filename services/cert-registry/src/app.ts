@@ -22,6 +22,7 @@ import {
 import { RequiredNames } from './required-names.ts';
 import { REGISTRY_IDENTITY } from './roles.ts';
 import { DRAIN_SETTING, Rotations, seedRecord } from './rotations.ts';
+import { Sources } from './sources/source.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
 import { TicketSeed } from './ticket-seed.ts';
 
@@ -133,8 +134,11 @@ export async function buildApp(
       cutConnection: (peer) => server.cutConnection(peer),
       now,
     });
+    const sources = new Sources([]);
     const parts = {
       certificates,
+      sources,
+      tlsaRecords: () => [],
       rotations,
       requiredNames,
       identities,
@@ -187,6 +191,7 @@ export async function buildApp(
         audit.record({ actor, action: 'start', target, outcome: 'ok' });
         rotations.showActive();
         ticketSeed.start();
+        sources.start();
         renewal = setInterval(() => {
           renewOwnIdentity().catch(failure.reject);
         }, IDENTITY.checkMs);
@@ -198,6 +203,7 @@ export async function buildApp(
         clearInterval(renewal);
         const deadline = performance.now() + graceMs;
         ticketSeed.stop();
+        await before(deadline, sources.stop());
         // a dead conductor never ends the rotation that it was in
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();

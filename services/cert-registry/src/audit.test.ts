@@ -35,6 +35,7 @@ const options: RotationOptions = {
   drainPrevious: false,
   prepareTimeoutMs: 0,
   drainGraceMs: 0,
+  allowTlsaMissing: false,
 };
 
 test('a trail that can’t be written changes nothing of what came of a call', async () => {

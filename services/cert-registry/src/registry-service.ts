@@ -17,6 +17,9 @@ import {
   type IdentityServiceServer,
   IdentityServiceService,
   type Rotation,
+  type RunSourceRequest,
+  type RunSourceResponse,
+  type TlsaRecord,
 } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { AuditTrail } from './audit.ts';
@@ -28,6 +31,7 @@ import type { Identities } from './identities.ts';
 import type { RequiredNames } from './required-names.ts';
 import { authorise, type Identity, identityOf, parseIdentity } from './roles.ts';
 import type { Rotations } from './rotations.ts';
+import type { Sources } from './sources/source.ts';
 import { readOptions, type SwitchOptions } from './switch-options.ts';
 
 export interface RegistryServiceOptions {
@@ -35,6 +39,8 @@ export interface RegistryServiceOptions {
   readonly rotations: Rotations;
   readonly requiredNames: RequiredNames;
   readonly identities: Identities;
+  readonly sources: Sources;
+  readonly tlsaRecords: () => TlsaRecord[];
   readonly audit: AuditTrail;
   readonly fleet: () => Fleet;
   readonly feed: FleetFeed;
@@ -60,7 +66,8 @@ type RegistryHandlers = Omit<CertRegistryServiceServer, 'watchFleet'> & {
 };
 
 export function registryService(options: RegistryServiceOptions): RegistryHandlers {
-  const { certificates, rotations, requiredNames, audit, fleet, feed, logger, now } = options;
+  const { certificates, rotations, requiredNames, sources, audit, fleet, feed, logger, now } =
+    options;
   const { reading, changing } = unaryHandlers(options);
 
   /** RotateCertificate and RollbackCertificate: a message per change, an error when nothing switched. */
@@ -167,6 +174,27 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       const [limit, before] = readPage(request);
       return { events: audit.list(limit, before) };
     }),
+    listSources: reading(() => ({ sources: sources.list() })),
+    runSource: async (call: ServerWritableStream<RunSourceRequest, RunSourceResponse>) => {
+      const action = actionOf(call.getPath());
+      const { name, force } = call.request;
+      const record = (actor: string, outcome: string) =>
+        audit.record({ actor, action, target: name, outcome });
+      let actor = 'unknown';
+      try {
+        actor = callerOf(call, now()).uri;
+        await sources.run(name, { force }, (source, rotation) => {
+          if (!call.cancelled && !call.writableNeedDrain) call.write({ source, rotation });
+        });
+      } catch (error) {
+        record(actor, describeOutcome(error));
+        call.emit('error', toGrpcError(error, action, logger));
+        return;
+      }
+      record(actor, 'ok');
+      call.end();
+    },
+    listTlsaRecords: reading(() => ({ records: options.tlsaRecords() })),
   };
 }
 

@@ -84,6 +84,9 @@ const REGISTRY_ROLES: Methods<typeof CertRegistryServiceService> = {
   getRequiredNames: OPERATORS,
   setRequiredNames: OPERATORS,
   listAuditEvents: OPERATORS,
+  listSources: OPERATORS,
+  runSource: OPERATORS,
+  listTlsaRecords: OPERATORS,
 };
 const SUBSCRIPTION_ROLES: Methods<typeof CertSubscriptionServiceService> = { subscribe: SERVICES };
 const IDENTITY_ROLES: Methods<typeof IdentityServiceService> = {

@@ -46,6 +46,7 @@ const options = (changes: Partial<RotationOptions> = {}): RotationOptions => ({
   drainPrevious: false,
   prepareTimeoutMs: 0,
   drainGraceMs: 0,
+  allowTlsaMissing: false,
   ...changes,
 });
 

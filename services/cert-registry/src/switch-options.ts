@@ -7,6 +7,8 @@ import { RegistryError } from './errors.ts';
 export interface SwitchOptions {
   readonly require: RequiredSubscribers;
   readonly allowNameLoss: boolean;
+  /** Switches to a key whose TLSA record caches may not have yet. */
+  readonly allowTlsaMissing: boolean;
   readonly prepareTimeoutMs: number | undefined;
   /** Set to drain. */
   readonly drainGraceMs: number | undefined;
@@ -16,6 +18,7 @@ export interface SwitchOptions {
 export const PLAIN_SWITCH: SwitchOptions = {
   require: { kind: 'all' },
   allowNameLoss: false,
+  allowTlsaMissing: false,
   prepareTimeoutMs: undefined,
   drainGraceMs: undefined,
 };
@@ -26,6 +29,7 @@ export function readOptions(options: RotationOptions | undefined): SwitchOptions
   return {
     require: readPolicy(options.require?.policy),
     allowNameLoss: options.allowNameLoss,
+    allowTlsaMissing: options.allowTlsaMissing,
     prepareTimeoutMs: within(
       options.prepareTimeoutMs,
       LIMITS.prepareTimeoutMs,

@@ -452,6 +452,204 @@ export function partitionPolicyToJSON(object: PartitionPolicy): string {
   }
 }
 
+export const SourcePolicy = {
+  SOURCE_POLICY_UNSPECIFIED: 0,
+  /** SOURCE_POLICY_ROTATE - Switch as soon as a certificate has come. */
+  SOURCE_POLICY_ROTATE: 1,
+  /** SOURCE_POLICY_WINDOW - Switch in the next maintenance window; at once where the active certificate does not last so long. */
+  SOURCE_POLICY_WINDOW: 2,
+  /** SOURCE_POLICY_STAGE - Hold it and tell; an operator rotates to it. */
+  SOURCE_POLICY_STAGE: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type SourcePolicy = typeof SourcePolicy[keyof typeof SourcePolicy];
+
+export namespace SourcePolicy {
+  export type SOURCE_POLICY_UNSPECIFIED = typeof SourcePolicy.SOURCE_POLICY_UNSPECIFIED;
+  export type SOURCE_POLICY_ROTATE = typeof SourcePolicy.SOURCE_POLICY_ROTATE;
+  export type SOURCE_POLICY_WINDOW = typeof SourcePolicy.SOURCE_POLICY_WINDOW;
+  export type SOURCE_POLICY_STAGE = typeof SourcePolicy.SOURCE_POLICY_STAGE;
+  export type UNRECOGNIZED = typeof SourcePolicy.UNRECOGNIZED;
+}
+
+export function sourcePolicyFromJSON(object: any): SourcePolicy {
+  switch (object) {
+    case 0:
+    case "SOURCE_POLICY_UNSPECIFIED":
+      return SourcePolicy.SOURCE_POLICY_UNSPECIFIED;
+    case 1:
+    case "SOURCE_POLICY_ROTATE":
+      return SourcePolicy.SOURCE_POLICY_ROTATE;
+    case 2:
+    case "SOURCE_POLICY_WINDOW":
+      return SourcePolicy.SOURCE_POLICY_WINDOW;
+    case 3:
+    case "SOURCE_POLICY_STAGE":
+      return SourcePolicy.SOURCE_POLICY_STAGE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return SourcePolicy.UNRECOGNIZED;
+  }
+}
+
+export function sourcePolicyToJSON(object: SourcePolicy): string {
+  switch (object) {
+    case SourcePolicy.SOURCE_POLICY_UNSPECIFIED:
+      return "SOURCE_POLICY_UNSPECIFIED";
+    case SourcePolicy.SOURCE_POLICY_ROTATE:
+      return "SOURCE_POLICY_ROTATE";
+    case SourcePolicy.SOURCE_POLICY_WINDOW:
+      return "SOURCE_POLICY_WINDOW";
+    case SourcePolicy.SOURCE_POLICY_STAGE:
+      return "SOURCE_POLICY_STAGE";
+    case SourcePolicy.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export const SourceState = {
+  SOURCE_STATE_UNSPECIFIED: 0,
+  /** SOURCE_STATE_IDLE - What it brought is in force, or it has brought nothing yet. */
+  SOURCE_STATE_IDLE: 1,
+  /** SOURCE_STATE_WORKING - It reads, orders or switches. */
+  SOURCE_STATE_WORKING: 2,
+  /** SOURCE_STATE_STAGED - A certificate waits for an operator. */
+  SOURCE_STATE_STAGED: 3,
+  /** SOURCE_STATE_WAITING - A certificate waits for the maintenance window, for its TLSA record, or for another try of the switch. */
+  SOURCE_STATE_WAITING: 4,
+  /** SOURCE_STATE_FAILED - What it found or was answered can't be used; see detail and checks. */
+  SOURCE_STATE_FAILED: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type SourceState = typeof SourceState[keyof typeof SourceState];
+
+export namespace SourceState {
+  export type SOURCE_STATE_UNSPECIFIED = typeof SourceState.SOURCE_STATE_UNSPECIFIED;
+  export type SOURCE_STATE_IDLE = typeof SourceState.SOURCE_STATE_IDLE;
+  export type SOURCE_STATE_WORKING = typeof SourceState.SOURCE_STATE_WORKING;
+  export type SOURCE_STATE_STAGED = typeof SourceState.SOURCE_STATE_STAGED;
+  export type SOURCE_STATE_WAITING = typeof SourceState.SOURCE_STATE_WAITING;
+  export type SOURCE_STATE_FAILED = typeof SourceState.SOURCE_STATE_FAILED;
+  export type UNRECOGNIZED = typeof SourceState.UNRECOGNIZED;
+}
+
+export function sourceStateFromJSON(object: any): SourceState {
+  switch (object) {
+    case 0:
+    case "SOURCE_STATE_UNSPECIFIED":
+      return SourceState.SOURCE_STATE_UNSPECIFIED;
+    case 1:
+    case "SOURCE_STATE_IDLE":
+      return SourceState.SOURCE_STATE_IDLE;
+    case 2:
+    case "SOURCE_STATE_WORKING":
+      return SourceState.SOURCE_STATE_WORKING;
+    case 3:
+    case "SOURCE_STATE_STAGED":
+      return SourceState.SOURCE_STATE_STAGED;
+    case 4:
+    case "SOURCE_STATE_WAITING":
+      return SourceState.SOURCE_STATE_WAITING;
+    case 5:
+    case "SOURCE_STATE_FAILED":
+      return SourceState.SOURCE_STATE_FAILED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return SourceState.UNRECOGNIZED;
+  }
+}
+
+export function sourceStateToJSON(object: SourceState): string {
+  switch (object) {
+    case SourceState.SOURCE_STATE_UNSPECIFIED:
+      return "SOURCE_STATE_UNSPECIFIED";
+    case SourceState.SOURCE_STATE_IDLE:
+      return "SOURCE_STATE_IDLE";
+    case SourceState.SOURCE_STATE_WORKING:
+      return "SOURCE_STATE_WORKING";
+    case SourceState.SOURCE_STATE_STAGED:
+      return "SOURCE_STATE_STAGED";
+    case SourceState.SOURCE_STATE_WAITING:
+      return "SOURCE_STATE_WAITING";
+    case SourceState.SOURCE_STATE_FAILED:
+      return "SOURCE_STATE_FAILED";
+    case SourceState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export const TlsaUse = {
+  TLSA_USE_UNSPECIFIED: 0,
+  /** TLSA_USE_ACTIVE - Of the active certificate's key. */
+  TLSA_USE_ACTIVE: 1,
+  /** TLSA_USE_NEXT - Of the key that the next certificate by ACME will have. */
+  TLSA_USE_NEXT: 2,
+  /** TLSA_USE_HELD - Of another certificate or signing request that the registry holds. */
+  TLSA_USE_HELD: 3,
+  /** TLSA_USE_FOREIGN - In DNS, and no key of the registry's. */
+  TLSA_USE_FOREIGN: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type TlsaUse = typeof TlsaUse[keyof typeof TlsaUse];
+
+export namespace TlsaUse {
+  export type TLSA_USE_UNSPECIFIED = typeof TlsaUse.TLSA_USE_UNSPECIFIED;
+  export type TLSA_USE_ACTIVE = typeof TlsaUse.TLSA_USE_ACTIVE;
+  export type TLSA_USE_NEXT = typeof TlsaUse.TLSA_USE_NEXT;
+  export type TLSA_USE_HELD = typeof TlsaUse.TLSA_USE_HELD;
+  export type TLSA_USE_FOREIGN = typeof TlsaUse.TLSA_USE_FOREIGN;
+  export type UNRECOGNIZED = typeof TlsaUse.UNRECOGNIZED;
+}
+
+export function tlsaUseFromJSON(object: any): TlsaUse {
+  switch (object) {
+    case 0:
+    case "TLSA_USE_UNSPECIFIED":
+      return TlsaUse.TLSA_USE_UNSPECIFIED;
+    case 1:
+    case "TLSA_USE_ACTIVE":
+      return TlsaUse.TLSA_USE_ACTIVE;
+    case 2:
+    case "TLSA_USE_NEXT":
+      return TlsaUse.TLSA_USE_NEXT;
+    case 3:
+    case "TLSA_USE_HELD":
+      return TlsaUse.TLSA_USE_HELD;
+    case 4:
+    case "TLSA_USE_FOREIGN":
+      return TlsaUse.TLSA_USE_FOREIGN;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TlsaUse.UNRECOGNIZED;
+  }
+}
+
+export function tlsaUseToJSON(object: TlsaUse): string {
+  switch (object) {
+    case TlsaUse.TLSA_USE_UNSPECIFIED:
+      return "TLSA_USE_UNSPECIFIED";
+    case TlsaUse.TLSA_USE_ACTIVE:
+      return "TLSA_USE_ACTIVE";
+    case TlsaUse.TLSA_USE_NEXT:
+      return "TLSA_USE_NEXT";
+    case TlsaUse.TLSA_USE_HELD:
+      return "TLSA_USE_HELD";
+    case TlsaUse.TLSA_USE_FOREIGN:
+      return "TLSA_USE_FOREIGN";
+    case TlsaUse.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /**
  * A certificate that the registry holds: a leaf with its chain and private key, immutable. The
  * private key never appears in this message, nor in any other that an operator can read.
@@ -502,7 +700,7 @@ export interface CheckResult {
    * Closed set, kebab case: "key-mismatch", "leaf-missing", "chain-incomplete", "chain-disorder",
    * "unrelated-certificate", "expired", "not-yet-valid", "expires-soon", "weak-key",
    * "weak-signature", "no-server-auth", "required-name-missing", "name-loss", "self-signed",
-   * "malformed", "wrong-passphrase", "key-missing", "leaf-held-already".
+   * "malformed", "wrong-passphrase", "key-missing", "leaf-held-already", "tlsa-not-visible".
    */
   code: string;
   severity: CheckSeverity;
@@ -607,6 +805,73 @@ export interface Subscriber {
   ports: PortObservation[];
   /** True when it serves another generation than the active one. */
   lagging: boolean;
+}
+
+/**
+ * Where certificates come from by themselves. All go through the same checks and the same switch as what
+ * an operator imports.
+ */
+export interface Source {
+  /** "acme" or "folder". */
+  name: string;
+  policy: SourcePolicy;
+  state: SourceState;
+  /** What it does or waits for, or why it failed: one sentence. */
+  detail: string;
+  /** The folder's path, or the ACME directory's URL. */
+  location: string;
+  /** The certificate that it brought last; empty for none. */
+  certificateId: string;
+  lastSuccessAt: Date | undefined;
+  lastFailureAt:
+    | Date
+    | undefined;
+  /** When it acts next by itself: renews, tries again, or switches as its window opens. */
+  nextActionAt:
+    | Date
+    | undefined;
+  /** Failures since the last success. */
+  failures: number;
+  /** What the checks found on the certificate that it brought last, where they refused it. */
+  checks: CheckResult[];
+  /** Only of an ACME source. */
+  acme: AcmeFacts | undefined;
+}
+
+export interface AcmeFacts {
+  /** Empty before there is an account. */
+  accountUrl: string;
+  /** "http-01" or "dns-01". */
+  challenge: string;
+  dnsNames: string[];
+  /** When the certificate held will be renewed, and whether the CA said so (RFC 9773). */
+  renewAt: Date | undefined;
+  renewAtFromCa: boolean;
+  /** SHA-256 of the SubjectPublicKeyInfo of the key that the next certificate will have, where it is known. */
+  nextSpkiSha256: string;
+}
+
+/** A TLSA record at one owner name (RFC 6698), "3 1 1" over one key. */
+export interface TlsaRecord {
+  /** "_25._tcp.mail.example.org". */
+  owner: string;
+  /** Lower-case hex, 64 characters. */
+  spkiSha256: string;
+  use: TlsaUse;
+  /** The certificate of that key; empty for a key made ahead or one that is not ours. */
+  certificateId: string;
+  /** Since when it has been seen without a break; unset when it is not there now. */
+  visibleSince: Date | undefined;
+  ttlSeconds: number;
+  /** Visible for twice its TTL: every cache has it. */
+  settled: boolean;
+  /** Whether the resolver said that DNSSEC vouches for it; without that, DANE does not count it. */
+  authenticated: boolean;
+  checkedAt:
+    | Date
+    | undefined;
+  /** Why it is not known whether it is visible; empty when it is known. */
+  problem: string;
 }
 
 function createBaseCertificate(): Certificate {
@@ -2286,6 +2551,695 @@ export const Subscriber: MessageFns<Subscriber> = {
     message.roundTripMs = object.roundTripMs ?? 0;
     message.ports = object.ports?.map((e) => PortObservation.fromPartial(e)) || [];
     message.lagging = object.lagging ?? false;
+    return message;
+  },
+};
+
+function createBaseSource(): Source {
+  return {
+    name: "",
+    policy: 0,
+    state: 0,
+    detail: "",
+    location: "",
+    certificateId: "",
+    lastSuccessAt: undefined,
+    lastFailureAt: undefined,
+    nextActionAt: undefined,
+    failures: 0,
+    checks: [],
+    acme: undefined,
+  };
+}
+
+export const Source: MessageFns<Source> = {
+  encode(message: Source, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.policy !== 0) {
+      writer.uint32(16).int32(message.policy);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.detail !== "") {
+      writer.uint32(34).string(message.detail);
+    }
+    if (message.location !== "") {
+      writer.uint32(42).string(message.location);
+    }
+    if (message.certificateId !== "") {
+      writer.uint32(50).string(message.certificateId);
+    }
+    if (message.lastSuccessAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastSuccessAt), writer.uint32(58).fork()).join();
+    }
+    if (message.lastFailureAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastFailureAt), writer.uint32(66).fork()).join();
+    }
+    if (message.nextActionAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextActionAt), writer.uint32(74).fork()).join();
+    }
+    if (message.failures !== 0) {
+      writer.uint32(80).uint32(message.failures);
+    }
+    for (const v of message.checks) {
+      CheckResult.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.acme !== undefined) {
+      AcmeFacts.encode(message.acme, writer.uint32(98).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Source {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.policy = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.location = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.certificateId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.lastSuccessAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastFailureAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.nextActionAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.failures = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.checks.push(CheckResult.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.acme = AcmeFacts.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Source {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      policy: isSet(object.policy) ? sourcePolicyFromJSON(object.policy) : 0,
+      state: isSet(object.state) ? sourceStateFromJSON(object.state) : 0,
+      detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+      location: isSet(object.location) ? globalThis.String(object.location) : "",
+      certificateId: isSet(object.certificateId)
+        ? globalThis.String(object.certificateId)
+        : isSet(object.certificate_id)
+        ? globalThis.String(object.certificate_id)
+        : "",
+      lastSuccessAt: isSet(object.lastSuccessAt)
+        ? fromJsonTimestamp(object.lastSuccessAt)
+        : isSet(object.last_success_at)
+        ? fromJsonTimestamp(object.last_success_at)
+        : undefined,
+      lastFailureAt: isSet(object.lastFailureAt)
+        ? fromJsonTimestamp(object.lastFailureAt)
+        : isSet(object.last_failure_at)
+        ? fromJsonTimestamp(object.last_failure_at)
+        : undefined,
+      nextActionAt: isSet(object.nextActionAt)
+        ? fromJsonTimestamp(object.nextActionAt)
+        : isSet(object.next_action_at)
+        ? fromJsonTimestamp(object.next_action_at)
+        : undefined,
+      failures: isSet(object.failures) ? globalThis.Number(object.failures) : 0,
+      checks: globalThis.Array.isArray(object?.checks)
+        ? object.checks.map((e: any) => CheckResult.fromJSON(e))
+        : [],
+      acme: isSet(object.acme) ? AcmeFacts.fromJSON(object.acme) : undefined,
+    };
+  },
+
+  toJSON(message: Source): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.policy !== 0) {
+      obj.policy = sourcePolicyToJSON(message.policy);
+    }
+    if (message.state !== 0) {
+      obj.state = sourceStateToJSON(message.state);
+    }
+    if (message.detail !== "") {
+      obj.detail = message.detail;
+    }
+    if (message.location !== "") {
+      obj.location = message.location;
+    }
+    if (message.certificateId !== "") {
+      obj.certificateId = message.certificateId;
+    }
+    if (message.lastSuccessAt !== undefined) {
+      obj.lastSuccessAt = message.lastSuccessAt.toISOString();
+    }
+    if (message.lastFailureAt !== undefined) {
+      obj.lastFailureAt = message.lastFailureAt.toISOString();
+    }
+    if (message.nextActionAt !== undefined) {
+      obj.nextActionAt = message.nextActionAt.toISOString();
+    }
+    if (message.failures !== 0) {
+      obj.failures = Math.round(message.failures);
+    }
+    if (message.checks?.length) {
+      obj.checks = message.checks.map((e) => CheckResult.toJSON(e));
+    }
+    if (message.acme !== undefined) {
+      obj.acme = AcmeFacts.toJSON(message.acme);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Source>): Source {
+    return Source.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Source>): Source {
+    const message = createBaseSource();
+    message.name = object.name ?? "";
+    message.policy = object.policy ?? 0;
+    message.state = object.state ?? 0;
+    message.detail = object.detail ?? "";
+    message.location = object.location ?? "";
+    message.certificateId = object.certificateId ?? "";
+    message.lastSuccessAt = object.lastSuccessAt ?? undefined;
+    message.lastFailureAt = object.lastFailureAt ?? undefined;
+    message.nextActionAt = object.nextActionAt ?? undefined;
+    message.failures = object.failures ?? 0;
+    message.checks = object.checks?.map((e) => CheckResult.fromPartial(e)) || [];
+    message.acme = (object.acme !== undefined && object.acme !== null) ? AcmeFacts.fromPartial(object.acme) : undefined;
+    return message;
+  },
+};
+
+function createBaseAcmeFacts(): AcmeFacts {
+  return { accountUrl: "", challenge: "", dnsNames: [], renewAt: undefined, renewAtFromCa: false, nextSpkiSha256: "" };
+}
+
+export const AcmeFacts: MessageFns<AcmeFacts> = {
+  encode(message: AcmeFacts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountUrl !== "") {
+      writer.uint32(10).string(message.accountUrl);
+    }
+    if (message.challenge !== "") {
+      writer.uint32(18).string(message.challenge);
+    }
+    for (const v of message.dnsNames) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.renewAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.renewAt), writer.uint32(34).fork()).join();
+    }
+    if (message.renewAtFromCa !== false) {
+      writer.uint32(40).bool(message.renewAtFromCa);
+    }
+    if (message.nextSpkiSha256 !== "") {
+      writer.uint32(50).string(message.nextSpkiSha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AcmeFacts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcmeFacts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountUrl = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.challenge = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.dnsNames.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.renewAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.renewAtFromCa = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.nextSpkiSha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AcmeFacts {
+    return {
+      accountUrl: isSet(object.accountUrl)
+        ? globalThis.String(object.accountUrl)
+        : isSet(object.account_url)
+        ? globalThis.String(object.account_url)
+        : "",
+      challenge: isSet(object.challenge) ? globalThis.String(object.challenge) : "",
+      dnsNames: globalThis.Array.isArray(object?.dnsNames)
+        ? object.dnsNames.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.dns_names)
+        ? object.dns_names.map((e: any) => globalThis.String(e))
+        : [],
+      renewAt: isSet(object.renewAt)
+        ? fromJsonTimestamp(object.renewAt)
+        : isSet(object.renew_at)
+        ? fromJsonTimestamp(object.renew_at)
+        : undefined,
+      renewAtFromCa: isSet(object.renewAtFromCa)
+        ? globalThis.Boolean(object.renewAtFromCa)
+        : isSet(object.renew_at_from_ca)
+        ? globalThis.Boolean(object.renew_at_from_ca)
+        : false,
+      nextSpkiSha256: isSet(object.nextSpkiSha256)
+        ? globalThis.String(object.nextSpkiSha256)
+        : isSet(object.next_spki_sha256)
+        ? globalThis.String(object.next_spki_sha256)
+        : "",
+    };
+  },
+
+  toJSON(message: AcmeFacts): unknown {
+    const obj: any = {};
+    if (message.accountUrl !== "") {
+      obj.accountUrl = message.accountUrl;
+    }
+    if (message.challenge !== "") {
+      obj.challenge = message.challenge;
+    }
+    if (message.dnsNames?.length) {
+      obj.dnsNames = message.dnsNames;
+    }
+    if (message.renewAt !== undefined) {
+      obj.renewAt = message.renewAt.toISOString();
+    }
+    if (message.renewAtFromCa !== false) {
+      obj.renewAtFromCa = message.renewAtFromCa;
+    }
+    if (message.nextSpkiSha256 !== "") {
+      obj.nextSpkiSha256 = message.nextSpkiSha256;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AcmeFacts>): AcmeFacts {
+    return AcmeFacts.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcmeFacts>): AcmeFacts {
+    const message = createBaseAcmeFacts();
+    message.accountUrl = object.accountUrl ?? "";
+    message.challenge = object.challenge ?? "";
+    message.dnsNames = object.dnsNames?.map((e) => e) || [];
+    message.renewAt = object.renewAt ?? undefined;
+    message.renewAtFromCa = object.renewAtFromCa ?? false;
+    message.nextSpkiSha256 = object.nextSpkiSha256 ?? "";
+    return message;
+  },
+};
+
+function createBaseTlsaRecord(): TlsaRecord {
+  return {
+    owner: "",
+    spkiSha256: "",
+    use: 0,
+    certificateId: "",
+    visibleSince: undefined,
+    ttlSeconds: 0,
+    settled: false,
+    authenticated: false,
+    checkedAt: undefined,
+    problem: "",
+  };
+}
+
+export const TlsaRecord: MessageFns<TlsaRecord> = {
+  encode(message: TlsaRecord, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.spkiSha256 !== "") {
+      writer.uint32(18).string(message.spkiSha256);
+    }
+    if (message.use !== 0) {
+      writer.uint32(24).int32(message.use);
+    }
+    if (message.certificateId !== "") {
+      writer.uint32(34).string(message.certificateId);
+    }
+    if (message.visibleSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.visibleSince), writer.uint32(42).fork()).join();
+    }
+    if (message.ttlSeconds !== 0) {
+      writer.uint32(48).uint32(message.ttlSeconds);
+    }
+    if (message.settled !== false) {
+      writer.uint32(56).bool(message.settled);
+    }
+    if (message.authenticated !== false) {
+      writer.uint32(64).bool(message.authenticated);
+    }
+    if (message.checkedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.checkedAt), writer.uint32(74).fork()).join();
+    }
+    if (message.problem !== "") {
+      writer.uint32(82).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TlsaRecord {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTlsaRecord();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.spkiSha256 = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.use = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.certificateId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.visibleSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ttlSeconds = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.settled = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.authenticated = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.checkedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TlsaRecord {
+    return {
+      owner: isSet(object.owner) ? globalThis.String(object.owner) : "",
+      spkiSha256: isSet(object.spkiSha256)
+        ? globalThis.String(object.spkiSha256)
+        : isSet(object.spki_sha256)
+        ? globalThis.String(object.spki_sha256)
+        : "",
+      use: isSet(object.use) ? tlsaUseFromJSON(object.use) : 0,
+      certificateId: isSet(object.certificateId)
+        ? globalThis.String(object.certificateId)
+        : isSet(object.certificate_id)
+        ? globalThis.String(object.certificate_id)
+        : "",
+      visibleSince: isSet(object.visibleSince)
+        ? fromJsonTimestamp(object.visibleSince)
+        : isSet(object.visible_since)
+        ? fromJsonTimestamp(object.visible_since)
+        : undefined,
+      ttlSeconds: isSet(object.ttlSeconds)
+        ? globalThis.Number(object.ttlSeconds)
+        : isSet(object.ttl_seconds)
+        ? globalThis.Number(object.ttl_seconds)
+        : 0,
+      settled: isSet(object.settled) ? globalThis.Boolean(object.settled) : false,
+      authenticated: isSet(object.authenticated) ? globalThis.Boolean(object.authenticated) : false,
+      checkedAt: isSet(object.checkedAt)
+        ? fromJsonTimestamp(object.checkedAt)
+        : isSet(object.checked_at)
+        ? fromJsonTimestamp(object.checked_at)
+        : undefined,
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: TlsaRecord): unknown {
+    const obj: any = {};
+    if (message.owner !== "") {
+      obj.owner = message.owner;
+    }
+    if (message.spkiSha256 !== "") {
+      obj.spkiSha256 = message.spkiSha256;
+    }
+    if (message.use !== 0) {
+      obj.use = tlsaUseToJSON(message.use);
+    }
+    if (message.certificateId !== "") {
+      obj.certificateId = message.certificateId;
+    }
+    if (message.visibleSince !== undefined) {
+      obj.visibleSince = message.visibleSince.toISOString();
+    }
+    if (message.ttlSeconds !== 0) {
+      obj.ttlSeconds = Math.round(message.ttlSeconds);
+    }
+    if (message.settled !== false) {
+      obj.settled = message.settled;
+    }
+    if (message.authenticated !== false) {
+      obj.authenticated = message.authenticated;
+    }
+    if (message.checkedAt !== undefined) {
+      obj.checkedAt = message.checkedAt.toISOString();
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TlsaRecord>): TlsaRecord {
+    return TlsaRecord.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TlsaRecord>): TlsaRecord {
+    const message = createBaseTlsaRecord();
+    message.owner = object.owner ?? "";
+    message.spkiSha256 = object.spkiSha256 ?? "";
+    message.use = object.use ?? 0;
+    message.certificateId = object.certificateId ?? "";
+    message.visibleSince = object.visibleSince ?? undefined;
+    message.ttlSeconds = object.ttlSeconds ?? 0;
+    message.settled = object.settled ?? false;
+    message.authenticated = object.authenticated ?? false;
+    message.checkedAt = object.checkedAt ?? undefined;
+    message.problem = object.problem ?? "";
     return message;
   },
 };

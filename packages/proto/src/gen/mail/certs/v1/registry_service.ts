@@ -21,7 +21,15 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { Certificate, CheckResult, Rotation, Subscriber, SubscriberOutcome } from "./certificate.ts";
+import {
+  Certificate,
+  CheckResult,
+  Rotation,
+  Source,
+  Subscriber,
+  SubscriberOutcome,
+  TlsaRecord,
+} from "./certificate.ts";
 
 /** The kind of key to make. */
 export const KeyType = {
@@ -202,6 +210,11 @@ export interface RotationOptions {
   prepareTimeoutMs: number;
   /** The grace of drain_previous; 0 takes the registry's default (5 s). */
   drainGraceMs: number;
+  /**
+   * With DANE: switch though the key's TLSA record has not been visible for twice its TTL. Mail from
+   * servers that verify by DANE is then deferred until they see the record.
+   */
+  allowTlsaMissing: boolean;
 }
 
 export interface PreviewRotationRequest {
@@ -300,6 +313,39 @@ export interface ListAuditEventsRequest {
 
 export interface ListAuditEventsResponse {
   events: AuditEvent[];
+}
+
+export interface ListSourcesRequest {
+}
+
+export interface ListSourcesResponse {
+  sources: Source[];
+}
+
+export interface RunSourceRequest {
+  /** "acme" or "folder". */
+  name: string;
+  /**
+   * ACME: order a certificate though the one held is not due for renewal. A folder: take what lies there
+   * though it has been taken or refused before.
+   */
+  force: boolean;
+}
+
+export interface RunSourceResponse {
+  source:
+    | Source
+    | undefined;
+  /** The switch that it led to, as soon as there is one. */
+  rotation: Rotation | undefined;
+}
+
+export interface ListTlsaRecordsRequest {
+}
+
+export interface ListTlsaRecordsResponse {
+  /** Empty where DANE is not switched on. */
+  records: TlsaRecord[];
 }
 
 export interface AuditEvent {
@@ -1817,7 +1863,14 @@ export const RequireNone: MessageFns<RequireNone> = {
 };
 
 function createBaseRotationOptions(): RotationOptions {
-  return { require: undefined, allowNameLoss: false, drainPrevious: false, prepareTimeoutMs: 0, drainGraceMs: 0 };
+  return {
+    require: undefined,
+    allowNameLoss: false,
+    drainPrevious: false,
+    prepareTimeoutMs: 0,
+    drainGraceMs: 0,
+    allowTlsaMissing: false,
+  };
 }
 
 export const RotationOptions: MessageFns<RotationOptions> = {
@@ -1836,6 +1889,9 @@ export const RotationOptions: MessageFns<RotationOptions> = {
     }
     if (message.drainGraceMs !== 0) {
       writer.uint32(40).uint32(message.drainGraceMs);
+    }
+    if (message.allowTlsaMissing !== false) {
+      writer.uint32(48).bool(message.allowTlsaMissing);
     }
     return writer;
   },
@@ -1893,6 +1949,14 @@ export const RotationOptions: MessageFns<RotationOptions> = {
             message.drainGraceMs = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.allowTlsaMissing = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1928,6 +1992,11 @@ export const RotationOptions: MessageFns<RotationOptions> = {
         : isSet(object.drain_grace_ms)
         ? globalThis.Number(object.drain_grace_ms)
         : 0,
+      allowTlsaMissing: isSet(object.allowTlsaMissing)
+        ? globalThis.Boolean(object.allowTlsaMissing)
+        : isSet(object.allow_tlsa_missing)
+        ? globalThis.Boolean(object.allow_tlsa_missing)
+        : false,
     };
   },
 
@@ -1948,6 +2017,9 @@ export const RotationOptions: MessageFns<RotationOptions> = {
     if (message.drainGraceMs !== 0) {
       obj.drainGraceMs = Math.round(message.drainGraceMs);
     }
+    if (message.allowTlsaMissing !== false) {
+      obj.allowTlsaMissing = message.allowTlsaMissing;
+    }
     return obj;
   },
 
@@ -1963,6 +2035,7 @@ export const RotationOptions: MessageFns<RotationOptions> = {
     message.drainPrevious = object.drainPrevious ?? false;
     message.prepareTimeoutMs = object.prepareTimeoutMs ?? 0;
     message.drainGraceMs = object.drainGraceMs ?? 0;
+    message.allowTlsaMissing = object.allowTlsaMissing ?? false;
     return message;
   },
 };
@@ -3498,6 +3571,422 @@ export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
   },
 };
 
+function createBaseListSourcesRequest(): ListSourcesRequest {
+  return {};
+}
+
+export const ListSourcesRequest: MessageFns<ListSourcesRequest> = {
+  encode(_: ListSourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSourcesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSourcesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListSourcesRequest {
+    return {};
+  },
+
+  toJSON(_: ListSourcesRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListSourcesRequest>): ListSourcesRequest {
+    return ListSourcesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListSourcesRequest>): ListSourcesRequest {
+    const message = createBaseListSourcesRequest();
+    return message;
+  },
+};
+
+function createBaseListSourcesResponse(): ListSourcesResponse {
+  return { sources: [] };
+}
+
+export const ListSourcesResponse: MessageFns<ListSourcesResponse> = {
+  encode(message: ListSourcesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sources) {
+      Source.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSourcesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSourcesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sources.push(Source.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListSourcesResponse {
+    return {
+      sources: globalThis.Array.isArray(object?.sources) ? object.sources.map((e: any) => Source.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListSourcesResponse): unknown {
+    const obj: any = {};
+    if (message.sources?.length) {
+      obj.sources = message.sources.map((e) => Source.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListSourcesResponse>): ListSourcesResponse {
+    return ListSourcesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSourcesResponse>): ListSourcesResponse {
+    const message = createBaseListSourcesResponse();
+    message.sources = object.sources?.map((e) => Source.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRunSourceRequest(): RunSourceRequest {
+  return { name: "", force: false };
+}
+
+export const RunSourceRequest: MessageFns<RunSourceRequest> = {
+  encode(message: RunSourceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.force !== false) {
+      writer.uint32(16).bool(message.force);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunSourceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunSourceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunSourceRequest {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      force: isSet(object.force) ? globalThis.Boolean(object.force) : false,
+    };
+  },
+
+  toJSON(message: RunSourceRequest): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.force !== false) {
+      obj.force = message.force;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunSourceRequest>): RunSourceRequest {
+    return RunSourceRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunSourceRequest>): RunSourceRequest {
+    const message = createBaseRunSourceRequest();
+    message.name = object.name ?? "";
+    message.force = object.force ?? false;
+    return message;
+  },
+};
+
+function createBaseRunSourceResponse(): RunSourceResponse {
+  return { source: undefined, rotation: undefined };
+}
+
+export const RunSourceResponse: MessageFns<RunSourceResponse> = {
+  encode(message: RunSourceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.source !== undefined) {
+      Source.encode(message.source, writer.uint32(10).fork()).join();
+    }
+    if (message.rotation !== undefined) {
+      Rotation.encode(message.rotation, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunSourceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunSourceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = Source.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.rotation = Rotation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunSourceResponse {
+    return {
+      source: isSet(object.source) ? Source.fromJSON(object.source) : undefined,
+      rotation: isSet(object.rotation) ? Rotation.fromJSON(object.rotation) : undefined,
+    };
+  },
+
+  toJSON(message: RunSourceResponse): unknown {
+    const obj: any = {};
+    if (message.source !== undefined) {
+      obj.source = Source.toJSON(message.source);
+    }
+    if (message.rotation !== undefined) {
+      obj.rotation = Rotation.toJSON(message.rotation);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunSourceResponse>): RunSourceResponse {
+    return RunSourceResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunSourceResponse>): RunSourceResponse {
+    const message = createBaseRunSourceResponse();
+    message.source = (object.source !== undefined && object.source !== null)
+      ? Source.fromPartial(object.source)
+      : undefined;
+    message.rotation = (object.rotation !== undefined && object.rotation !== null)
+      ? Rotation.fromPartial(object.rotation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListTlsaRecordsRequest(): ListTlsaRecordsRequest {
+  return {};
+}
+
+export const ListTlsaRecordsRequest: MessageFns<ListTlsaRecordsRequest> = {
+  encode(_: ListTlsaRecordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListTlsaRecordsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListTlsaRecordsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListTlsaRecordsRequest {
+    return {};
+  },
+
+  toJSON(_: ListTlsaRecordsRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListTlsaRecordsRequest>): ListTlsaRecordsRequest {
+    return ListTlsaRecordsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListTlsaRecordsRequest>): ListTlsaRecordsRequest {
+    const message = createBaseListTlsaRecordsRequest();
+    return message;
+  },
+};
+
+function createBaseListTlsaRecordsResponse(): ListTlsaRecordsResponse {
+  return { records: [] };
+}
+
+export const ListTlsaRecordsResponse: MessageFns<ListTlsaRecordsResponse> = {
+  encode(message: ListTlsaRecordsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.records) {
+      TlsaRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListTlsaRecordsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListTlsaRecordsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.records.push(TlsaRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListTlsaRecordsResponse {
+    return {
+      records: globalThis.Array.isArray(object?.records) ? object.records.map((e: any) => TlsaRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListTlsaRecordsResponse): unknown {
+    const obj: any = {};
+    if (message.records?.length) {
+      obj.records = message.records.map((e) => TlsaRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListTlsaRecordsResponse>): ListTlsaRecordsResponse {
+    return ListTlsaRecordsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListTlsaRecordsResponse>): ListTlsaRecordsResponse {
+    const message = createBaseListTlsaRecordsResponse();
+    message.records = object.records?.map((e) => TlsaRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseAuditEvent(): AuditEvent {
   return { id: 0n, at: undefined, actor: "", action: "", target: "", outcome: "" };
 }
@@ -3866,6 +4355,44 @@ export const CertRegistryServiceService = {
       Buffer.from(ListAuditEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAuditEventsResponse => ListAuditEventsResponse.decode(value),
   },
+  /** The sources that are switched on: what each does, has done and will do next. */
+  listSources: {
+    path: "/mail.certs.v1.CertRegistryService/ListSources" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListSourcesRequest): Buffer => Buffer.from(ListSourcesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListSourcesRequest => ListSourcesRequest.decode(value),
+    responseSerialize: (value: ListSourcesResponse): Buffer => Buffer.from(ListSourcesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListSourcesResponse => ListSourcesResponse.decode(value),
+  },
+  /**
+   * Has a source look for a certificate (folder) or order one (ACME) now, whatever its timetable says, and
+   * streams each change until it has ended: the certificate is in force, staged, waits for its window, or
+   * was refused. A refusal by a check or a subscriber, or a CA's, is FAILED_PRECONDITION or ABORTED as for
+   * RotateCertificate. NOT_FOUND where that source is not switched on; RESOURCE_EXHAUSTED where a CA's rate
+   * limit says later. It goes on if the caller goes away.
+   */
+  runSource: {
+    path: "/mail.certs.v1.CertRegistryService/RunSource" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RunSourceRequest): Buffer => Buffer.from(RunSourceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RunSourceRequest => RunSourceRequest.decode(value),
+    responseSerialize: (value: RunSourceResponse): Buffer => Buffer.from(RunSourceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RunSourceResponse => RunSourceResponse.decode(value),
+  },
+  /** With DANE: the TLSA records of every key that the registry holds, and what DNS says of each. */
+  listTlsaRecords: {
+    path: "/mail.certs.v1.CertRegistryService/ListTlsaRecords" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListTlsaRecordsRequest): Buffer =>
+      Buffer.from(ListTlsaRecordsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListTlsaRecordsRequest => ListTlsaRecordsRequest.decode(value),
+    responseSerialize: (value: ListTlsaRecordsResponse): Buffer =>
+      Buffer.from(ListTlsaRecordsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListTlsaRecordsResponse => ListTlsaRecordsResponse.decode(value),
+  },
 } as const;
 
 export interface CertRegistryServiceServer extends UntypedServiceImplementation {
@@ -3920,6 +4447,18 @@ export interface CertRegistryServiceServer extends UntypedServiceImplementation 
   setRequiredNames: handleUnaryCall<SetRequiredNamesRequest, SetRequiredNamesResponse>;
   /** The audit trail, newest first: who did what, when, with which outcome. */
   listAuditEvents: handleUnaryCall<ListAuditEventsRequest, ListAuditEventsResponse>;
+  /** The sources that are switched on: what each does, has done and will do next. */
+  listSources: handleUnaryCall<ListSourcesRequest, ListSourcesResponse>;
+  /**
+   * Has a source look for a certificate (folder) or order one (ACME) now, whatever its timetable says, and
+   * streams each change until it has ended: the certificate is in force, staged, waits for its window, or
+   * was refused. A refusal by a check or a subscriber, or a CA's, is FAILED_PRECONDITION or ABORTED as for
+   * RotateCertificate. NOT_FOUND where that source is not switched on; RESOURCE_EXHAUSTED where a CA's rate
+   * limit says later. It goes on if the caller goes away.
+   */
+  runSource: handleServerStreamingCall<RunSourceRequest, RunSourceResponse>;
+  /** With DANE: the TLSA records of every key that the registry holds, and what DNS says of each. */
+  listTlsaRecords: handleUnaryCall<ListTlsaRecordsRequest, ListTlsaRecordsResponse>;
 }
 
 export interface CertRegistryServiceClient extends Client {
@@ -4176,6 +4715,51 @@ export interface CertRegistryServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAuditEventsResponse) => void,
+  ): ClientUnaryCall;
+  /** The sources that are switched on: what each does, has done and will do next. */
+  listSources(
+    request: ListSourcesRequest,
+    callback: (error: ServiceError | null, response: ListSourcesResponse) => void,
+  ): ClientUnaryCall;
+  listSources(
+    request: ListSourcesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListSourcesResponse) => void,
+  ): ClientUnaryCall;
+  listSources(
+    request: ListSourcesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListSourcesResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Has a source look for a certificate (folder) or order one (ACME) now, whatever its timetable says, and
+   * streams each change until it has ended: the certificate is in force, staged, waits for its window, or
+   * was refused. A refusal by a check or a subscriber, or a CA's, is FAILED_PRECONDITION or ABORTED as for
+   * RotateCertificate. NOT_FOUND where that source is not switched on; RESOURCE_EXHAUSTED where a CA's rate
+   * limit says later. It goes on if the caller goes away.
+   */
+  runSource(request: RunSourceRequest, options?: Partial<CallOptions>): ClientReadableStream<RunSourceResponse>;
+  runSource(
+    request: RunSourceRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<RunSourceResponse>;
+  /** With DANE: the TLSA records of every key that the registry holds, and what DNS says of each. */
+  listTlsaRecords(
+    request: ListTlsaRecordsRequest,
+    callback: (error: ServiceError | null, response: ListTlsaRecordsResponse) => void,
+  ): ClientUnaryCall;
+  listTlsaRecords(
+    request: ListTlsaRecordsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListTlsaRecordsResponse) => void,
+  ): ClientUnaryCall;
+  listTlsaRecords(
+    request: ListTlsaRecordsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListTlsaRecordsResponse) => void,
   ): ClientUnaryCall;
 }
 
