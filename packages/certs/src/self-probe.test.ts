@@ -106,6 +106,26 @@ describe('probeListeners', () => {
     expect(observation).toEqual({ listener: 'test', fingerprintSha256: fingerprint, error: '' });
   });
 
+  it('announces its own end before the server can see it, and takes that back', async () => {
+    const announced = new Set<string>();
+    const seen: boolean[] = [];
+    const port = await listen((socket) => {
+      seen.push(announced.has(`${socket.remoteAddress} ${socket.remotePort}`));
+      accept(socket);
+    });
+    const announce = (address: string, from: number) => {
+      announced.add(`${address} ${from}`);
+      return () => announced.clear();
+    };
+    const rounds = 20;
+    for (let round = 0; round < rounds; round += 1) {
+      const [observation] = await probeListeners([target(port, { announce })]);
+      expect(observation?.error).toBe('');
+    }
+    expect(seen).toEqual(Array(rounds).fill(true));
+    expect(announced.size).toBe(0);
+  });
+
   it('sends the preamble before anything else', async () => {
     const preamble = 'PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n';
     const port = await listen((socket) => {

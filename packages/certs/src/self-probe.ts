@@ -17,6 +17,12 @@ export interface ProbeTarget {
   readonly preamble?: string;
   /** How to get from the greeting to TLS; undefined for implicit TLS. */
   readonly startTls?: 'imap' | 'pop3' | 'smtp' | undefined;
+  /**
+   * Told of the probe's own end of its connection before the listener can see it, so that a listener
+   * with limits need not count it: a flood of strangers must not hide what the port presents. Returns
+   * how to take that back.
+   */
+  readonly announce?: (address: string, port: number) => () => void;
 }
 
 /** Long enough for a busy host, short enough for a report that somebody waits for. */
@@ -140,9 +146,19 @@ function describe(error: unknown): string {
   return 'code' in error ? `${error.message} (${String(error.code)})` : error.message;
 }
 
+/** Waits until the kernel has named the socket's own end, which is before anybody can have accepted it. */
+async function announced(socket: Socket, target: ProbeTarget): Promise<(() => void) | undefined> {
+  // Node connects to a literal address in its next tick, and the kernel names the end in that call
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  const { localAddress, localPort } = socket;
+  if (localAddress === undefined || localPort === undefined) return undefined;
+  return target.announce?.(localAddress, localPort);
+}
+
 async function probe(target: ProbeTarget, signal: AbortSignal): Promise<PortObservation> {
   const { listener, host, port, preamble = '', startTls } = target;
   let socket: Socket | undefined;
+  let withdraw: (() => void) | undefined;
   let failure: unknown;
   try {
     // throws for what is no port
@@ -150,12 +166,15 @@ async function probe(target: ProbeTarget, signal: AbortSignal): Promise<PortObse
     socket.on('error', (error) => {
       failure ??= error;
     });
+    withdraw = await announced(socket, target);
     if (preamble !== '') socket.write(preamble);
     if (startTls !== undefined) await negotiate(socket, DIALOGUES[startTls], signal);
     return { listener, fingerprintSha256: await handshake(socket, signal), error: '' };
   } catch (error) {
     socket?.destroy();
     return { listener, fingerprintSha256: '', error: describe(failure ?? error) };
+  } finally {
+    withdraw?.();
   }
 }
 

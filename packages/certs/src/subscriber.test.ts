@@ -212,6 +212,35 @@ describe('a switch', () => {
     expect(bench.sent).toEqual(['verified']);
   });
 
+  test('ports that proved nothing are looked at again until they do', () => {
+    const bench = new Bench({ reprobeDelayMs: 200 }).serving();
+    const probed = (fingerprintSha256: string, generation = 1n) =>
+      bench.feed({
+        kind: 'probed',
+        generation,
+        ports: [
+          { listener: 'a', fingerprintSha256: 'certificate-1', error: '' },
+          { listener: 'b', fingerprintSha256, error: '' },
+        ],
+      });
+    bench.at(10);
+    probed('');
+    expect(bench.find('wakeAt')?.at).toBe(210n * MS);
+    bench.at(209).feed({ kind: 'timer' });
+    expect(bench.kinds).not.toContain('probe');
+    bench.at(210).feed({ kind: 'timer' });
+    expect(bench.find('probe')).toMatchObject({ generation: 1n });
+    bench.at(211);
+    probed('another');
+    expect(bench.sent).toContain('verified');
+    bench.at(411).feed({ kind: 'timer' });
+    expect(bench.kinds).toContain('probe');
+    bench.at(412);
+    probed('certificate-1');
+    bench.at(900).feed({ kind: 'timer' });
+    expect(bench.kinds).not.toContain('probe');
+  });
+
   test('swaps although the stream is lost by then, and reports it after the next welcome', () => {
     const bench = new Bench().serving();
     bench.prepare(materialOf(2n));

@@ -23,6 +23,7 @@ import { ClockEstimate, type ClockReading } from './clock-estimate.ts';
 
 const WELCOME_TIMEOUT_MS = 10_000;
 const REBUILD_DELAY_MS = 5_000;
+const REPROBE_DELAY_MS = 10_000;
 /** Round trips right after Welcome: enough that one of them is likely undisturbed. */
 const BURST = 5;
 /**
@@ -60,6 +61,8 @@ export interface SubscriberOptions {
   readonly welcomeTimeoutMs?: number;
   /** Pause before the committed generation is built anew after a failed build. Default 5 s. */
   readonly rebuildDelayMs?: number;
+  /** Pause before ports that did not show what is served are looked at again. Default 10 s. */
+  readonly reprobeDelayMs?: number;
   /** Heartbeats sent one after the other after Welcome, for a good first clock sample. Default 5. */
   readonly burst?: number;
 }
@@ -233,6 +236,7 @@ export class Subscriber {
   readonly #burst: number;
   readonly #welcomeTimeout: bigint;
   readonly #rebuildDelay: bigint;
+  readonly #reprobeDelay: bigint;
 
   #stream: Stream | undefined;
   #clock: ClockEstimate | undefined;
@@ -263,6 +267,8 @@ export class Subscriber {
   #unreportedProbe:
     | { readonly generation: bigint; readonly ports: readonly PortObservation[] }
     | undefined;
+  /** Set while ports that did not prove the generation served wait to be looked at again. */
+  #reprobeAt: bigint | undefined;
   #drainWaiting: { readonly belowGeneration: bigint; readonly graceMs: number } | undefined;
 
   #stale = false;
@@ -279,6 +285,7 @@ export class Subscriber {
     this.#burst = options.burst ?? BURST;
     this.#welcomeTimeout = msToNs(options.welcomeTimeoutMs ?? WELCOME_TIMEOUT_MS);
     this.#rebuildDelay = msToNs(options.rebuildDelayMs ?? REBUILD_DELAY_MS);
+    this.#reprobeDelay = msToNs(options.reprobeDelayMs ?? REPROBE_DELAY_MS);
     this.#current = options.cached;
   }
 
@@ -314,8 +321,7 @@ export class Subscriber {
         this.#takeBuildFailed(event.build, event.code, event.detail);
         break;
       case 'probed':
-        this.#unreportedProbe = { generation: event.generation, ports: event.ports };
-        this.#report();
+        this.#takeProbed(event.generation, event.ports);
         break;
     }
     this.#actOnTime();
@@ -562,6 +568,7 @@ export class Subscriber {
       this.#heldUntil = undefined;
       if (this.#answeredFrom !== undefined) this.#extendLease(this.#answeredFrom);
     }
+    this.#reprobeAt = undefined;
     this.#act({ kind: 'promoted', generation, fingerprintSha256 });
     this.#unreportedSwap = { generation, at };
     this.#report();
@@ -683,6 +690,16 @@ export class Subscriber {
     }
   }
 
+  /** A port that could not be looked at is no proof against it: it is looked at again until it is one. */
+  #takeProbed(generation: bigint, ports: readonly PortObservation[]): void {
+    this.#unreportedProbe = { generation, ports };
+    this.#report();
+    const current = this.#current;
+    if (generation !== current?.generation) return;
+    const proved = ports.every((port) => port.fingerprintSha256 === current.fingerprintSha256);
+    this.#reprobeAt = proved ? undefined : this.#now + this.#reprobeDelay;
+  }
+
   #drainIfSwapped(): void {
     const drain = this.#drainWaiting;
     if (drain === undefined || drain.belowGeneration > (this.#current?.generation ?? 0n)) return;
@@ -755,6 +772,10 @@ export class Subscriber {
     if (this.#catchUp !== undefined && retryAt !== undefined && retryAt <= this.#now) {
       this.#rebuild(this.#catchUp);
     }
+    if (this.#reprobeAt !== undefined && this.#reprobeAt <= this.#now && this.#current) {
+      this.#reprobeAt = undefined;
+      this.#act({ kind: 'probe', generation: this.#current.generation });
+    }
     const stream = this.#stream;
     if (stream === undefined) return;
     const silentAt = this.#silentAt(stream);
@@ -800,6 +821,7 @@ export class Subscriber {
     };
     consider(this.#scheduled[0]?.at);
     consider(this.#catchUp?.retryAt);
+    consider(this.#reprobeAt);
     consider(this.#prepared?.state === 'ready' ? undefined : this.#prepared?.deadline);
     if (this.#current !== undefined) consider(this.#validUntil);
     if (this.#stream !== undefined) {

@@ -91,6 +91,8 @@ export async function openListener(
   const { protocol } = options;
   const gauge = options.metrics.gauge(METRICS.connections, ['listener']);
   const fromProxy = networkTest(config.proxyFrom);
+  /** Ends of this process's own probes, for which the limits are not: no stranger shares one. */
+  const announced = new Set<string>();
   /** Yet to send their PROXY header. */
   const arriving = new Set<Socket>();
   let name = '';
@@ -124,7 +126,8 @@ export async function openListener(
     const peer = plainAddress(socket.remoteAddress ?? '');
     const client = fromProxy(peer) ? await forwarded(socket) : undefined;
     const remoteAddress = client ? plainAddress(client.address) : peer;
-    const leave = options.limits.enter(remoteAddress);
+    const isProbe = client === undefined && announced.delete(endOf(peer, socket.remotePort));
+    const leave = isProbe ? () => {} : options.limits.enter(remoteAddress);
     if (!leave) {
       tellRefusal(remoteAddress);
       if (config.tls === 'implicit') socket.destroy();
@@ -183,6 +186,11 @@ export async function openListener(
           port: ownPort ?? port,
           preamble: fromProxy(host) ? 'PROXY UNKNOWN\r\n' : '',
           startTls: config.tls === 'starttls' ? protocol : undefined,
+          announce: (address, from) => {
+            const end = endOf(plainAddress(address), from);
+            announced.add(end);
+            return () => void announced.delete(end);
+          },
         },
       ];
     },
@@ -212,6 +220,10 @@ async function listen(
   server.on('error', () => {});
   const address = server.address();
   return typeof address === 'object' && address ? address.port : port;
+}
+
+function endOf(address: string, port: number | undefined): string {
+  return `${address} ${port}`;
 }
 
 /** Where to connect to reach a listener bound to `host` from this machine. */

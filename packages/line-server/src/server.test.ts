@@ -414,6 +414,42 @@ describe('probe targets', () => {
   });
 });
 
+describe('a probe among a flood', () => {
+  it.each(['starttls://127.0.0.1:0', 'tls://127.0.0.1:0?proxy=127.0.0.1'])(
+    'gets in at %s where it has announced its own end, once, and nobody else does',
+    async (listener) => {
+      const server = await open(echo, { listener, perAddress: 1 });
+      const [target] = server.probeTargets();
+      if (target === undefined) throw new Error('nothing to probe');
+      const arrive = async (announce: boolean): Promise<string> => {
+        const socket = connect(server.port, '127.0.0.1');
+        opened.push(() => void socket.destroy());
+        socket.on('error', () => {});
+        const withdraw = await new Promise<(() => void) | undefined>((resolve) =>
+          process.nextTick(() => {
+            resolve(announce ? target.announce('127.0.0.1', socket.localPort ?? 0) : undefined);
+          }),
+        );
+        socket.write(target.preamble);
+        const inside =
+          target.startTls === undefined
+            ? connectTls({ socket, rejectUnauthorized: false }).on('error', () => {})
+            : socket;
+        const heard = once(inside, 'data').then(String, () => 'closed');
+        const left = once(inside, 'close').then(() => 'closed');
+        const words = await Promise.race([heard, left]);
+        withdraw?.();
+        return words;
+      };
+      const strangers = /closed|Too many connections/;
+      expect(await arrive(false)).toBe('hello\r\n');
+      expect(await arrive(false)).toMatch(strangers);
+      expect(await arrive(true)).toBe('hello\r\n');
+      expect(await arrive(false)).toMatch(strangers);
+    },
+  );
+});
+
 describe('the end of sessions', () => {
   /** Says farewell as protocols do. */
   const polite = async (connection: Connection) => {

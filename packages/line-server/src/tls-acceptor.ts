@@ -36,4 +36,9 @@ export interface ProbeTarget {
   readonly preamble: string;
   /** How to get from the greeting to TLS; undefined for implicit TLS. */
   readonly startTls: 'imap' | 'pop3' | 'smtp' | undefined;
+  /**
+   * Told of a probe's own end of its connection before the listener can see it: that one is let in
+   * whatever the limits say. Returns how to take it back. Whoever else comes has another end.
+   */
+  announce(address: string, port: number): () => void;
 }
