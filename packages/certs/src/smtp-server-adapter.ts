@@ -5,8 +5,9 @@
  * 100 ms before each greeting. Here it opens no listener and holds no context: the caller accepts
  * connections and hands them in.
  *
- * What is replaced of smtp-server are SMTPConnection.init and .upgrade and SMTPServer.connect, .close,
- * .listen and .updateSecureContext; smtp-server-adapter.test.ts fails when a new version changes them.
+ * What is replaced of smtp-server are SMTPConnection.init and .upgrade, its answers to HELP and VRFY, and
+ * SMTPServer.connect, .close, .listen and .updateSecureContext; smtp-server-adapter.test.ts fails when a
+ * new version changes what this relies on.
  */
 import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
@@ -26,12 +27,21 @@ export type AdaptedSmtpOptions = Omit<
   | 'pfx'
   | 'SNICallback'
   | 'sniOptions'
->;
+> & {
+  /** Asked before each command; a text ends the session with a 421 that says it. */
+  readonly onCommand?: (session: SMTPServerSession, verb: string) => string | undefined;
+};
 
 /** As smtp-server's own. */
 const CLOSE_TIMEOUT_MS = 30_000;
 /** RFC 9112 §3. No command of SMTP ends in a version of HTTP. */
 const HTTP_REQUEST_LINE = /^[A-Z]+ \S+ HTTP\/\d/i;
+
+/** As HELP tells them. */
+const COMMANDS = [
+  ...['EHLO', 'HELO', 'STARTTLS', 'AUTH', 'MAIL', 'RCPT', 'DATA'],
+  ...['RSET', 'NOOP', 'VRFY', 'HELP', 'QUIT'],
+];
 
 class AdaptedConnection extends SMTPConnection {
   readonly #server: ConcertSmtpServer;
@@ -160,6 +170,13 @@ class AdaptedConnection extends SMTPConnection {
       callback?.();
       return;
     }
+    const [verb = ''] = command.toString().split(' ');
+    const refusal = this.#server.refusalOf(this.session, verb.toUpperCase());
+    if (refusal !== undefined) {
+      this.send(421, refusal);
+      callback?.();
+      return;
+    }
     super._onCommand(command, () => {
       if (!this.leaveIfDrained()) callback?.();
     });
@@ -183,6 +200,21 @@ class AdaptedConnection extends SMTPConnection {
     return true;
   }
 
+  /** HELP (RFC 5321 §4.1.1.8): what may be said here. */
+  override handler_HELP(_: Buffer, callback: () => void): void {
+    const commands = COMMANDS.filter((name) => this._isSupported(name)).join(' ');
+    this.send(214, [`Commands: ${commands}`, 'They are those of RFC 5321, 3207 and 4954']);
+    callback();
+  }
+
+  /** VRFY (RFC 5321 §3.5.3): who has a mailbox here is told to nobody. */
+  override handler_VRFY(command: Buffer, callback: () => void): void {
+    if (/^\S+\s+\S/.test(command.toString())) {
+      this.send(252, 'Cannot verify a mailbox, but will accept mail and attempt delivery');
+    } else this.send(501, 'VRFY wants an address');
+    callback();
+  }
+
   /** Whether an answer is owed or a message is under way. */
   get busy(): boolean {
     return this._handlerPending || Boolean(this._dataStream);
@@ -197,6 +229,7 @@ class AdaptedConnection extends SMTPConnection {
  */
 export class ConcertSmtpServer extends SMTPServer {
   readonly #acceptor: TlsAcceptor;
+  readonly #onCommand: AdaptedSmtpOptions['onCommand'];
   readonly #open = new Set<AdaptedConnection>();
   readonly #generations = new WeakMap<SMTPServerSession, number>();
   #drainedBelow = 0;
@@ -206,6 +239,7 @@ export class ConcertSmtpServer extends SMTPServer {
   constructor(options: AdaptedSmtpOptions, acceptor: TlsAcceptor) {
     super({ ...options });
     this.#acceptor = acceptor;
+    this.#onCommand = options.onCommand;
     this.on('error', () => {});
   }
 
@@ -242,6 +276,18 @@ export class ConcertSmtpServer extends SMTPServer {
   drain(belowGeneration: number): void {
     this.#drainedBelow = Math.max(this.#drainedBelow, belowGeneration);
     for (const connection of this.#open) connection.leaveIfDrained();
+  }
+
+  /** Says 421 and `text`, and ends the session, unless a message or an answer is under way. */
+  dismiss(session: SMTPServerSession, text: string): void {
+    for (const connection of this.#open) {
+      if (connection.session === session && !connection.busy) connection.send(421, text);
+    }
+  }
+
+  /** @internal */
+  refusalOf(session: SMTPServerSession, verb: string): string | undefined {
+    return this.#onCommand?.(session, verb);
   }
 
   /** @internal */

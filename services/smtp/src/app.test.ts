@@ -6,8 +6,13 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { runTranscript } from '@mail/line-server/testing';
 import nodemailer from 'nodemailer';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { MAX_HEADER_BYTES, MAX_HOPS } from './config.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  MAX_COMMANDS_WITHOUT_PROGRESS,
+  MAX_HEADER_BYTES,
+  MAX_HOPS,
+  PROGRESS_TIMEOUT_MS,
+} from './config.ts';
 import { PASSWORD, RawClient, type RunningApp, startApp } from './testing/running-app.ts';
 
 const run = promisify(execFile);
@@ -239,6 +244,49 @@ describe('submission', () => {
   });
 });
 
+describe('a session that gets nowhere', () => {
+  test('may send so many commands, and a message begins the count anew', async () => {
+    const client = await RawClient.connect(app.ports.mx);
+    const idle = async (commands: number) => {
+      for (let sent = 0; sent < commands; sent += 1) {
+        expect(await client.ask('NOOP\r\n')).toMatch(/^250 /);
+      }
+    };
+    // EHLO, MAIL and RSET are among them
+    await idle(MAX_COMMANDS_WITHOUT_PROGRESS - 2);
+    await client.beginMessage(BOB);
+    expect(await client.ask('Subject: slow\r\n\r\nhello\r\n.\r\n')).toMatch(/^250 /);
+    await idle(MAX_COMMANDS_WITHOUT_PROGRESS - 1);
+    expect(await client.ask('RSET\r\n')).toMatch(/^250 /);
+    expect(await client.ask('NOOP\r\n')).toBe('421 4.7.0 Too many commands without a message');
+    expect(await client.reply()).toBe('');
+  });
+
+  describe('by the clock', () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
+    afterEach(() => void vi.useRealTimers());
+
+    test('ends, a message under way does not', async () => {
+      const idle = await RawClient.connect(app.ports.submission);
+      await idle.ask('EHLO client.test\r\n');
+      const busy = await RawClient.connect(app.ports.mx);
+      const sender = await RawClient.connect(app.ports.mx);
+      vi.advanceTimersByTime(PROGRESS_TIMEOUT_MS - 1_000);
+      await busy.beginMessage(BOB);
+      await sender.beginMessage(BOB);
+      expect(await sender.ask('Subject: sent\r\n\r\nhello\r\n.\r\n')).toMatch(/^250 /);
+      busy.send('Subject: in time\r\n');
+      vi.advanceTimersByTime(1_000);
+      expect(await idle.reply()).toBe('421 4.4.2 No message came for too long');
+      expect(await idle.reply()).toBe('');
+      expect(await busy.ask('\r\nhello\r\n.\r\n')).toMatch(/^250 /);
+      expect(await sender.ask('NOOP\r\n')).toMatch(/^250 /);
+      vi.advanceTimersByTime(PROGRESS_TIMEOUT_MS);
+      for (const client of [sender, busy]) expect(await client.reply()).toMatch(/^421 4\.4\.2 /);
+    });
+  });
+});
+
 describe('mail from other servers', () => {
   test('is for local mailboxes alone', () =>
     runTranscript(
@@ -254,7 +302,12 @@ describe('mail from other servers', () => {
       C: AUTH PLAIN ${AUTH}
       S: 500 5.5.2 <any>
       C: VRFY bob
-      S: 252 2.1.5 <any>
+      S: 252 2.1.5 Cannot verify a mailbox, but will accept mail and attempt delivery
+      C: VRFY
+      S: 501 5.5.4 VRFY wants an address
+      C: HELP
+      S: 214-2.0.0 Commands: EHLO HELO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT
+      S: 214 2.0.0 They are those of RFC 5321, 3207 and 4954
       C: WIZ now
       S: 500 5.5.2 <any>
       C: MAIL FROM:<sender@remote.test> REQUIRETLS=1

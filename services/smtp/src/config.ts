@@ -67,6 +67,10 @@ export type SmtpSettings = z.output<typeof smtpSettings>;
 
 /** Silence after which a session ends (RFC 5321 §4.5.3.2.7). */
 export const IDLE_TIMEOUT_MS = 5 * 60_000;
+/** From the greeting to a login or a message, and from there to the next: thrice one command's time. */
+export const PROGRESS_TIMEOUT_MS = 15 * 60_000;
+/** Commands in that time, recipients aside; a client needs a handful. */
+export const MAX_COMMANDS_WITHOUT_PROGRESS = 100;
 /** For a whole message. */
 export const MESSAGE_TIMEOUT_MS = 30 * 60_000;
 /** What must come of a message in each period of it: half a KiB a second. */

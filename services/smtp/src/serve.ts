@@ -9,6 +9,7 @@ import type { Logger } from '@mail/service';
 import type { Account } from '@mail/store';
 import type { SMTPServerSession } from 'smtp-server';
 import { IDLE_TIMEOUT_MS, MAX_COMMAND_BYTES, type SmtpListener } from './config.ts';
+import { ProgressWatch } from './progress-watch.ts';
 import { toReply } from './reply-error.ts';
 import { Session, type SessionContext } from './session.ts';
 
@@ -44,6 +45,7 @@ export function serveListener(options: ServeOptions): ListenerSessions {
   const { listener, context, tls } = options;
   const { logger, rules } = context;
   const sessions = new Map<string, Session>();
+  const watches = new Map<string, ProgressWatch>();
   /** Session ids begin so: like no other listener's of this or any other process. */
   const idPrefix = randomBytes(6).toString('hex');
   let connections = 0;
@@ -101,9 +103,17 @@ export function serveListener(options: ServeOptions): ListenerSessions {
       logger: debugLogger(logger),
       onConnect: (session, done) =>
         answer(
-          () => offer(session),
+          () => {
+            const leave = () => server.dismiss(session, '4.4.2 No message came for too long');
+            watches.set(session.id, new ProgressWatch(leave));
+            offer(session);
+          },
           (error) => done(error),
         ),
+      onCommand: (session, verb) =>
+        watches.get(session.id)?.allows(verb) === false
+          ? '4.7.0 Too many commands without a message'
+          : undefined,
       onSecure: (socket, session, done) =>
         answer(
           () => {
@@ -120,7 +130,10 @@ export function serveListener(options: ServeOptions): ListenerSessions {
       onAuth: (auth, session, done) =>
         answer(
           () => sessionOf(session).logIn(auth),
-          (error, user) => done(error, user === undefined ? {} : { user }),
+          (error, user) => {
+            if (user !== undefined) watches.get(session.id)?.noteStep();
+            done(error, user === undefined ? {} : { user });
+          },
         ),
       onMailFrom: (address, session, done) =>
         answer(
@@ -139,9 +152,16 @@ export function serveListener(options: ServeOptions): ListenerSessions {
       onData: (stream, session, done) =>
         answer(
           () => sessionOf(session).data(stream, session),
-          (error) => done(error, 'Stored'),
+          (error) => {
+            watches.get(session.id)?.noteStep();
+            done(error, 'Stored');
+          },
         ),
-      onClose: (session) => void sessions.delete(session.id),
+      onClose: (session) => {
+        watches.get(session.id)?.stop();
+        watches.delete(session.id);
+        sessions.delete(session.id);
+      },
     },
     tls,
   );
