@@ -1,9 +1,15 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readIdentity, silentLogger } from '@mail/service';
+import { isWritable, readIdentity, silentLogger } from '@mail/service';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { IdentityKeeper, renewalTime } from './identity-keeper.ts';
 import { FakeRegistry } from './testing/fake-registry.ts';
+
+// root may write everywhere, so that a folder which can only be read has to be acted
+vi.mock('@mail/service', async (original) => {
+  const service = await original<typeof import('@mail/service')>();
+  return { ...service, isWritable: vi.fn(service.isWritable) };
+});
 
 const DAY_MS = 86_400_000;
 
@@ -94,6 +100,42 @@ describe('IdentityKeeper', () => {
     await keeper.check();
     expect(changes).toEqual([renewed]);
     expect((await readIdentity(folder)).certificate.fingerprint256).toBe(renewed);
+  });
+
+  describe('of a folder that it may only read', () => {
+    beforeEach(() => {
+      vi.mocked(isWritable).mockResolvedValue(false);
+    });
+    afterEach(() => {
+      vi.mocked(isWritable).mockReset();
+    });
+
+    it('renews in memory when that is due, once, and leaves the folder as it was', async () => {
+      const { chainPem } = keeper.identity;
+      const before = await readdir(folder);
+      await keeper.check(inDays(21));
+      expect(warn).not.toHaveBeenCalled();
+      expect(changes).toEqual([keeper.identity.certificate.fingerprint256]);
+      await keeper.check(inDays(1));
+      expect(changes).toHaveLength(1);
+      expect((await readIdentity(folder)).chainPem).toBe(chainPem);
+      expect(await readdir(folder)).toEqual(before);
+    });
+
+    it('is not troubled that the one in the folder ends, and takes a newer one from there', async () => {
+      await registry.identityFor('imap', inDays(-21));
+      await keeper.close();
+      keeper = await IdentityKeeper.open({ folder, registry: registry.address, logger });
+      keeper.observe((identity) => changes.push(identity.certificate.fingerprint256));
+      await keeper.check();
+      expect(changes).toHaveLength(1);
+      await keeper.check(inDays(19));
+      expect(error).not.toHaveBeenCalled();
+      await registry.identityFor('imap', new Date(Date.now() + 2_000));
+      await keeper.check();
+      expect(changes).toHaveLength(2);
+      expect(keeper.identity.chainPem).toBe((await readIdentity(folder)).chainPem);
+    });
   });
 
   it('says of an expired one whose it is, when it ended, and what to run', async () => {

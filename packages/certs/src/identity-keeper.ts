@@ -1,7 +1,8 @@
 /**
- * Keeps the process's identity fresh: renews it at two thirds of its life where the folder can be
- * written, and takes what others put there (sibling workers, an orchestrator that mounts secrets). What
- * it holds in memory it keeps, whatever becomes of the folder.
+ * Keeps the process's identity fresh: renews it at two thirds of its life, and takes what others put into
+ * the folder (sibling workers, an orchestrator that mounts secrets). What it holds in memory it keeps,
+ * whatever becomes of the folder: one that it may not write, as a mounted secret, is renewed in memory
+ * alone, until a newer one lies there.
  */
 import { X509Certificate } from 'node:crypto';
 import {
@@ -40,7 +41,7 @@ export class IdentityKeeper {
   readonly #observers = new Set<(identity: Identity) => void>();
   readonly #timer: NodeJS.Timeout;
   #identity: Identity;
-  /** False while a renewed identity is here and not yet in the folder. */
+  /** False while a renewed identity is here and not in the folder: not yet, or because it is only read. */
   #written = true;
   #lastCheck: Promise<void> = Promise.resolve();
 
@@ -100,18 +101,17 @@ export class IdentityKeeper {
       return;
     }
     const due = now >= renewalTime(this.#identity);
-    if ((due || !this.#written) && (await isWritable(folder))) await this.#replace(now);
+    if (!due && this.#written) return;
+    if (await isWritable(folder)) await this.#replace(now);
+    else if (due) await this.#renew();
   }
 
   async #replace(now: Date): Promise<void> {
-    const { folder, logger } = this.#options;
+    const { folder } = this.#options;
     await withIdentityLock(folder, async () => {
       // another process may have finished a renewal just before; a folder that is broken is written anew
       await this.#adopt().catch(() => {});
-      if (now >= renewalTime(this.#identity)) {
-        await this.#renew();
-        logger.info({ identity: this.#identity.uri }, 'the identity is renewed');
-      }
+      if (now >= renewalTime(this.#identity)) await this.#renew();
       if (this.#written) return;
       await writeIdentity(folder, this.#identity);
       this.#written = true;
@@ -136,6 +136,7 @@ export class IdentityKeeper {
     const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     this.#written = false;
     this.#take({ ...signed, uri: this.#identity.uri, keyPem, certificate, privateKey });
+    this.#options.logger.info({ identity: this.#identity.uri }, 'the identity is renewed');
   }
 
   #take(identity: Identity): void {
