@@ -10,10 +10,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { KeyType, RotationKind, RotationState } from '@mail/proto';
+import { json } from 'node:stream/consumers';
+import { KeyType, RotationKind, RotationOptions, RotationState } from '@mail/proto';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { SwitchStep } from './conductor.ts';
 import { call, collect, refusal, TestRegistry } from './testing/registry-fixture.ts';
@@ -327,5 +330,33 @@ describe('as a process', () => {
       });
       log.once('end', () => reject(new Error(`the registry did not start: ${seen}`)));
     });
+  }
+});
+
+test('what the fleet warns of goes to the webhook', async () => {
+  const posts: unknown[] = [];
+  const hook = createServer(async (request, response) => {
+    posts.push(await json(request));
+    response.end();
+  }).listen(0, '127.0.0.1');
+  await once(hook, 'listening');
+  const { port } = hook.address() as AddressInfo;
+  registry = await TestRegistry.start({
+    NOTIFY_WEBHOOK: `http://127.0.0.1:${port}/`,
+    NOTIFY_DELAY: '100ms',
+  });
+  try {
+    await registry.subscriber('imap', 'slow', { obedient: false }).hear('welcome');
+    const certificateId = await selfSigned();
+    const options = RotationOptions.fromPartial({
+      require: { policy: { $case: 'none', value: {} } },
+      prepareTimeoutMs: 100,
+    });
+    await collect(registry.operator().rotateCertificate({ certificateId, options }));
+    await expect
+      .poll(() => posts, { timeout: 10_000 })
+      .toMatchObject([{ text: 'not on the active generation: imap slow' }]);
+  } finally {
+    hook.close();
   }
 });

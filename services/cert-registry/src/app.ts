@@ -12,6 +12,7 @@ import { describeFleet, FleetFeed } from './fleet-feed.ts';
 import { GrpcServer } from './grpc-server.ts';
 import { Identities, isDueForRenewal } from './identities.ts';
 import { isSealed, type KeyVault, loadVaultKey, openVault } from './key-vault.ts';
+import { Notifier } from './notify/notifier.ts';
 import {
   actionOf,
   identityDefinition,
@@ -25,6 +26,7 @@ import { DRAIN_SETTING, Rotations, seedRecord } from './rotations.ts';
 import { Sources } from './sources/source.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
 import { TicketSeed } from './ticket-seed.ts';
+import { fleetWarnings, sourceWarnings, type Warning } from './warnings.ts';
 
 export interface RegistryApp extends App {
   /** Where it listens, once `run` has resolved. */
@@ -124,6 +126,7 @@ export async function buildApp(
         activeCertificate: certificates.active(),
         subscribers: conductor.fleet,
         rotation: rotations.current,
+        warnings: [...otherWarnings(), ...notifier.warnings],
         now: monotonicNow(),
         wallNow: now(),
       });
@@ -135,6 +138,25 @@ export async function buildApp(
       now,
     });
     const sources = new Sources([]);
+    const otherWarnings = (): Warning[] => sourceWarnings(sources.list());
+    const notifier = new Notifier({
+      channels: config.notify.channels(),
+      warnings: () => {
+        const { activeCertificate, subscribers } = fleet();
+        return [
+          ...fleetWarnings(activeCertificate, subscribers, now()),
+          ...otherWarnings(),
+          ...notifier.warnings,
+        ];
+      },
+      memory: {
+        read: (name) => database.setting(name),
+        write: (name, value) => database.setSetting(name, value),
+      },
+      rules: config.notify.rules,
+      logger,
+      now,
+    });
     const parts = {
       certificates,
       sources,
@@ -192,6 +214,7 @@ export async function buildApp(
         rotations.showActive();
         ticketSeed.start();
         sources.start();
+        notifier.start();
         renewal = setInterval(() => {
           renewOwnIdentity().catch(failure.reject);
         }, IDENTITY.checkMs);
@@ -203,6 +226,7 @@ export async function buildApp(
         clearInterval(renewal);
         const deadline = performance.now() + graceMs;
         ticketSeed.stop();
+        notifier.stop();
         await before(deadline, sources.stop());
         // a dead conductor never ends the rotation that it was in
         await before(deadline, Promise.race([rotations.stop(), dead]));

@@ -12,6 +12,7 @@ import {
 } from '@mail/service';
 import { NameError, normaliseName } from '@mail/x509';
 import { z } from 'zod';
+import { type NotifyConfig, notifySettings, readNotifyConfig } from './notify/config.ts';
 
 /** Limits on calls and on what is kept. Sizes in bytes, times in milliseconds. */
 export const LIMITS = {
@@ -107,7 +108,7 @@ const hostNames = list.transform((names, context) => {
   return z.NEVER;
 });
 
-const settingsSchema = commonSettings.extend({
+const settingsSchema = commonSettings.extend(notifySettings.shape).extend({
   /** host:port of the gRPC listener. */
   CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
   /** The vault's key, 32 bytes as base64 or hex; by default a file registry/vault.key is made in the data folder. */
@@ -156,6 +157,7 @@ export interface RegistryConfig {
   readonly heartbeatMs: number;
   readonly prepareTimeoutMs: number;
   readonly ticketSeedAgeMs: number;
+  readonly notify: NotifyConfig;
 }
 
 /** Throws ServiceError (bad-setting). */
@@ -186,6 +188,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     heartbeatMs,
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
+    notify: readNotifyConfig(read),
   };
 }
 

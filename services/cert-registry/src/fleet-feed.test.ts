@@ -37,6 +37,7 @@ const source = (subscribers: SubscriberView[]) => ({
   activeCertificate: undefined,
   subscribers,
   rotation: undefined,
+  warnings: [],
   now: 2_000_000_000n,
   wallNow: Date.UTC(2030, 0, 1),
 });
@@ -67,7 +68,7 @@ describe('a snapshot', () => {
 
   const lives: [string, number, number, RegExp | undefined][] = [
     ['a fresh one of six days', -0.1, 5.9, undefined],
-    ['one of six days with a day left', -5, 1, /expires in 1 days, on 2030-01-02/],
+    ['one of six days with a day left', -5, 1, /expires in 1 day, on 2030-01-02/],
     ['one of ninety days with a month left', -60, 30, undefined],
     ['one of ninety days with ten left', -80, 10, /expires in 10 days/],
     ['one whose end is past', -90, -1, /has expired: rotate now/],

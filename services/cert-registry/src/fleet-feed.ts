@@ -13,10 +13,10 @@ import {
   SubscriberState,
   WatchFleetResponse,
 } from '@mail/proto';
-import { expiresSoon } from '@mail/x509';
 import { FLEET_INTERVAL_MS, LIMITS } from './config.ts';
 import type { SubscriberView } from './coordinator.ts';
 import { RegistryError } from './errors.ts';
+import { fleetWarnings, type Warning } from './warnings.ts';
 
 /** The fleet's parts, from those who own them. */
 export interface FleetSource {
@@ -24,12 +24,12 @@ export interface FleetSource {
   readonly activeCertificate: Certificate | undefined;
   readonly subscribers: readonly SubscriberView[];
   readonly rotation: Rotation | undefined;
+  /** Of those who know more than the fleet shows. */
+  readonly warnings: readonly Warning[];
   /** Monotonic nanoseconds, and the wall clock at that moment in milliseconds. */
   readonly now: bigint;
   readonly wallNow: number;
 }
-
-const DAY_MS = 86_400_000;
 
 /** One snapshot as the contract has it. */
 export function describeFleet(source: FleetSource): Fleet {
@@ -38,7 +38,10 @@ export function describeFleet(source: FleetSource): Fleet {
     generation: source.generation,
     activeCertificate: source.activeCertificate,
     subscribers,
-    warnings: [...expiryWarnings(source), ...laggards(subscribers)],
+    warnings: [
+      ...fleetWarnings(source.activeCertificate, subscribers, source.wallNow),
+      ...source.warnings,
+    ].map(({ message }) => message),
     rotation: source.rotation,
   };
 }
@@ -64,24 +67,6 @@ function describeSubscriber(view: SubscriberView, source: FleetSource): Subscrib
     ports: [...view.ports],
     lagging: view.generation !== source.generation,
   };
-}
-
-function expiryWarnings({ activeCertificate, wallNow }: FleetSource): string[] {
-  const { id, notBefore, notAfter } = activeCertificate ?? {};
-  if (notBefore === undefined || notAfter === undefined) return [];
-  const days = (notAfter.getTime() - wallNow) / DAY_MS;
-  const which = `the active certificate ${id}`;
-  if (days <= 0) return [`${which} has expired: rotate now`];
-  if (!expiresSoon({ notBefore, notAfter }, new Date(wallNow))) return [];
-  return [`${which} expires in ${Math.floor(days)} days, on ${notAfter.toISOString()}`];
-}
-
-function laggards(subscribers: readonly Subscriber[]): string[] {
-  const lagging = subscribers.filter((subscriber) => subscriber.lagging);
-  if (lagging.length === 0) return [];
-  const few = lagging.slice(0, 5).map(({ service, instance }) => `${service} ${instance}`);
-  const more = lagging.length > few.length ? ` and ${lagging.length - few.length} more` : '';
-  return [`not on the active generation: ${few.join(', ')}${more}`];
 }
 
 /** Watchers write bytes: the service definition that serves them passes buffers through. */
