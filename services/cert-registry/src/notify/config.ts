@@ -48,14 +48,12 @@ export interface NotifyConfig {
 
 /** Throws ServiceError (bad-setting). */
 export function readNotifyConfig(settings: z.output<typeof notifySettings>): NotifyConfig {
-  const {
-    CONCERT_NOTIFY_MAIL_TO: to = [],
-    CONCERT_NOTIFY_MAIL_FROM: from,
-    CONCERT_NOTIFY_SMTP: server,
-    CONCERT_NOTIFY_SMTP_PASSWORD: password,
-    CONCERT_NOTIFY_WEBHOOK: webhook,
-    CONCERT_NOTIFY_WEBHOOK_SECRET: secret,
-  } = settings;
+  const to = settings.CONCERT_NOTIFY_MAIL_TO ?? [];
+  const from = settings.CONCERT_NOTIFY_MAIL_FROM;
+  const server = settings.CONCERT_NOTIFY_SMTP;
+  const password = settings.CONCERT_NOTIFY_SMTP_PASSWORD;
+  const webhook = settings.CONCERT_NOTIFY_WEBHOOK;
+  const secret = settings.CONCERT_NOTIFY_WEBHOOK_SECRET;
   if (server.password !== '') {
     throw new ServiceError(
       'bad-setting',
