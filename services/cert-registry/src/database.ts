@@ -240,6 +240,27 @@ export class RegistryDatabase {
     )?.certificateId;
   }
 
+  /** What the registry made at its first start; it may have been deleted since. */
+  firstCertificateId(): string | undefined {
+    return this.#sqlite.first(
+      this.#sqlite.query
+        .selectFrom('generation')
+        .select('certificateId')
+        .orderBy('number')
+        .limit(1),
+    )?.certificateId;
+  }
+
+  /** The certificates of all generations after `number`, each once. */
+  certificateIdsSince(number: number): string[] {
+    const since = this.#sqlite.query
+      .selectFrom('generation')
+      .select('certificateId')
+      .distinct()
+      .where('number', '>', number);
+    return this.#sqlite.all(since).map((row) => row.certificateId);
+  }
+
   // Rotations
 
   /** Returns the id it got; ids grow and are never used twice. */

@@ -1,0 +1,343 @@
+/**
+ * Arrivals: certificates that sources have brought and the registry holds, on their way into force. Keeps
+ * the newest of each source, across restarts, and carries out the source's policy; a switch that could not
+ * be made is tried again here. What to do when is arrival-plan.ts's; how certificates are found is the
+ * sources'.
+ */
+import type { CheckResult, Rotation } from '@mail/proto';
+import type { Logger } from '@mail/service';
+import type { AuditTrail } from '../audit.ts';
+import type { Certificates } from '../certificates.ts';
+import type { RegistryDatabase } from '../database.ts';
+import { describeOutcome, RegistryError } from '../errors.ts';
+import type { RequiredNames } from '../required-names.ts';
+import type { Rotations } from '../rotations.ts';
+import { PLAIN_SWITCH } from '../switch-options.ts';
+import {
+  type Arrival,
+  type ArrivalPolicy,
+  afterFailure,
+  type Plan,
+  planFor,
+  type Surroundings,
+  type Trouble,
+} from './arrival-plan.ts';
+import type { MaintenanceWindow } from './maintenance-window.ts';
+import { type SourceName, sourceActor } from './source.ts';
+
+/** While an arrival waits for something, how often the state is looked at: clocks are set, hands act. */
+const LOOK_MS = 5_000;
+
+export interface ArrivalsOptions {
+  readonly database: RegistryDatabase;
+  readonly certificates: Certificates;
+  readonly rotations: Rotations;
+  readonly requiredNames: RequiredNames;
+  readonly audit: AuditTrail;
+  readonly logger: Logger;
+  /** Of the sources that are switched on; arrivals of others rest. */
+  readonly policies: ReadonlyMap<SourceName, ArrivalPolicy>;
+  /** Set where one of the policies is `window`. */
+  readonly window: MaintenanceWindow | undefined;
+  /** Wall clock, milliseconds. */
+  readonly now: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** How the newest arrival of a source stands, for its Source message. */
+export interface Standing {
+  readonly phase: 'done' | 'switching' | 'staged' | 'waiting' | 'refused';
+  readonly certificateId: string;
+  /** One sentence for people. */
+  readonly detail: string;
+  readonly nextActionAt: number | undefined;
+  readonly failures: number;
+  readonly lastFailureAt: number | undefined;
+  readonly checks: readonly CheckResult[];
+}
+
+/** Told of each change of the switch; undefined where something else has changed. */
+export type TellSwitch = (rotation: Rotation | undefined) => void;
+
+export class Arrivals {
+  readonly #options: ArrivalsOptions;
+  /** The switch that is being made for a source. */
+  readonly #switching = new Map<SourceName, Promise<void>>();
+  #timer: NodeJS.Timeout | undefined;
+  #started = false;
+  #stopped = false;
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on where the last process was. */
+  start(): void {
+    this.#started = true;
+    this.#look();
+  }
+
+  /** Begins no switch more; resolves once the one under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await Promise.all([...this.#switching.values()].map((one) => one.catch(() => {})));
+  }
+
+  /**
+   * Takes over a certificate that the registry holds, in place of whatever the source brought before.
+   * Resolves when it is in force, staged, or waits for its window, its TLSA record or the end of another
+   * rotation. Rejects with RegistryError when a check or a subscriber refused it; where time, an operator
+   * or the fleet may mend that, it is tried again all the same, with nobody waiting.
+   *
+   * A certificate that the source handed over last time goes on as it stands, so that a source that was
+   * interrupted may repeat the call; `afresh` makes it an arrival of its own, after a rollback for one.
+   */
+  async settle(
+    { source, certificateId, afresh = false }: SettleRequest,
+    tell: TellSwitch = () => {},
+  ): Promise<void> {
+    const known = this.#load(source);
+    if (afresh || known?.certificateId !== certificateId) {
+      this.#save(source, this.#arrivalOf(certificateId));
+    }
+    tell(undefined);
+    await this.resume(source, tell);
+  }
+
+  /**
+   * As the end of `settle`, for what arrived last; does not wait out a back-off. Resolves at once where
+   * there is nothing.
+   */
+  async resume(source: SourceName, tell: TellSwitch = () => {}): Promise<void> {
+    // one that was begun for what came before must not be taken for ours
+    await this.#switching.get(source)?.catch(() => {});
+    const arrival = this.#load(source);
+    if (this.#stopped || arrival === undefined) return;
+    if (arrival.trouble?.waitsFor === 'another-try') {
+      this.#save(source, { ...arrival, trouble: { ...arrival.trouble, retryAt: 0 } });
+    }
+    const plan = this.#planOf(source);
+    if (plan?.kind === 'refused') {
+      const { message, checks } = plan.trouble;
+      throw new RegistryError('check-failed', message, { checks });
+    }
+    if (plan?.kind === 'switch') await this.#switch(source, tell);
+    this.#arm();
+  }
+
+  /** Undefined where the source has brought nothing yet, or an operator has deleted it. */
+  standing(source: SourceName): Standing | undefined {
+    const arrival = this.#load(source);
+    const plan = this.#planOf(source);
+    if (arrival === undefined || plan === undefined || plan.kind === 'gone') return undefined;
+    const { certificateId, failures, trouble } = arrival;
+    const switching = this.#switching.has(source);
+    return {
+      ...describePlan(plan, arrival, switching),
+      certificateId,
+      failures: plan.kind === 'done' ? 0 : failures,
+      lastFailureAt: failures > 0 ? trouble?.at : undefined,
+      checks: plan.kind === 'done' ? [] : (trouble?.checks ?? []),
+    };
+  }
+
+  #look(): void {
+    for (const source of this.#options.policies.keys()) {
+      if (this.#switching.has(source) || this.#planOf(source)?.kind !== 'switch') continue;
+      // told in the log and the audit trail; nobody waits for it
+      this.#switch(source, () => {}).catch((error) => {
+        if (!(error instanceof RegistryError)) this.#options.onFatal(error);
+      });
+    }
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (!this.#started || this.#stopped) return;
+    clearTimeout(this.#timer);
+    const waits = [...this.#options.policies.keys()].flatMap((source) => {
+      const plan = this.#planOf(source);
+      if (plan === undefined || plan.kind === 'done' || plan.kind === 'gone') return [];
+      return plan.kind === 'wait' ? [plan.until - this.#options.now()] : [LOOK_MS];
+    });
+    if (waits.length === 0) return;
+    const delay = Math.min(LOOK_MS, ...waits.map((wait) => Math.max(wait, 0)));
+    this.#timer = setTimeout(() => this.#look(), delay);
+  }
+
+  /** Puts what the source brought last in force. Throws RegistryError, and what is a fault. */
+  async #switch(source: SourceName, tell: TellSwitch): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#switching.set(source, promise);
+    try {
+      await this.#rotate(source, tell);
+    } finally {
+      this.#switching.delete(source);
+      resolve();
+      this.#arm();
+    }
+  }
+
+  async #rotate(source: SourceName, tell: TellSwitch): Promise<void> {
+    const arrival = this.#load(source);
+    if (arrival === undefined) return;
+    const { certificateId } = arrival;
+    const actor = sourceActor(source);
+    try {
+      const { rotations } = this.#options;
+      const rotation = await rotations.rotate(certificateId, PLAIN_SWITCH, actor, tell);
+      // the database may be closed by then; the next start sees what is in force
+      if (this.#stopped) return;
+      this.#save(source, { ...withoutTrouble(arrival), acted: true });
+      const target = `${certificateId} as generation ${rotation.toGeneration}`;
+      this.#options.audit.record({ actor, action: 'RotateCertificate', target, outcome: 'ok' });
+    } catch (error) {
+      if (this.#stopped) throw error;
+      if (!(error instanceof RegistryError)) throw error;
+      this.#fail(source, arrival, error);
+      throw error;
+    }
+  }
+
+  #fail(source: SourceName, arrival: Arrival, error: RegistryError): void {
+    const { now, random, certificates, audit, logger } = this.#options;
+    const failed = afterFailure(arrival, error, {
+      now: now(),
+      basis: this.#basis(),
+      validFrom: certificates.get(arrival.certificateId).certificate.notBefore?.getTime() ?? 0,
+      random: random(),
+    });
+    this.#save(source, failed);
+    // a check that goes on saying the same each minute is told once
+    if (sameTrouble(arrival, failed)) return;
+    const target = arrival.certificateId;
+    const outcome = describeOutcome(error);
+    audit.record({ actor: sourceActor(source), action: 'RotateCertificate', target, outcome });
+    logger.warn(
+      { source, certificate: target, reason: error.message, retryAt: failed.trouble?.retryAt },
+      'a certificate that arrived could not be put in force',
+    );
+  }
+
+  #arrivalOf(certificateId: string): Arrival {
+    const { database, now } = this.#options;
+    const { number = 0, certificateId: activeId = '' } = database.activeGeneration() ?? {};
+    const arrivedAt = now();
+    return { certificateId, arrivedAt, generation: number, activeId, acted: false, failures: 0 };
+  }
+
+  #planOf(source: SourceName): Plan | undefined {
+    const policy = this.#options.policies.get(source);
+    const arrival = this.#load(source);
+    if (policy === undefined || arrival === undefined) return undefined;
+    return planFor(arrival, this.#surroundings(arrival, policy));
+  }
+
+  #surroundings(arrival: Arrival, policy: ArrivalPolicy): Surroundings {
+    const { database, certificates, rotations, window, now } = this.#options;
+    const active = certificates.active();
+    const certificateId = active?.id ?? '';
+    return {
+      now: now(),
+      policy,
+      window,
+      held: database.certificate(arrival.certificateId) !== undefined,
+      active: {
+        certificateId,
+        expiresAt: active?.notAfter?.getTime() ?? 0,
+        provisional: database.firstCertificateId() === certificateId,
+      },
+      inForceSince: database.certificateIdsSince(arrival.generation),
+      rotationUnderWay: rotations.certificateInUse !== undefined,
+      basis: this.#basis(),
+    };
+  }
+
+  #basis(): string {
+    const { requiredNames, database } = this.#options;
+    return JSON.stringify([requiredNames.get(), database.activeGeneration()?.certificateId]);
+  }
+
+  #load(source: SourceName): Arrival | undefined {
+    const text = this.#options.database.setting(settingOf(source));
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  #save(source: SourceName, arrival: Arrival): void {
+    this.#options.database.setSetting(settingOf(source), JSON.stringify(arrival));
+  }
+}
+
+export interface SettleRequest {
+  readonly source: SourceName;
+  readonly certificateId: string;
+  readonly afresh?: boolean;
+}
+
+function settingOf(source: SourceName): string {
+  return `source/${source}/arrival`;
+}
+
+function withoutTrouble({ trouble: _, ...arrival }: Arrival): Arrival {
+  return { ...arrival, failures: 0 };
+}
+
+function sameTrouble({ trouble: before }: Arrival, { trouble: after }: Arrival): boolean {
+  const codes = (checks: readonly CheckResult[] = []) => checks.map(({ code }) => code).join();
+  const told = codes(before?.checks);
+  return told !== '' && told === codes(after?.checks) && before?.basis === after?.basis;
+}
+
+function describePlan(
+  plan: Exclude<Plan, { kind: 'gone' }>,
+  { certificateId, trouble }: Arrival,
+  switching: boolean,
+): Pick<Standing, 'phase' | 'detail' | 'nextActionAt'> {
+  if (switching) {
+    return { phase: 'switching', detail: `switching to ${certificateId}`, nextActionAt: undefined };
+  }
+  const at = (time: number) => new Date(time).toISOString();
+  switch (plan.kind) {
+    case 'done': {
+      const detail = plan.inForce
+        ? 'what it brought last is in force'
+        : 'what it brought last has been in force, and another certificate is now';
+      return { phase: 'done', detail, nextActionAt: undefined };
+    }
+    case 'switch':
+      return {
+        phase: 'switching',
+        detail: `about to switch to ${certificateId}`,
+        nextActionAt: undefined,
+      };
+    case 'staged': {
+      const why =
+        plan.why === 'policy'
+          ? 'the policy leaves the switch to an operator'
+          : 'another certificate was put in force since it came';
+      return {
+        phase: 'staged',
+        detail: `${why}: concert cert rotate ${certificateId}`,
+        nextActionAt: undefined,
+      };
+    }
+    case 'refused':
+      return { phase: 'refused', detail: plan.trouble.message, nextActionAt: undefined };
+    case 'wait':
+      return { phase: 'waiting', detail: describeWait(plan, trouble), nextActionAt: plan.until };
+  }
+
+  function describeWait(wait: Extract<Plan, { kind: 'wait' }>, reason: Trouble | undefined) {
+    switch (wait.waitsFor) {
+      case 'window':
+        return `the maintenance window opens ${at(wait.until)}`;
+      case 'rotation':
+        return 'another rotation is under way';
+      default:
+        return `${reason?.message ?? 'the switch was not made'}; tried again ${at(wait.until)}`;
+    }
+  }
+}
