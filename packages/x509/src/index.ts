@@ -26,4 +26,5 @@ export {
   normalisePresentedName,
 } from './names.ts';
 export { readBlobs } from './parse.ts';
+export { renewalInfoId } from './renewal-info-id.ts';
 export { TrustAnchors } from './trust-anchors.ts';

@@ -122,14 +122,21 @@ export class Certificates {
     return this.#keep(bundle, warnings, label, actor);
   }
 
-  /** Throws RegistryError (invalid-argument, exhausted). */
+  /**
+   * Under a fresh key, or under the one of the certificate or request `keyOf`.
+   * Throws RegistryError (invalid-argument, not-found, exhausted).
+   */
   async createSigningRequest(
     request: CreateSigningRequestRequest,
     actor: string,
+    keyOf?: string,
   ): Promise<Certificate> {
     const label = checkLabel(request.label);
     const names = this.#namesOr(request.dnsNames);
-    const privateKey = await generateKey(keyTypeOf(request.keyType));
+    const privateKey =
+      keyOf === undefined
+        ? await generateKey(keyTypeOf(request.keyType))
+        : this.#privateKey(this.find(keyOf));
     const description: StoredDescription = {
       subject: '',
       issuer: '',
