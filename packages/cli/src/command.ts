@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly settings: Settings;
   /** Where this host keeps its data. */
   readonly dataFolder: string;
+  /** Folder of the identity that the registry is called with. */
+  readonly identityFolder: string;
   /** The registry's client, opened once and closed when the command ends. Throws CliError. */
   registry(): Promise<RegistryClient>;
 }

@@ -20,6 +20,8 @@ const EXIT_CODES = {
   /** The call was cut off after the switch had begun: it may have been made, or not. */
   'outcome-unknown': 6,
   'registry-unreachable': 69,
+  /** The API of the cluster that the command runs in. */
+  'cluster-unreachable': 69,
   /** No answer within the deadline. */
   'timed-out': 69,
   'store-unavailable': 69,

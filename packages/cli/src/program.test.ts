@@ -554,6 +554,28 @@ describe('an identity', () => {
   });
 });
 
+describe('identity renew', () => {
+  test('replaces the identity that calls, which names itself by its connection alone', async () => {
+    registry.answer('renewIdentity', { chainPem: 'CHAIN', caPem: 'CA' });
+    const identity = join(folder, 'to-renew');
+    await writeIdentity(identity, registry.ca, 'spiffe://concert/operator/alice');
+    const key = await readFile(join(identity, 'key.pem'), 'utf8');
+    const { code, out } = await run(['identity', 'renew', '--identity', identity]);
+    expect([code, out]).toEqual([0, `A renewed identity is in ${identity}.\n`]);
+    const request = registry.requests.at(-1)?.request as { signingRequestPem: string };
+    expect(readSigningRequest(request.signingRequestPem)).toBeDefined();
+    expect(await readFile(join(identity, 'cert.pem'), 'utf8')).toBe('CHAIN');
+    expect(await readFile(join(identity, 'key.pem'), 'utf8')).not.toBe(key);
+    expect((await readdir(identity)).toSorted()).toEqual(['ca.pem', 'cert.pem', 'key.pem']);
+  });
+
+  test('to a Secret, outside a cluster', async () => {
+    registry.answer('renewIdentity', { chainPem: 'CHAIN', caPem: 'CA' });
+    const { code, err } = await run(['identity', 'renew', '--secret', 'concert-identity-imap']);
+    expect([code, err]).toEqual([2, expect.stringContaining('there is no service account in')]);
+  });
+});
+
 describe('what goes wrong', () => {
   test.each([
     ['no command', [], 2],

@@ -99,17 +99,17 @@ export async function runCommandLine(
       ...(options.registry === undefined ? {} : { CONCERT_REGISTRY: options.registry }),
       ...(options.identity === undefined ? {} : { CONCERT_IDENTITY: options.identity }),
     });
+    const identityFolder =
+      common.CONCERT_IDENTITY ?? join(common.CONCERT_DATA, 'identities/operator/admin');
     const result = await work({
       terminal,
       palette,
       json,
       settings: { ...settings, CONCERT_DATA: common.CONCERT_DATA },
       dataFolder: common.CONCERT_DATA,
+      identityFolder,
       registry() {
-        registry ??= openRegistry(
-          common.CONCERT_REGISTRY,
-          common.CONCERT_IDENTITY ?? join(common.CONCERT_DATA, 'identities/operator/admin'),
-        );
+        registry ??= openRegistry(common.CONCERT_REGISTRY, identityFolder);
         return registry;
       },
     });

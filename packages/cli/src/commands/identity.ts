@@ -1,4 +1,4 @@
-/** `concert identity issue`: an identity for another service or operator. */
+/** `concert identity`: issue one for another service or operator, renew the one that calls. */
 import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { IdentityServiceService } from '@mail/proto';
@@ -6,6 +6,7 @@ import {
   describeExpiry,
   IDENTITY_RULE,
   type IdentityName,
+  type IdentityParts,
   parseIdentityName,
   readIdentity,
   withIdentityLock,
@@ -15,6 +16,7 @@ import { createSigningRequest, generateKey } from '@mail/x509';
 import type { Command } from 'commander';
 import { type CommandContext, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
+import { patchSecret } from '../kubernetes-secret.ts';
 
 const FILES = ['cert.pem', 'key.pem', 'ca.pem'];
 
@@ -59,6 +61,28 @@ async function issue(
   await writeIdentity(folder, { chainPem, keyPem, caPem });
 }
 
+/** A fresh key, signed under the name of the identity that the command calls with. */
+async function renew({ registry }: CommandContext): Promise<IdentityParts> {
+  const privateKey = await generateKey('ecdsa-p256');
+  const client = await registry();
+  const { chainPem, caPem } = await client.unary(IdentityServiceService.renewIdentity, {
+    signingRequestPem: createSigningRequest({ privateKey, names: [] }),
+  });
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { chainPem, keyPem, caPem };
+}
+
+/** Does the work alone, under the lock of the folder. Throws CliError. */
+async function lockFolder(folder: string, work: () => Promise<void>): Promise<void> {
+  const alone = await withIdentityLock(folder, work).catch((error) => {
+    throw explainFolder(error, folder);
+  });
+  if (alone) return;
+  throw new CliError('refused', `another process is renewing the identity in ${folder}`, {
+    remedy: 'Try again in a minute.',
+  });
+}
+
 /** What the file system says, as CliError (usage). */
 function explainFolder(error: unknown, folder: string): unknown {
   if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return error;
@@ -91,21 +115,38 @@ export function addIdentityCommands(program: Command, run: Run): void {
           throw new CliError('usage', `"${text}" is no identity; ${IDENTITY_RULE}`);
         }
         const folder = resolve(options.out);
-        const alone = await withIdentityLock(folder, async () => {
+        await lockFolder(folder, async () => {
           if (options.replace !== true) await refuseTaken(folder, name);
           await issue(text, folder, context);
-        }).catch((error) => {
-          throw explainFolder(error, folder);
         });
-        if (!alone) {
-          throw new CliError('refused', `another process is renewing the identity in ${folder}`, {
-            remedy: 'Try again in a minute.',
-          });
-        }
         return {
           json: { identity: name.uri, folder },
           text: `${name.uri} is in ${folder}. Use it with --identity or CONCERT_IDENTITY.`,
         };
+      }),
+    );
+  identity
+    .command('renew')
+    .description('renew the identity that the registry is called with, under a fresh key')
+    .option('--secret <name>', 'write it to this Secret of the cluster that the command runs in')
+    .addHelpText(
+      'after',
+      examples(
+        'concert identity renew --identity ~/.concert/alice',
+        'concert identity renew --identity /identity --secret concert-identity-imap',
+      ),
+    )
+    .action(({ secret }: { readonly secret?: string }) =>
+      run(async (context) => {
+        const folder = context.identityFolder;
+        if (secret === undefined) {
+          await lockFolder(folder, async () => writeIdentity(folder, await renew(context)));
+        } else {
+          const { chainPem, keyPem, caPem } = await renew(context);
+          await patchSecret(secret, { 'cert.pem': chainPem, 'key.pem': keyPem, 'ca.pem': caPem });
+        }
+        const place = secret === undefined ? folder : `the Secret ${secret}`;
+        return { json: { place }, text: `A renewed identity is in ${place}.` };
       }),
     );
 }
