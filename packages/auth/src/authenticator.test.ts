@@ -25,6 +25,7 @@ function build(
   const { passes = 1, onRenew = async () => {} } = options;
   const renewed: { id: number; from: string; to: string }[] = [];
   const warnings: string[] = [];
+  const told: string[] = [];
   const counted: string[] = [];
   const clock = { now: 0 };
   const authenticator = new Authenticator<{ id: number }>({
@@ -39,15 +40,18 @@ function build(
       },
     },
     parseAddress,
-    logger: { warn: (_, message) => warnings.push(message) },
-    logins: { inc: ({ outcome }) => counted.push(outcome) },
+    logger: {
+      info: (fields, message) => told.push(JSON.stringify([fields, message])),
+      warn: (_, message) => warnings.push(message),
+    },
+    logins: { inc: ({ outcome, mechanism }) => counted.push(`${outcome} ${mechanism}`) },
     hasher: options.hasher ?? new PasswordHasher({ cost: { ...cost, passes } }),
     throttle: new Throttle(DEFAULT_THROTTLE, () => clock.now),
   });
-  return { authenticator, renewed, warnings, counted, clock };
+  return { authenticator, renewed, warnings, told, counted, clock };
 }
 
-const attempt = { address: 'alice@bücher.test', origin };
+const attempt = { mechanism: 'plain', address: 'alice@bücher.test', origin } as const;
 const right = { ...attempt, password: 'right' };
 const wrong = { ...attempt, password: 'wrong' };
 
@@ -56,16 +60,20 @@ describe('Authenticator', () => {
     const { authenticator, renewed, counted } = build();
     expect(await authenticator.authenticate(right)).toEqual({ kind: 'accepted', account: alice });
     expect(renewed).toEqual([]);
-    expect(counted).toEqual(['accepted']);
+    expect(counted).toEqual(['accepted plain']);
   });
 
   it('answers a wrong password and an unknown account alike', async () => {
-    const { authenticator, counted } = build();
+    const { authenticator, counted, told } = build();
     const refused = await authenticator.authenticate(wrong);
     const unknown = await authenticator.authenticate({ ...wrong, address: 'bob@bücher.test' });
     expect(refused).toEqual({ kind: 'refused' });
     expect(unknown).toEqual(refused);
-    expect(counted).toEqual(['refused', 'refused']);
+    expect(counted).toEqual(['refused plain', 'refused plain']);
+    // enough to ban an address by, and no more
+    const line =
+      '[{"outcome":"refused","mechanism":"plain","origin":"192.0.2.1"},"a login was refused"]';
+    expect(told).toEqual([line, line]);
   });
 
   it('holds up guesses, the right one too, also when they come side by side', async () => {
@@ -85,7 +93,12 @@ describe('Authenticator', () => {
     const spellings = [`${name}@BÜCHER.test`, `${name}@xn--bcher-kva.test`, `${name}@bücher.test`];
     for (let at = 0; at < 11; at += 1) {
       const address = spellings[at % spellings.length] ?? '';
-      await authenticator.authenticate({ address, password: 'wrong', origin: `192.0.2.${at}` });
+      await authenticator.authenticate({
+        mechanism: 'plain',
+        address,
+        password: 'wrong',
+        origin: `192.0.2.${at}`,
+      });
     }
     for (const address of spellings) {
       const outcome = await authenticator.authenticate({ ...right, address });
@@ -125,7 +138,8 @@ describe('LoginDesk', () => {
     for (let at = 0; at < 9; at += 1) await authenticator.authenticate(wrong);
     const desk = new LoginDesk(authenticator, origin);
     const kinds: string[] = [];
-    while (!desk.closed) kinds.push((await desk.logIn(wrong.address, wrong.password)).kind);
+    while (!desk.closed)
+      kinds.push((await desk.logIn('plain', wrong.address, wrong.password)).kind);
     expect(kinds).toEqual(['refused', 'refused', 'throttled', 'throttled', 'throttled']);
     expect(kinds).toHaveLength(MAX_FAILED_LOGINS);
   });
@@ -134,7 +148,7 @@ describe('LoginDesk', () => {
     const hasher = new PasswordHasher({ cost, concurrency: 0, maxWaiting: 0 });
     const desk = new LoginDesk(build({ hasher }).authenticator, origin);
     for (let at = 0; at < 2 * MAX_FAILED_LOGINS; at += 1) {
-      expect(await desk.logIn(right.address, right.password)).toEqual({ kind: 'busy' });
+      expect(await desk.logIn('plain', right.address, right.password)).toEqual({ kind: 'busy' });
     }
     expect(desk.closed).toBe(false);
   });

@@ -25,14 +25,23 @@ export interface AuthenticatorOptions<Account extends HasId> {
   readonly accounts: Credentials<Account>;
   /** The `key` is equal for all spellings of one address, whether or not it has an account. */
   readonly parseAddress: (text: string) => { readonly key: string } | undefined;
-  readonly logger: { warn(fields: object, message: string): void };
+  readonly logger: {
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+  };
   /** Counts logins by how they ended. */
-  readonly logins: { inc(labels: { outcome: LoginOutcome<Account>['kind'] }): void };
+  readonly logins: {
+    inc(labels: { outcome: LoginOutcome<Account>['kind']; mechanism: LoginMechanism }): void;
+  };
   readonly hasher?: PasswordHasher;
   readonly throttle?: Throttle;
 }
 
+/** How a client says who it is: SASL PLAIN, SASL LOGIN or IMAP's command of that name, USER and PASS. */
+export type LoginMechanism = 'plain' | 'login' | 'user';
+
 export interface LoginAttempt {
+  readonly mechanism: LoginMechanism;
   /** The whole address. */
   readonly address: string;
   readonly password: string;
@@ -68,7 +77,13 @@ export class Authenticator<Account extends HasId> {
   /** Rejects with what the look-up rejects with, and with AuthError (bad-hash). */
   async authenticate(attempt: LoginAttempt): Promise<LoginOutcome<Account>> {
     const outcome = await this.#decide(attempt);
-    this.#options.logins.inc({ outcome: outcome.kind });
+    const { mechanism, origin } = attempt;
+    const { logger, logins } = this.#options;
+    logins.inc({ outcome: outcome.kind, mechanism });
+    // for whoever bans addresses by the log; which account was tried is nobody's business
+    if (outcome.kind === 'refused' || outcome.kind === 'throttled') {
+      logger.info({ outcome: outcome.kind, mechanism, origin }, 'a login was refused');
+    }
     return outcome;
   }
 

@@ -1,5 +1,5 @@
 /** The logins of one connection: who knocks, and how often. The words for it are the protocol's. */
-import type { Authenticator, HasId, LoginOutcome } from './authenticator.ts';
+import type { Authenticator, HasId, LoginMechanism, LoginOutcome } from './authenticator.ts';
 
 /** Failed logins on one connection before it is ended, whatever the throttle says. */
 export const MAX_FAILED_LOGINS = 5;
@@ -21,9 +21,13 @@ export class LoginDesk<Account extends HasId> {
   }
 
   /** `address` is the whole one. Rejects as Authenticator.authenticate does. */
-  async logIn(address: string, password: string): Promise<LoginOutcome<Account>> {
-    const origin = this.#origin;
-    const outcome = await this.#authenticator.authenticate({ address, password, origin });
+  async logIn(
+    mechanism: LoginMechanism,
+    address: string,
+    password: string,
+  ): Promise<LoginOutcome<Account>> {
+    const attempt = { mechanism, address, password, origin: this.#origin };
+    const outcome = await this.#authenticator.authenticate(attempt);
     // who goes on although told to wait is guessing too; that we are busy is nobody's guess
     if (outcome.kind === 'refused' || outcome.kind === 'throttled') this.#failed += 1;
     return outcome;

@@ -119,6 +119,10 @@ describe('openCertificates', () => {
     const exposed = await certificates.metrics.expose();
     expect(exposed).toMatch(/^concert_generation 1$/m);
     expect(exposed).toMatch(/^concert_subscriber_stale 0$/m);
+    expect(exposed).toMatch(/^concert_registry_stream_up 1$/m);
+    expect(exposed).toMatch(/^concert_identity_not_after_timestamp_seconds \d{10}/m);
+    expect(exposed).toMatch(/^concert_certificate_not_before_timestamp_seconds \d{10}/m);
+    expect(exposed).toMatch(/^concert_self_probe_ports\{result="match"\} 1$/m);
     expect(registry.subscribers).toMatchObject([
       { service: 'imap', instance: 'a', generation: 0n },
     ]);
@@ -146,8 +150,9 @@ describe('openCertificates', () => {
     }
     // probing its own ports is no failed handshake
     for (const { metrics } of fleet) {
-      const { values } = await metrics.counter(METRICS.handshakes, ['version', 'outcome']).get();
-      expect(values.map(({ labels }) => labels.outcome)).toEqual(['full']);
+      const { values } = await metrics.counter(METRICS.handshakes).get();
+      expect(values.find(({ value }) => value > 0)?.labels.resumed).toBe('no');
+      expect((await metrics.counter(METRICS.handshakeFailures).get()).values).toEqual([]);
     }
   });
 

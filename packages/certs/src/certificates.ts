@@ -2,23 +2,25 @@
  * What a service uses: one call opens everything that taking part needs, and the rest of the service
  * sees an acceptor for its listeners and a few events.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { type Material as MaterialMessage, PartitionPolicy } from '@mail/proto';
 import {
-  describeExpiry,
+  type Material as MaterialMessage,
+  PartitionPolicy,
+  type PortObservation,
+} from '@mail/proto';
+import {
   folderSecret,
   Health,
   type Identity,
   identityUri,
   type Logger,
-  METRICS,
   Metrics,
   parseSettings,
   type ServiceContext,
   ServiceError,
   silentLogger,
+  VERSION,
 } from '@mail/service';
 import { z } from 'zod';
 import { CurrentMaterial, monotonicClock } from './current-material.ts';
@@ -30,6 +32,7 @@ import { openSubscription } from './registry-client.ts';
 import { type DrainRequest, RegistryStream } from './registry-stream.ts';
 import { type ProbeTarget, probeListeners } from './self-probe.ts';
 import type { SubscriberStatus } from './subscriber.ts';
+import { SubscriberFigures } from './subscriber-figures.ts';
 import { createTlsAcceptor, type TlsAcceptor } from './tls-listener.ts';
 
 export interface CertificatesOptions {
@@ -82,6 +85,7 @@ const CACHE_GRACE_MS = 2_000;
 const TARGETS_GRACE_MS = 10_000;
 
 const CONDITION = 'certificate';
+const NO_CERTIFICATE_YET = 'no certificate yet from the registry';
 
 /** Settings of every service that takes part, besides the common ones. */
 export const certificatesSettings = z.object({
@@ -95,6 +99,7 @@ export class Certificates {
   readonly #options: Filled;
   readonly #keeper: IdentityKeeper;
   readonly #stream: RegistryStream;
+  readonly #figures: SubscriberFigures;
   readonly #observers = new Set<(state: CertificatesState) => void>();
   readonly #drainObservers = new Set<(drain: DrainRequest) => void>();
   readonly #graceTimer: NodeJS.Timeout;
@@ -124,6 +129,8 @@ export class Certificates {
     this.#options = options;
     this.#keeper = keeper;
     this.current = current;
+    this.#figures = new SubscriberFigures(options.metrics);
+    this.#figures.showIdentity(keeper.identity);
     const persist = (message: MaterialMessage | undefined) => {
       if (message === undefined || cache === undefined) return;
       this.#persisted = cache.write(message);
@@ -141,7 +148,7 @@ export class Certificates {
       now: monotonicClock,
       random: Math.random,
       open: () => openSubscription(options.registry, keeper.identity),
-      probe: () => probeListeners(this.#targets ?? []),
+      probe: () => this.#probe(),
       persist,
       onDrain: (drain) => {
         this.#notify(this.#drainObservers, drain);
@@ -151,7 +158,8 @@ export class Certificates {
     });
     this.#stopObserving = [
       current.observe(() => this.#update(this.#stream.status)),
-      keeper.observe(() => {
+      keeper.observe((identity) => {
+        this.#figures.showIdentity(identity);
         // where the folder has no secret of its own, the cache's key comes from the identity's
         persist(this.#stream.messageOf(this.#stream.status.generation));
         this.#stream.reconnect();
@@ -269,21 +277,17 @@ export class Certificates {
       stale: status.stale,
       fenced: status.fenced,
     };
-    const { metrics, health } = this.#options;
-    metrics.gauge(METRICS.generation).set(this.#state.generation);
-    metrics.gauge(METRICS.certificateExpiry).set((material?.notAfter.getTime() ?? 0) / 1000);
-    metrics.gauge(METRICS.stale).set(status.stale ? 1 : 0);
-    metrics.gauge(METRICS.fenced).set(status.fenced ? 1 : 0);
-    health.set(CONDITION, this.#whyUnready);
+    this.#figures.update(status, material);
+    this.#options.health.set(CONDITION, this.#whyUnready);
     if (!isDeepStrictEqual(this.#state, before)) this.#tell();
   }
 
   get #whyUnready(): string | undefined {
     const { generation, fenced } = this.#state;
-    const { identityDir, registry } = this.#options;
     if (generation === 0) {
-      const expiry = describeExpiry(this.#keeper.identity, identityDir, new Date());
-      return expiry?.message ?? `no certificate yet from the registry ${registry}`;
+      // which identity of which folder is for the log: probes tell strangers
+      const expired = this.#keeper.identity.certificate.validToDate <= new Date();
+      return expired ? 'the identity has expired' : NO_CERTIFICATE_YET;
     }
     if (fenced) return 'cut off from the registry: new handshakes are refused';
     // the policy is to go on serving, so whoever spreads clients over replicas is to go on sending them:
@@ -304,6 +308,12 @@ export class Certificates {
         this.#options.logger.error({ error }, 'an observer of the certificates failed');
       }
     }
+  }
+
+  async #probe(): Promise<PortObservation[]> {
+    const ports = await probeListeners(this.#targets ?? []);
+    this.#figures.probed(ports, this.current.peek()?.fingerprintSha256 ?? '');
+    return ports;
   }
 
   #missTargets(): void {
@@ -350,7 +360,7 @@ export async function openCertificates(given: CertificatesOptions): Promise<Cert
     ...given,
   };
   const { service, logger, registry, identityDir, cacheFile } = options;
-  options.health.set(CONDITION, `no certificate yet from the registry ${registry}`);
+  options.health.set(CONDITION, NO_CERTIFICATE_YET);
   const keeper = await IdentityKeeper.open({ folder: identityDir, registry, logger });
   try {
     checkName(keeper.identity, options);
@@ -377,11 +387,6 @@ export async function openCertificates(given: CertificatesOptions): Promise<Cert
   return new Certificates(options, keeper, current, cached, cache);
 }
 
-function ownVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
-}
-
 /**
  * As openCertificates, from the settings of a process of Concert.
  * @throws ServiceError bad-setting
@@ -398,7 +403,7 @@ export async function openCertificatesFor(context: ServiceContext): Promise<Cert
         common.CONCERT_IDENTITY ?? join(common.CONCERT_DATA, 'identities', 'service', service),
       cacheFile: join(common.CONCERT_DATA, 'cache', `${service}-${instance}.material`),
       partitionPolicy: CONCERT_PARTITION_POLICY,
-      version: ownVersion(),
+      version: VERSION,
       logger,
       metrics,
       health,

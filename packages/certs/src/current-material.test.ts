@@ -15,6 +15,7 @@ describe('CurrentMaterial', () => {
     certificateId: `c${number}`,
     fingerprintSha256: `f${number}`,
     chainPem: '',
+    notBefore: new Date(0),
     notAfter: new Date(0),
     secureContext,
   });

@@ -18,6 +18,7 @@ export interface Material {
   readonly fingerprintSha256: string;
   /** Leaf first. */
   readonly chainPem: string;
+  readonly notBefore: Date;
   readonly notAfter: Date;
   readonly secureContext: SecureContext;
 }
@@ -128,6 +129,7 @@ export async function buildMaterial(message: MaterialMessage, service: string): 
     certificateId: message.certificateId,
     fingerprintSha256: message.fingerprintSha256,
     chainPem: message.chainPem,
+    notBefore: leaf.validFromDate,
     notAfter: leaf.validToDate,
     secureContext,
   });

@@ -6,7 +6,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { METRICS, Metrics } from '@mail/service';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CurrentMaterial } from './current-material.ts';
-import type { TlsError } from './errors.ts';
+import { TlsError } from './errors.ts';
 import { buildMaterial, type Material } from './material.ts';
 import { makeTestMaterial } from './testing/self-signed.ts';
 import { createTlsAcceptor, type SecuredSocket, type TlsAcceptor } from './tls-listener.ts';
@@ -219,24 +219,51 @@ describe('accept', () => {
     await new Promise((resolve) => outcome.socket.once('close', resolve));
   });
 
-  it('counts handshakes by version and outcome', async () => {
+  it('counts handshakes by version, and which resumed a session', async () => {
     const metrics = new Metrics();
     const listener = await listen(imapOne, { metrics });
     const { client } = await visit(listener.port, { maxVersion: 'TLSv1.2' });
     await visit(listener.port);
     const session = client.getSession();
     if (session) await visit(listener.port, { maxVersion: 'TLSv1.2', session });
-    const next = listener.next();
-    const tcp = connectTcp(listener.port, '127.0.0.1', () => tcp.end());
-    await next;
-    const counter = metrics.counter(METRICS.handshakes, ['version', 'outcome']);
-    const { values } = await counter.get();
-    expect(values.map(({ labels, value }) => [labels.version, labels.outcome, value])).toEqual([
-      ['TLSv1.2', 'full', 1],
-      ['TLSv1.3', 'full', 1],
-      ['TLSv1.2', 'resumed', 1],
-      ['', 'client-gone', 1],
+    const { values } = await metrics.counter(METRICS.handshakes).get();
+    expect(values.map(({ labels, value }) => [labels.version, labels.resumed, value])).toEqual([
+      ['TLSv1.2', 'yes', 1],
+      ['TLSv1.2', 'no', 1],
+      ['TLSv1.3', 'yes', 0],
+      ['TLSv1.3', 'no', 1],
     ]);
+    expect(await metrics.expose()).toMatch(/^concert_tls_handshake_duration_seconds_count 3$/m);
+  });
+
+  const say = (text: string) => async (port: number) => {
+    const tcp = connectTcp(port, '127.0.0.1', () => tcp.end(text));
+    tcp.on('error', () => {});
+  };
+  const shake = (options: ConnectionOptions) => async (port: number) => {
+    const client = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options });
+    client.on('error', () => {});
+  };
+  it.each([
+    ['client_gone', say('')],
+    ['client_gone', say('\x16\x03\x01')],
+    ['http', say('GET / HTTP/1.1\r\n\r\n')],
+    ['http', say('CONNECT a:1 HTTP/1.1\r\n\r\n')],
+    ['plain_text', say('a1 LOGIN alice secret\r\n')],
+    ['no_shared_alpn', shake({ ALPNProtocols: ['h2'] })],
+    ['no_shared_cipher', shake({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA' })],
+    [
+      'no_shared_protocol',
+      shake({ minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' }),
+    ],
+  ] as const)('counts a failure as %s', async (reason, knock) => {
+    const metrics = new Metrics();
+    const listener = await listen(imapOne, { metrics });
+    const next = listener.next();
+    await knock(listener.port);
+    expect(await next).toBeInstanceOf(TlsError);
+    const { values } = await metrics.counter(METRICS.handshakeFailures).get();
+    expect(values.map(({ labels, value }) => [labels.reason, value])).toEqual([[reason, 1]]);
   });
 });
 

@@ -6,10 +6,11 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { type Logger, METRICS, type Metrics } from '@mail/service';
+import type { Logger, Metrics } from '@mail/service';
 import { examineClientHello } from './client-hello.ts';
 import type { CurrentMaterial } from './current-material.ts';
 import { TlsError } from './errors.ts';
+import { classifyFailure, HandshakeFigures } from './handshake-figures.ts';
 import { refuseCleartext } from './start-tls.ts';
 
 /** A TLS session and the generation that it was made under. */
@@ -77,32 +78,12 @@ function encodeProtocols(names: readonly string[]): Uint8Array {
   return Buffer.concat(names.map((name) => Buffer.from([name.length, ...Buffer.from(name)])));
 }
 
-/** Handshakes under way and done, counted without looking labels up each time. */
-class HandshakeCounts {
-  readonly #counter;
-  readonly #children = new Map<string, { inc(): void }>();
-
-  constructor(metrics: Metrics) {
-    this.#counter = metrics.counter(METRICS.handshakes, ['version', 'outcome']);
-  }
-
-  count(version: string, outcome: string): void {
-    const key = `${version} ${outcome}`;
-    let child = this.#children.get(key);
-    if (child === undefined) {
-      child = this.#counter.labels(version, outcome);
-      this.#children.set(key, child);
-    }
-    child.inc();
-  }
-}
-
 /** The acceptor of one protocol. Any number of listeners may share it. */
 export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
   const { current, logger } = options;
   const timeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
   const ALPNProtocols = encodeProtocols(options.alpn);
-  const counts = options.metrics && new HandshakeCounts(options.metrics);
+  const figures = options.metrics && new HandshakeFigures(options.metrics);
 
   /**
    * One connection, in two phases: until a whole ClientHello is there, then the handshake. One set of
@@ -114,6 +95,9 @@ export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
       let top = socket;
       let settled = false;
       let received: Buffer | undefined;
+      let spokeTls = true;
+      /** When the first octets came. */
+      let begunAt = 0;
 
       const fail = (error: unknown) => {
         if (settled) return;
@@ -121,8 +105,9 @@ export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
         clearTimeout(timer);
         const failure = asTlsError(error);
         top.destroy();
-        counts?.count('', failure.code);
-        logger?.debug({ error: failure, peer: socket.remoteAddress }, 'no TLS session');
+        const reason = classifyFailure(failure, spokeTls);
+        figures?.failed(reason);
+        logger?.debug({ error: failure, reason, peer: socket.remoteAddress }, 'no TLS session');
         reject(failure);
       };
       const timer = setTimeout(() => {
@@ -145,8 +130,11 @@ export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
           if (settled) return;
           settled = true;
           clearTimeout(timer);
-          const outcome = tlsSocket.isSessionReused() ? 'resumed' : 'full';
-          counts?.count(tlsSocket.getProtocol() ?? '', outcome);
+          figures?.completed(
+            tlsSocket.getProtocol() ?? '',
+            tlsSocket.isSessionReused(),
+            (performance.now() - begunAt) / 1000,
+          );
           resolve({ socket: tlsSocket, generation });
         });
       };
@@ -154,11 +142,14 @@ export function createTlsAcceptor(options: TlsAcceptorOptions): TlsAcceptor {
       const onReadable = () => {
         const chunk: Buffer | null = socket.read();
         if (chunk === null || settled) return;
+        if (received === undefined) begunAt = performance.now();
         const octets = received === undefined ? chunk : Buffer.concat([received, chunk]);
-        if (octets.length <= MAX_CLIENT_HELLO_BYTES && examineClientHello(octets) === 'partial') {
+        const hello = examineClientHello(octets);
+        if (octets.length <= MAX_CLIENT_HELLO_BYTES && hello === 'partial') {
           received = octets;
           return;
         }
+        spokeTls = hello !== 'not-tls';
         received = undefined;
         socket.off('readable', onReadable);
         try {

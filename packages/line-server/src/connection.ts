@@ -14,6 +14,7 @@ import type { ListenerConfig } from '@mail/service';
 import { LineServerError } from './errors.ts';
 import { LineReader } from './line-reader.ts';
 import type { AcceptedSocket } from './listener.ts';
+import type { SessionLog } from './session-log.ts';
 import type { TlsAcceptor } from './tls-acceptor.ts';
 
 export interface ConnectionOptions {
@@ -62,6 +63,7 @@ export class Connection {
   /** The client's, from the PROXY header where there is one. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly log: SessionLog;
   /** Applies from the next read. */
   idleTimeoutMs: number;
   readonly #options: ConnectionOptions;
@@ -85,6 +87,7 @@ export class Connection {
     this.listenerName = accepted.listenerName;
     this.remoteAddress = accepted.remoteAddress;
     this.remotePort = accepted.remotePort;
+    this.log = accepted.log;
     this.idleTimeoutMs = options.idleTimeoutMs;
     this.#generation = accepted.generation;
     this.#options = options;
@@ -129,6 +132,7 @@ export class Connection {
   readLine(options: ReadOptions = {}): Promise<Buffer | undefined> {
     const take = () => {
       const line = this.#reader.takeLine(this.#options.maxLineBytes);
+      if (line !== undefined) this.log.count('lines');
       if (line === undefined || !this.#firstLine) return line;
       this.#firstLine = false;
       if (!HTTP_REQUEST.test(line.toString('latin1'))) return line;
@@ -208,6 +212,7 @@ export class Connection {
       const secured = await this.#tls.upgrade(socket);
       this.#socket = secured.socket;
       this.#generation = secured.generation;
+      this.log.noteTls(secured.socket, secured.generation);
     } catch (cause) {
       const error = new LineServerError('tls-failed', 'the TLS handshake failed', { cause });
       this.#fail(error);

@@ -5,4 +5,5 @@ export * from './line-reader.ts';
 export * from './listener.ts';
 export * from './proxy-protocol.ts';
 export * from './server.ts';
+export { SessionLog } from './session-log.ts';
 export * from './tls-acceptor.ts';

@@ -17,6 +17,7 @@ import ipaddr from 'ipaddr.js';
 import { LineServerError } from './errors.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { type ProxyHeader, parseProxyHeader } from './proxy-protocol.ts';
+import { SessionLog } from './session-log.ts';
 import type { ProbeTarget, TlsAcceptor } from './tls-acceptor.ts';
 
 export type MailProtocol = 'imap' | 'pop3' | 'smtp';
@@ -33,6 +34,8 @@ export interface AcceptedSocket {
   readonly secure: boolean;
   /** Generation of the material of the handshake; undefined without TLS. */
   readonly generation: number | undefined;
+  /** Its last line is written when the connection is gone. */
+  readonly log: SessionLog;
 }
 
 export interface ListenerOptions {
@@ -89,7 +92,9 @@ export async function openListener(
   options: ListenerOptions,
 ): Promise<OpenListener> {
   const { protocol } = options;
-  const gauge = options.metrics.gauge(METRICS.connections, ['listener']);
+  const open = options.metrics.gauge(METRICS.connectionsOpen);
+  const acceptedCount = options.metrics.counter(METRICS.connectionsAccepted);
+  const refusedCount = options.metrics.counter(METRICS.connectionsRefused);
   const fromProxy = networkTest(config.proxyFrom);
   /** Ends of this process's own probes, for which the limits are not: no stranger shares one. */
   const announced = new Set<string>();
@@ -100,6 +105,7 @@ export async function openListener(
   let refusalsToldAt = Number.NEGATIVE_INFINITY;
 
   const tellRefusal = (remoteAddress: string): void => {
+    refusedCount.inc({ listener: name, reason: 'limit' });
     refused += 1;
     const now = performance.now();
     if (now - refusalsToldAt < REFUSALS_TOLD_MS) return;
@@ -117,6 +123,9 @@ export async function openListener(
     try {
       const header = await readProxyHeader(socket);
       return header.kind === 'proxied' ? header : undefined;
+    } catch (error) {
+      refusedCount.inc({ listener: name, reason: 'bad_proxy_header' });
+      throw error;
     } finally {
       arriving.delete(socket);
     }
@@ -134,13 +143,21 @@ export async function openListener(
       else socket.end(FULL[protocol], () => socket.destroy());
       return;
     }
-    gauge.inc({ listener: name });
+    open.inc({ listener: name });
+    acceptedCount.inc({ listener: name });
+    const { logger } = options;
+    const log = new SessionLog({ logger, listener: name, remoteAddress, quiet: isProbe });
+    let begun = false;
     socket.on('close', () => {
       leave();
-      gauge.dec({ listener: name });
+      open.dec({ listener: name });
+      if (begun) log.end(socket.bytesRead, socket.bytesWritten);
     });
     // from here on the socket is not ours to cut off: the acceptor has its own deadline
     const secured = config.tls === 'implicit' ? await options.tls.accept(socket) : undefined;
+    if (secured !== undefined) log.noteTls(secured.socket, secured.generation);
+    log.begin();
+    begun = true;
     options.onConnection({
       socket: secured?.socket ?? socket,
       remoteAddress,
@@ -149,6 +166,7 @@ export async function openListener(
       listenerName: name,
       secure: secured !== undefined,
       generation: secured?.generation,
+      log,
     });
   };
 
@@ -166,7 +184,8 @@ export async function openListener(
   const server = createServer(serverOptions, onSocket);
   const port = await listen(server, config.host, config.port, false);
   name = describeListener(protocol, config.host, port, config.tls);
-  gauge.set({ listener: name }, 0);
+  open.set({ listener: name }, 0);
+  acceptedCount.inc({ listener: name }, 0);
 
   // the kernel gives a shared port's connections to any worker: a probe needs a door of its own
   const ownDoor = options.clustered ? createServer(serverOptions, onSocket) : undefined;

@@ -369,7 +369,7 @@ describe('a listener', () => {
     socket.end();
     await readAll(socket);
     await runTranscript('S: hello', { port });
-    const gauge = await metrics.gauge(METRICS.connections, ['listener']).get();
+    const gauge = await metrics.gauge(METRICS.connectionsOpen).get();
     const own = gauge.values.find(({ labels }) => labels.listener === first.name);
     expect(own?.value).toBeLessThanOrEqual(1);
   });

@@ -50,9 +50,9 @@ export async function serveSessions(options: LineServerOptions): Promise<LineSer
       await session(connection);
     } catch (error) {
       if (error instanceof LineServerError) {
-        options.logger.debug({ error, listener: connection.listenerName }, 'a session ended early');
+        options.logger.debug({ error }, 'a session ended early');
       } else {
-        options.logger.error({ error, listener: connection.listenerName }, 'a session failed');
+        options.logger.error({ error }, 'a session failed');
       }
     }
     await connection.end();
@@ -69,7 +69,10 @@ export async function serveSessions(options: LineServerOptions): Promise<LineSer
           const connection = new Connection(accepted, options.tls, connectionOptions);
           if (closing.signal.aborted) connection.announceEnd(shuttingDown());
           connection.drainBelow(drainedBelow);
-          sessions.set(connection, run(connection));
+          sessions.set(
+            connection,
+            accepted.log.run(() => run(connection)),
+          );
         },
       });
       open.push(listener);

@@ -11,3 +11,4 @@ export * from './memory-budget.ts';
 export * from './metric-names.ts';
 export * from './metrics.ts';
 export * from './run-service.ts';
+export { VERSION } from './version.ts';

@@ -8,20 +8,44 @@ import {
   Registry,
 } from 'prom-client';
 
-export interface MetricDefinition {
+interface Definition {
   readonly name: string;
+  /** What it counts or measures, in a sentence that stands alone. */
   readonly help: string;
-  /** How a gauge's values of several workers become one; the sum when left out. */
+  /** Each with few values, all known beforehand: a series is kept for each of them for good. */
+  readonly labels?: readonly string[];
+}
+
+export interface CounterDefinition extends Definition {
+  readonly type: 'counter';
+}
+
+export interface GaugeDefinition extends Definition {
+  readonly type: 'gauge';
+  /** How the values of several workers become one; the sum when left out. */
   readonly aggregator?: 'min' | 'max';
 }
+
+export interface HistogramDefinition extends Definition {
+  readonly type: 'histogram';
+  /** Upper bounds in the metric's unit. */
+  readonly buckets: readonly number[];
+}
+
+export type MetricDefinition = CounterDefinition | GaugeDefinition | HistogramDefinition;
+
+type LabelsOf<D extends Definition> = D extends { readonly labels: readonly (infer L)[] }
+  ? L & string
+  : never;
 
 /** What /metrics serves. */
 export interface Exposition {
   readonly contentType: string;
+  /** Rejects when workers do not answer. */
   expose(): Promise<string>;
 }
 
-/** Makes and holds the metrics of one process; asking twice for a name gives the same metric. */
+/** Makes and holds the metrics of one process; asking twice for a definition gives the same metric. */
 export class Metrics implements Exposition {
   readonly registry = new Registry();
 
@@ -29,30 +53,60 @@ export class Metrics implements Exposition {
     if (options.processMetrics) collectDefaultMetrics({ register: this.registry });
   }
 
-  counter<L extends string>(
-    definition: MetricDefinition,
-    labelNames: readonly L[] = [],
-  ): Counter<L> {
+  counter<D extends CounterDefinition>(definition: D): Counter<LabelsOf<D>> {
     const known = this.registry.getSingleMetric(definition.name);
     if (known instanceof Counter) return known;
-    return new Counter({ ...definition, labelNames, registers: [this.registry] });
+    return new Counter(this.#basics<D>(definition));
   }
 
-  gauge<L extends string>(definition: MetricDefinition, labelNames: readonly L[] = []): Gauge<L> {
+  /** A counter that is kept elsewhere, read at each scrape. A later one takes its place. */
+  counterAtScrape(definition: CounterDefinition, read: () => number): void {
+    this.registry.removeSingleMetric(definition.name);
+    new Counter({
+      ...this.#basics(definition),
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
+  gauge<D extends GaugeDefinition>(definition: D): Gauge<LabelsOf<D>> {
     const known = this.registry.getSingleMetric(definition.name);
     if (known instanceof Gauge) return known;
-    return new Gauge({ ...definition, labelNames, registers: [this.registry] });
+    const { aggregator } = definition;
+    return new Gauge({ ...this.#basics<D>(definition), ...(aggregator && { aggregator }) });
   }
 
-  /** `buckets` in the metric's unit. */
-  histogram<L extends string>(
-    definition: MetricDefinition,
-    buckets: number[],
-    labelNames: readonly L[] = [],
-  ): Histogram<L> {
+  /** A gauge that `read` fills at each scrape; what it throws makes the scrape fail. As above. */
+  gaugeAtScrape<D extends GaugeDefinition>(
+    definition: D,
+    read: (gauge: Gauge<LabelsOf<D>>) => void,
+  ): void {
+    const { aggregator } = definition;
+    this.registry.removeSingleMetric(definition.name);
+    new Gauge({
+      ...this.#basics<D>(definition),
+      ...(aggregator && { aggregator }),
+      collect() {
+        read(this);
+      },
+    });
+  }
+
+  histogram<D extends HistogramDefinition>(definition: D): Histogram<LabelsOf<D>> {
     const known = this.registry.getSingleMetric(definition.name);
     if (known instanceof Histogram) return known;
-    return new Histogram({ ...definition, buckets, labelNames, registers: [this.registry] });
+    return new Histogram({ ...this.#basics<D>(definition), buckets: [...definition.buckets] });
+  }
+
+  #basics<D extends Definition>({ name, help, labels = [] }: D) {
+    return {
+      name,
+      help,
+      labelNames: labels as readonly LabelsOf<D>[],
+      registers: [this.registry],
+    };
   }
 
   get contentType(): string {

@@ -82,10 +82,11 @@ test.each(['1', '2'])('with %s workers the admin port speaks for all of them', a
   await firstMessage(child);
   const ask = async (path: string) => fetch(`http://127.0.0.1:${admin}${path}`);
   expect((await ask('/readyz')).status).toBe(200);
+  expect((await ask('/startupz')).status).toBe(200);
   // one worker loses a condition: the service is not ready, whichever is asked
   await fetch(`http://127.0.0.1:${port}/unready`);
   let last = '';
-  for (let tries = 0; tries < 1_000 && !last.includes('test: told to'); tries += 1) {
+  for (let tries = 0; tries < 1_000 && !last.includes('told to'); tries += 1) {
     last = await (await ask('/readyz')).text();
   }
   for (let tries = 0; tries < 10; tries += 1) expect((await ask('/readyz')).status).toBe(503);
@@ -93,9 +94,29 @@ test.each(['1', '2'])('with %s workers the admin port speaks for all of them', a
   const metrics = new Set<string>();
   for (let tries = 0; tries < 10; tries += 1) {
     const text = await (await ask('/metrics')).text();
-    metrics.add(/^concert_connections\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 'none');
+    metrics.add(/^concert_connections_open\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 'none');
+    expect(text).toMatch(new RegExp(`^concert_processes ${workers}$`, 'm'));
+    expect(text).toMatch(/^concert_ready 0$/m);
+    expect(text).toMatch(/^concert_build_info\{component="echo",version="[\d.]+"\} 1$/m);
   }
-  expect(metrics).toEqual(new Set([String(Number(workers))]));
+  expect(metrics).toEqual(new Set([workers]));
+});
+
+test('no connection is lost to a worker that dies before it has accepted it', async () => {
+  const port = await freePort();
+  const child = start({ CONCERT_TEST_PORT: String(port), CONCERT_WORKERS: '2' });
+  await firstMessage(child);
+  const ask = async (): Promise<number> => {
+    const signal = AbortSignal.timeout(10_000);
+    return Number(await (await fetch(`http://127.0.0.1:${port}/`, { signal })).text());
+  };
+  const victim = await ask();
+  // it takes nothing from here on, as in the moment in which it dies
+  process.kill(victim, 'SIGSTOP');
+  const asked = Array.from({ length: 10 }, ask);
+  await asked[0];
+  process.kill(victim, 'SIGKILL');
+  for (const pid of await Promise.all(asked)) expect(pid).not.toBe(victim);
 });
 
 test('a worker that is killed is replaced', async () => {

@@ -15,7 +15,9 @@ import {
 import { ServiceError } from './errors.ts';
 import { Health, type UnmetConditions } from './health.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { METRICS } from './metric-names.ts';
 import { clusterExposition, type Exposition, Metrics } from './metrics.ts';
+import { VERSION } from './version.ts';
 
 /** What an app is built from. */
 export interface ServiceContext {
@@ -53,7 +55,10 @@ const SETTLED_MS = 30_000;
 export type SupervisorMessage = { type: 'ready' } | { type: 'failed'; message: string };
 
 /** What a worker tells the first process besides. */
-type WorkerMessage = SupervisorMessage | { type: 'health'; unmet: UnmetConditions };
+type WorkerMessage =
+  | SupervisorMessage
+  | { type: 'started' }
+  | { type: 'health'; unmet: UnmetConditions };
 
 /** To whoever forked this process: the supervisor, or for a worker the first process. */
 function tellParent(message: WorkerMessage): Promise<void> {
@@ -75,17 +80,23 @@ async function runApp(
   context: ServiceContext,
   build: (context: ServiceContext) => Promise<App>,
 ): Promise<void> {
-  const { logger, common } = context;
+  const { logger, common, metrics, health } = context;
   const stop = signalled();
+  metrics.gauge(METRICS.buildInfo).set({ component: context.service, version: VERSION }, 1);
+  metrics.gauge(METRICS.processes).set(1);
+  metrics.gaugeAtScrape(METRICS.ready, (gauge) => gauge.set(health.ready ? 1 : 0));
+  logReadiness(health, logger);
   let closeAdmin = async (): Promise<void> => {};
   if (cluster.isWorker) {
     // the first process answers for all workers
-    context.metrics.shareWithCluster();
-    context.health.observe(() => void tellParent({ type: 'health', unmet: context.health.unmet }));
+    metrics.shareWithCluster();
+    health.observe(() => void tellParent({ type: 'health', unmet: health.unmet }));
   } else {
-    closeAdmin = await openAdmin(common, context.health, context.metrics);
+    closeAdmin = await openAdmin(common, health, metrics);
   }
   const app = await build(context);
+  health.noteStarted();
+  if (cluster.isWorker) await tellParent({ type: 'started' });
   const never = new Promise<never>(() => {});
   try {
     const started = await Promise.race([
@@ -104,6 +115,18 @@ async function runApp(
     await closeAdmin();
   }
   logger.info('stopped');
+}
+
+/** What is missing is for the log; probes that fail say little. */
+function logReadiness(health: Health, logger: Logger): void {
+  let wasReady = health.ready;
+  health.observe(() => {
+    const { ready, unmet } = health;
+    if (ready === wasReady) return;
+    wasReady = ready;
+    if (ready) logger.info('ready');
+    else logger.warn({ unmet }, 'not ready');
+  });
 }
 
 /** Opens the admin listener where one is configured; returns how to close it. */
@@ -126,6 +149,7 @@ async function runWorkers(count: number, common: CommonSettings, logger: Logger)
   let stopping = false;
   let inService = false;
   let respawnMs = RESPAWN_MS.least;
+  const started = new Set<number>();
   const ready = new Set<number>();
   const gone = new Map<Worker, () => void>();
   /** All workers' conditions: the service is ready when every one of them is. */
@@ -149,6 +173,10 @@ async function runWorkers(count: number, common: CommonSettings, logger: Logger)
     worker.on('message', (message: WorkerMessage) => {
       if (message.type === 'failed') failed = message.message;
       if (message.type === 'health') takeHealth(slot, message.unmet);
+      if (message.type === 'started') {
+        started.add(slot);
+        if (started.size === count) health.noteStarted();
+      }
       if (message.type !== 'ready') return;
       health.set(`worker ${slot} process`, undefined);
       ready.add(worker.id);
@@ -175,6 +203,10 @@ async function runWorkers(count: number, common: CommonSettings, logger: Logger)
       respawnMs = Math.min(respawnMs * 2, RESPAWN_MS.most);
     });
   };
+  // The workers accept for themselves. By its default Node accepts here and hands each connection on, and
+  // one handed to a worker that has just died is kept open and never answered (round_robin_handle.js waits
+  // for a reply that cannot come). So what the dead one had not accepted is for the others to accept.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
   for (let slot = 1; slot <= count; slot += 1) fork(slot);
   try {
     await Promise.race([signalled(), failure.promise]);
@@ -204,14 +236,22 @@ export async function runService(
     const common = parseSettings(commonSettings, settings);
     const workers = options.protocolWorkers ? common.CONCERT_WORKERS : 1;
     const clustered = workers > 1;
-    const instance = cluster.isWorker
-      ? `${common.CONCERT_INSTANCE}-w${settings['CONCERT_WORKER_SLOT'] ?? ''}`
-      : common.CONCERT_INSTANCE;
-    logger = createLogger({ service, instance, level: common.CONCERT_LOG_LEVEL });
+    const worker = cluster.isWorker ? Number(settings['CONCERT_WORKER_SLOT']) : undefined;
+    const instance =
+      worker === undefined ? common.CONCERT_INSTANCE : `${common.CONCERT_INSTANCE}-w${worker}`;
+    const metrics = new Metrics({ processMetrics: true });
+    const troubles = metrics.counter(METRICS.logLines);
+    for (const level of ['warn', 'error', 'fatal']) troubles.inc({ level }, 0);
+    logger = createLogger({
+      service,
+      instance,
+      worker,
+      level: common.CONCERT_LOG_LEVEL,
+      onTrouble: (level) => troubles.inc({ level }),
+    });
     if (clustered && cluster.isPrimary) {
       await runWorkers(workers, common, logger);
     } else {
-      const metrics = new Metrics({ processMetrics: true });
       await runApp(
         { service, instance, settings, common, logger, metrics, health: new Health(), clustered },
         build,

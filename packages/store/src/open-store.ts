@@ -1,15 +1,23 @@
 /** Opens the store that a URL names. */
 import { resolve } from 'node:path';
-import { type Logger, ServiceError, type ServiceErrorCode, silentLogger } from '@mail/service';
+import {
+  type Logger,
+  Metrics,
+  ServiceError,
+  type ServiceErrorCode,
+  silentLogger,
+} from '@mail/service';
 import { openSqliteEngine } from './engines/sqlite.ts';
 import { StoreError, type StoreErrorCode } from './errors.ts';
 import type { MailStore } from './mail-store.ts';
+import { measureEngine } from './measured-engine.ts';
 import { createStore } from './store.ts';
 
 export interface OpenStoreOptions {
   /** "sqlite:PATH". */
   readonly url: string;
   readonly logger?: Logger;
+  readonly metrics?: Metrics;
 }
 
 const SQLITE = 'sqlite:';
@@ -29,13 +37,13 @@ const REMEDIES: Partial<Record<StoreErrorCode, { code: ServiceErrorCode; remedy:
  * folder-not-writable, database-corrupt, start-failed); its cause is a StoreError.
  */
 export async function openStore(options: OpenStoreOptions): Promise<MailStore> {
-  const { url, logger = silentLogger() } = options;
+  const { url, logger = silentLogger(), metrics = new Metrics() } = options;
   if (!url.startsWith(SQLITE) || url === SQLITE) {
     throw new ServiceError('bad-setting', 'CONCERT_STORE wants sqlite:PATH');
   }
   const path = resolve(url.slice(SQLITE.length));
   try {
-    return createStore(await openSqliteEngine(path, logger), logger);
+    return createStore(measureEngine(await openSqliteEngine(path, logger), metrics), logger);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const known = REMEDIES[error.code];

@@ -1,10 +1,10 @@
 /** The registry, built and taken apart: database, vault, identities, certificates, coordinator, gRPC. */
 import { randomUUID, X509Certificate } from 'node:crypto';
-import { type App, METRICS, type ServiceContext, ServiceError } from '@mail/service';
+import { type App, type ServiceContext, ServiceError } from '@mail/service';
 import { AuditTrail } from './audit.ts';
 import { Certificates } from './certificates.ts';
 import { Conductor, type SwitchStep } from './conductor.ts';
-import { IDENTITY, readConfig, SUBSCRIBER_METRICS_MS } from './config.ts';
+import { IDENTITY, readConfig } from './config.ts';
 import type { RestoredState } from './coordinator.ts';
 import { RegistryDatabase } from './database.ts';
 import { describeOutcome } from './errors.ts';
@@ -13,6 +13,7 @@ import { GrpcServer } from './grpc-server.ts';
 import { Identities, isDueForRenewal } from './identities.ts';
 import { isSealed, type KeyVault, loadVaultKey, openVault } from './key-vault.ts';
 import { Notifier } from './notify/notifier.ts';
+import { exposeRegistry } from './registry-metrics.ts';
 import {
   actionOf,
   identityDefinition,
@@ -98,7 +99,6 @@ export async function buildApp(
 
     let identity = await identities.issueOwn(config.hosts);
     const feed = new FleetFeed(() => fleet());
-    const subscribers = new SubscriberGauge(() => conductor.fleet, metrics);
     const conductor: Conductor = new Conductor(
       {
         clockId: randomUUID(),
@@ -112,14 +112,18 @@ export async function buildApp(
         logger,
         now: monotonicNow,
         onStep: hooks.onStep,
-        onFleetChange: () => {
-          feed.changed();
-          subscribers.changed();
-        },
+        onFleetChange: () => feed.changed(),
         onFatal: failure.reject,
       },
       restore(database, vault, certificates),
     );
+    exposeRegistry(metrics, {
+      fleet: () => conductor.fleet,
+      generation: () => conductor.active.generation,
+      rotationRunning: () => rotations.certificateInUse !== undefined,
+      certificates: () => database.countCertificates(),
+      identityCert: () => identity.cert,
+    });
     const fleet = () =>
       describeFleet({
         generation: conductor.active.generation,
@@ -178,6 +182,7 @@ export async function buildApp(
         { definition: subscriptionDefinition, implementation: subscriptions.implementation },
       ],
       logger,
+      metrics,
       now,
       onDenied: (path, caller, error) =>
         audit.recordDenial({
@@ -232,7 +237,6 @@ export async function buildApp(
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();
         rotations.abandon();
-        subscribers.stop();
         subscriptions.stop();
         feed.stop();
         await server.close(Math.max(0, deadline - performance.now()));
@@ -283,33 +287,4 @@ async function before(deadline: number, work: Promise<unknown>): Promise<void> {
   const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()));
   await Promise.race([work.catch(() => {}), late]);
   clearTimeout(timer);
-}
-
-/** Counts the fleet for the metrics: a while after a change, since counting costs a walk over all. */
-class SubscriberGauge {
-  readonly #fleet: () => readonly { readonly connected: boolean }[];
-  readonly #gauge: ReturnType<ServiceContext['metrics']['gauge']>;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(
-    fleet: () => readonly { readonly connected: boolean }[],
-    metrics: ServiceContext['metrics'],
-  ) {
-    this.#fleet = fleet;
-    this.#gauge = metrics.gauge(METRICS.subscribers, ['state']);
-  }
-
-  changed(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      const all = this.#fleet();
-      const connected = all.filter((subscriber) => subscriber.connected).length;
-      this.#gauge.set({ state: 'connected' }, connected);
-      this.#gauge.set({ state: 'lost' }, all.length - connected);
-    }, SUBSCRIBER_METRICS_MS);
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
 }

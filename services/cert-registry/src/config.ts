@@ -86,8 +86,6 @@ export const TICKET_SEED_RETRY_MS = 300_000;
 export const MAX_TIMER_MS = 3_600_000;
 /** How long a stream's end may take to show whether it was meant or the connection broke. */
 export const GOODBYE_SETTLE_MS = 50;
-/** The fleet is counted for the metrics at most this often. */
-export const SUBSCRIBER_METRICS_MS = 1_000;
 /** Watchers of the fleet hear at most this often. */
 export const FLEET_INTERVAL_MS = 100;
 /**

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { Client } from '@grpc/grpc-js';
-import { silentLogger } from '@mail/service';
+import { Metrics, silentLogger } from '@mail/service';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GrpcServer } from './grpc-server.ts';
 import { TestRegistry } from './testing/registry-fixture.ts';
@@ -97,6 +97,7 @@ test('takes another certificate while connections stay, and stays as strict', as
     identity: files('service/smtp'),
     services: [],
     logger: silentLogger(),
+    metrics: new Metrics(),
     onDenied: () => {},
     now: Date.now,
   });

@@ -11,13 +11,15 @@ import {
   ServerInterceptingCall,
   type ServerInterceptor,
   type ServiceDefinition,
+  status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { DESCRIPTOR_SET } from '@mail/proto';
-import { type Logger, listenError } from '@mail/service';
+import { type Logger, listenError, METRICS, type Metrics } from '@mail/service';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import { observeCalls } from './call-observer.ts';
 import { LIMITS, type ListenAddress } from './config.ts';
 import { toGrpcError } from './errors.ts';
 import type { IdentityFiles } from './identities.ts';
@@ -68,6 +70,7 @@ function contextOf({ cert, key, ca }: IdentityFiles) {
 
 interface RoleCheckOptions {
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Told of each refusal before it is sent. */
   readonly onDenied: (path: string, identity: Identity | undefined, error: unknown) => void;
   /** Wall clock in milliseconds. */
@@ -78,7 +81,8 @@ interface RoleCheckOptions {
  * The one role check: no handler runs, and nothing of the request is read, before it. A call that passes
  * goes on as it is, so that its messages cost nothing here.
  */
-function roleCheck({ logger, onDenied, now }: RoleCheckOptions): ServerInterceptor {
+function roleCheck({ logger, metrics, onDenied, now }: RoleCheckOptions): ServerInterceptor {
+  const denials = metrics.counter(METRICS.denials);
   return ({ path }, call) => {
     const identity = identityOf(call.getAuthContext());
     try {
@@ -92,6 +96,7 @@ function roleCheck({ logger, onDenied, now }: RoleCheckOptions): ServerIntercept
             onReceiveMetadata: () => {
               onDenied(path, identity, error);
               const { code, details, metadata } = toGrpcError(error, path, logger);
+              denials.inc({ code: status[code] });
               call.sendStatus({ code, details, metadata });
             },
           }),
@@ -120,7 +125,8 @@ export class GrpcServer {
   constructor({ identity, services, ...check }: GrpcServerOptions) {
     this.#credentials = new MutualTls(identity);
     this.#server = new Server({
-      interceptors: [roleCheck(check)],
+      // the first stands nearest to the wire: it sees what the second refuses
+      interceptors: [observeCalls(check.metrics, check.logger), roleCheck(check)],
       'grpc.max_receive_message_length': LIMITS.receiveBytes,
       'grpc.max_send_message_length': LIMITS.sendBytes,
       'grpc.keepalive_time_ms': LIMITS.keepaliveMs,

@@ -67,6 +67,7 @@ export class Rotations {
 
   constructor(options: RotationsOptions) {
     this.#options = options;
+    this.#beginCounting();
   }
 
   /** Makes the first generation, at the first start. */
@@ -264,7 +265,7 @@ export class Rotations {
     resolve: (rotation: Rotation) => void,
     reject: (error: RegistryError) => void,
   ): RotationOwner {
-    const { database, logger } = this.#options;
+    const { database, logger, metrics } = this.#options;
     const conductor = this.#options.conductor();
     const progress = new Progress(() => {
       const view = conductor.rotation;
@@ -286,14 +287,19 @@ export class Rotations {
           toGeneration: material.generation,
         };
         const number = Number(material.generation);
-        database.transaction(() => {
-          this.#writeGeneration(number, material.certificateId, material.ticketSeed);
-          database.updateRotation(Number(facts.id), toBody(rotation), false);
-          if (options.drainGraceMs !== undefined) {
-            const drain = { belowGeneration: number, graceMs: options.drainGraceMs };
-            database.setSetting(DRAIN_SETTING, JSON.stringify(drain));
-          }
-        });
+        try {
+          database.transaction(() => {
+            this.#writeGeneration(number, material.certificateId, material.ticketSeed);
+            database.updateRotation(Number(facts.id), toBody(rotation), false);
+            if (options.drainGraceMs !== undefined) {
+              const drain = { belowGeneration: number, graceMs: options.drainGraceMs };
+              database.setSetting(DRAIN_SETTING, JSON.stringify(drain));
+            }
+          });
+        } catch (error) {
+          metrics.counter(METRICS.commitFailures).inc();
+          throw error;
+        }
         this.showActive();
       },
       // a view of the rotation costs a walk over all its participants: not for each of their answers
@@ -355,25 +361,45 @@ export class Rotations {
   /** Puts what is in force into the metrics. */
   showActive(): void {
     const { database, certificates, metrics } = this.#options;
-    metrics.gauge(METRICS.generation).set(database.activeGeneration()?.number ?? 0);
-    const notAfter = certificates.active()?.notAfter?.getTime() ?? 0;
-    metrics.gauge(METRICS.certificateExpiry).set(notAfter / 1000);
+    const generation = database.activeGeneration();
+    const { notBefore, notAfter } = certificates.active() ?? {};
+    const seconds = (date: Date | undefined) => (date?.getTime() ?? 0) / 1000;
+    metrics.gauge(METRICS.generation).set(generation?.number ?? 0);
+    metrics.gauge(METRICS.lastSwitch).set((generation?.committedAt ?? 0) / 1000);
+    metrics.gauge(METRICS.certificateNotBefore).set(seconds(notBefore));
+    metrics.gauge(METRICS.certificateExpiry).set(seconds(notAfter));
+  }
+
+  /** Rates want counters that were 0 before they were 1. */
+  #beginCounting(): void {
+    const rotations = this.#options.metrics.counter(METRICS.rotations);
+    for (const kind of KIND_NAMES.values()) {
+      for (const outcome of STATE_NAMES.values()) rotations.inc({ kind, outcome }, 0);
+    }
+    this.#options.metrics.counter(METRICS.commitFailures).inc(0);
   }
 
   #count(rotation: Rotation): void {
     const { metrics } = this.#options;
-    const outcome = STATE_NAMES.get(rotation.state) ?? 'unknown';
-    metrics.counter(METRICS.rotations, ['outcome']).inc({ outcome });
+    const outcome = STATE_NAMES.get(rotation.state);
+    const kind = KIND_NAMES.get(rotation.kind);
+    if (outcome === undefined || kind === undefined) return;
+    metrics.counter(METRICS.rotations).inc({ kind, outcome });
     if (rotation.toGeneration === 0n) return;
-    metrics
-      .histogram(METRICS.rotationSkew, [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1])
-      .observe(rotation.skewMs / 1000);
-    if (rotation.verifiedMs === 0) return;
-    metrics
-      .histogram(METRICS.rotationDuration, [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
-      .observe(rotation.verifiedMs / 1000);
+    const skew = rotation.skewMs / 1000;
+    const duration = rotation.verifiedMs / 1000;
+    metrics.histogram(METRICS.rotationSkew).observe(skew);
+    metrics.gauge(METRICS.lastSwitchSkew).set(skew);
+    metrics.gauge(METRICS.lastSwitchDuration).set(duration);
+    if (duration > 0) metrics.histogram(METRICS.rotationDuration).observe(duration);
   }
 }
+
+const KIND_NAMES: ReadonlyMap<RotationKind, string> = new Map([
+  [RotationKind.ROTATION_KIND_ROTATE, 'rotate'],
+  [RotationKind.ROTATION_KIND_ROLLBACK, 'rollback'],
+  [RotationKind.ROTATION_KIND_TICKET_SEED, 'ticket_seed'],
+]);
 
 const STATE_NAMES: ReadonlyMap<RotationState, string> = new Map([
   [RotationState.ROTATION_STATE_VERIFIED, 'verified'],

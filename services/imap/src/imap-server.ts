@@ -24,18 +24,20 @@ export interface ImapServerOptions {
 /** Opens all listeners or none. Throws ServiceError. */
 export function openImapServer(options: ImapServerOptions): Promise<LineServer> {
   const { service, settings, store, tls } = options;
-  const stored = service.metrics.counter(METRICS.messagesStored, ['way']);
+  const stored = service.metrics.counter(METRICS.messagesStored);
+  const read = service.metrics.counter(METRICS.messagesRead);
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
       accounts: store.accounts,
       parseAddress,
       logger: service.logger,
-      logins: service.metrics.counter(METRICS.logins, ['outcome']),
+      logins: service.metrics.counter(METRICS.logins),
     }),
     logger: service.logger,
     extensions: EXTENSIONS,
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
+    countRead: () => read.inc({ way: 'fetch' }),
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
   };
   const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;

@@ -21,6 +21,8 @@ export interface SessionContext {
   readonly extensions: readonly string[];
   /** Counts messages that were stored. */
   readonly countStored: (messages: number) => void;
+  /** Counts a message of which some text is sent. */
+  readonly countRead: () => void;
   /** Pause between a client's login and its next commands. */
   readonly idleTimeoutMs: number;
 }
@@ -83,6 +85,7 @@ export class Session {
 
   logIn(account: Account): void {
     this.#state = { name: 'authenticated', account };
+    this.connection.log.noteAccount(account.id);
     this.connection.idleTimeoutMs = this.context.idleTimeoutMs;
   }
 

@@ -23,7 +23,7 @@ export async function buildApp(context: ServiceContext): Promise<App> {
   return {
     failed: failure.promise,
     async run() {
-      store = await openStore({ url, logger: context.logger });
+      store = await openStore({ url, logger: context.logger, metrics: context.metrics });
       store.failed.catch(failure.reject);
       certificates = await openCertificatesFor(context);
       await certificates.ready(stopping.signal);

@@ -22,15 +22,17 @@ export interface PopServerOptions {
 /** Opens all listeners or none. Throws ServiceError. */
 export function openPopServer(options: PopServerOptions): Promise<LineServer> {
   const { service, settings, store, tls } = options;
+  const read = service.metrics.counter(METRICS.messagesRead);
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
       accounts: store.accounts,
       parseAddress,
       logger: service.logger,
-      logins: service.metrics.counter(METRICS.logins, ['outcome']),
+      logins: service.metrics.counter(METRICS.logins),
     }),
     logger: service.logger,
+    countRead: (way) => read.inc({ way }),
     idleTimeoutMs: settings.CONCERT_POP_IDLE_TIMEOUT,
     loginTimeoutMs: settings.CONCERT_POP_LOGIN_TIMEOUT,
     now: () => performance.now(),

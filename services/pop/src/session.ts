@@ -1,5 +1,5 @@
 /** One session: what commands may see and do, apart from the lines on the wire. */
-import { type Authenticator, LoginDesk } from '@mail/auth';
+import { type Authenticator, LoginDesk, type LoginMechanism } from '@mail/auth';
 import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import type { Account, MailStore } from '@mail/store';
@@ -12,6 +12,8 @@ export interface SessionContext {
   readonly store: MailStore;
   readonly authenticator: Authenticator<Account>;
   readonly logger: Logger;
+  /** Counts a message that is sent. */
+  readonly countRead: (way: 'retr' | 'top') => void;
   readonly idleTimeoutMs: number;
   readonly loginTimeoutMs: number;
   /** Milliseconds, never going back. */
@@ -43,11 +45,12 @@ export class Session {
   }
 
   /** Checks credentials, locks and opens the maildrop. Throws ReplyError. */
-  async logIn(address: string, password: string): Promise<Maildrop> {
-    const outcome = await this.logins.logIn(address, password);
+  async logIn(mechanism: LoginMechanism, address: string, password: string): Promise<Maildrop> {
+    const outcome = await this.logins.logIn(mechanism, address, password);
     switch (outcome.kind) {
       case 'accepted': {
         const { account } = outcome;
+        this.connection.log.noteAccount(account.id);
         const maildrop = await Maildrop.open(this.context.store, account.id);
         this.state = { name: 'transaction', account, maildrop };
         return maildrop;

@@ -22,6 +22,7 @@ import { createMxRules } from './mx.ts';
 import { findRecipient } from './recipient.ts';
 import { type ListenerSessions, serveListener } from './serve.ts';
 import type { SessionContext } from './session.ts';
+import { SmtpFigures } from './smtp-figures.ts';
 import { createSubmissionRules } from './submission.ts';
 
 /** What the service asks of certificates. */
@@ -39,9 +40,9 @@ export interface SmtpApp extends App {
 const ALPN = ['smtp', 'esmtp'];
 
 export async function buildApp(context: ServiceContext): Promise<App> {
-  const { common, settings, logger } = context;
+  const { common, settings, logger, metrics } = context;
   const url = storeUrl({ ...parseSettings(storeSettings, settings), ...common });
-  const store = await openStore({ url, logger });
+  const store = await openStore({ url, logger, metrics });
   try {
     return createSmtpApp(context, store, await openCertificatesFor(context));
   } catch (error) {
@@ -74,7 +75,7 @@ export function createSmtpApp(
       accounts: store.accounts,
       parseAddress,
       logger,
-      logins: metrics.counter(METRICS.logins, ['outcome']),
+      logins: metrics.counter(METRICS.logins),
     }),
     memory: messageBudget(settings.CONCERT_SMTP_MESSAGE_MEMORY, settings.CONCERT_MAX_MESSAGE_SIZE),
     hostname: settings.CONCERT_HOSTNAME,
@@ -85,7 +86,7 @@ export function createSmtpApp(
       }),
     maxMessageBytes: settings.CONCERT_MAX_MESSAGE_SIZE,
     logger,
-    stored: metrics.counter(METRICS.messagesStored, ['way']),
+    figures: new SmtpFigures(metrics),
     now: () => new Date(),
   };
   const open: OpenListener[] = [];

@@ -5,12 +5,15 @@ import type { Logger } from '@mail/service';
 export class ReplyError extends Error {
   /** Read by smtp-server. */
   readonly responseCode: number;
+  /** RFC 3463, such as "5.7.1". */
+  readonly enhanced: string;
 
   /** `enhanced` as "5.7.1"; `text` is one line without anything that a client sent unchecked. */
   constructor(code: number, enhanced: string, text: string, options?: ErrorOptions) {
     super(`${enhanced} ${text}`, options);
     this.name = 'ReplyError';
     this.responseCode = code;
+    this.enhanced = enhanced;
   }
 }
 

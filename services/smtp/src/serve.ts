@@ -1,6 +1,5 @@
 /** A listener's sessions on smtp-server: its options, its questions handed to Session, its log tamed. */
 
-import { randomBytes } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import type { SecuredSocket, TlsAcceptor } from '@mail/certs';
 import { ConcertSmtpServer } from '@mail/certs/smtp-server';
@@ -12,6 +11,7 @@ import { IDLE_TIMEOUT_MS, MAX_COMMAND_BYTES, type SmtpListener } from './config.
 import { ProgressWatch } from './progress-watch.ts';
 import { toReply } from './reply-error.ts';
 import { Session, type SessionContext } from './session.ts';
+import type { RefusedAt } from './smtp-figures.ts';
 
 export interface ListenerSessions {
   /** Takes a connection over. */
@@ -46,9 +46,6 @@ export function serveListener(options: ServeOptions): ListenerSessions {
   const { logger, rules } = context;
   const sessions = new Map<string, Session>();
   const watches = new Map<string, ProgressWatch>();
-  /** Session ids begin so: like no other listener's of this or any other process. */
-  const idPrefix = randomBytes(6).toString('hex');
-  let connections = 0;
 
   const disabled = [
     ...NEVER,
@@ -70,16 +67,26 @@ export function serveListener(options: ServeOptions): ListenerSessions {
 
   /** Runs one answer; what it throws becomes the reply. */
   const answer = <T>(
-    work: () => T | Promise<T>,
+    command: RefusedAt,
+    { id }: SMTPServerSession,
+    work: (session: Session) => T | Promise<T>,
     done: (error: Error | null, value?: T) => void,
   ) => {
-    Promise.resolve()
-      .then(work)
-      .then(
-        (value) => done(null, value),
-        (error) => done(toReply(error, logger)),
-      )
-      .catch((error) => logger.error({ error }, 'smtp-server failed on an answer'));
+    const session = sessions.get(id);
+    // it has left, and nobody hears the answer
+    if (session === undefined) return;
+    const refuse = (error: unknown): void => {
+      const reply = toReply(error, logger);
+      context.figures.refused(command, reply.enhanced);
+      session.log.count('refused');
+      done(reply);
+    };
+    session.log.run(() =>
+      Promise.resolve(session)
+        .then(work)
+        .then((value) => done(null, value), refuse)
+        .catch((error) => logger.error({ error }, 'smtp-server failed on an answer')),
+    );
   };
 
   const server = new ConcertSmtpServer(
@@ -103,6 +110,8 @@ export function serveListener(options: ServeOptions): ListenerSessions {
       logger: debugLogger(logger),
       onConnect: (session, done) =>
         answer(
+          'connect',
+          session,
           () => {
             const leave = () => server.dismiss(session, '4.4.2 No message came for too long');
             watches.set(session.id, new ProgressWatch(leave));
@@ -116,20 +125,26 @@ export function serveListener(options: ServeOptions): ListenerSessions {
           : undefined,
       onSecure: (socket, session, done) =>
         answer(
-          () => {
+          'starttls',
+          session,
+          (own) => {
             if (!(socket instanceof TLSSocket)) throw new Error('onSecure without TLS');
-            sessionOf(session).tls = {
+            const generation = server.generationOf(session) ?? 0;
+            own.tls = {
               version: socket.getProtocol() ?? '',
               cipher: socket.getCipher()?.standardName ?? '',
-              generation: server.generationOf(session) ?? 0,
+              generation,
             };
+            own.log.noteTls(socket, generation);
             offer(session);
           },
           (error) => done(error),
         ),
       onAuth: (auth, session, done) =>
         answer(
-          () => sessionOf(session).logIn(auth),
+          'auth',
+          session,
+          (own) => own.logIn(auth),
           (error, user) => {
             if (user !== undefined) watches.get(session.id)?.noteStep();
             done(error, user === undefined ? {} : { user });
@@ -137,21 +152,23 @@ export function serveListener(options: ServeOptions): ListenerSessions {
         ),
       onMailFrom: (address, session, done) =>
         answer(
-          () =>
-            sessionOf(session).mailFrom(
-              address,
-              (session.user || undefined) as Account | undefined,
-            ),
+          'mail',
+          session,
+          (own) => own.mailFrom(address, (session.user || undefined) as Account | undefined),
           (error) => done(error),
         ),
       onRcptTo: (address, session, done) =>
         answer(
-          () => sessionOf(session).rcptTo(address),
+          'rcpt',
+          session,
+          (own) => own.rcptTo(address),
           (error) => done(error),
         ),
       onData: (stream, session, done) =>
         answer(
-          () => sessionOf(session).data(stream, session),
+          'data',
+          session,
+          (own) => own.data(stream, session),
           (error) => {
             watches.get(session.id)?.noteStep();
             done(error, 'Stored');
@@ -168,8 +185,7 @@ export function serveListener(options: ServeOptions): ListenerSessions {
 
   return {
     take: (accepted) => {
-      connections += 1;
-      const id = `${idPrefix}.${connections}`;
+      const { id } = accepted.log;
       const { remoteAddress, remotePort, generation, socket } = accepted;
       // nobody asks for our side: given, so that smtp-server need not ask the kernel each time
       const { host: localAddress, port: localPort } = listener;

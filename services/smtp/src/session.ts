@@ -3,7 +3,7 @@
  * the wire and the order of commands (RFC 5321 §4.1.4); here is who may do what, and what becomes of it.
  */
 import { type Authenticator, LoginDesk } from '@mail/auth';
-import { type AcceptedSocket, addressBlock } from '@mail/line-server';
+import { type AcceptedSocket, addressBlock, type SessionLog } from '@mail/line-server';
 import type { Logger, MemoryBudget } from '@mail/service';
 import type { Account, AccountId, MailStore } from '@mail/store';
 import type {
@@ -18,6 +18,7 @@ import { deliver } from './delivery.ts';
 import { AmbiguousTextError, collectMessage } from './message-collector.ts';
 import { ReplyError } from './reply-error.ts';
 import type { RoleRules } from './role.ts';
+import type { SmtpFigures } from './smtp-figures.ts';
 import type { Hop } from './trace-fields.ts';
 import { TransferWatch } from './transfer-watch.ts';
 
@@ -32,7 +33,7 @@ export interface SessionContext {
   readonly hostname: string;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
-  readonly stored: { inc(labels: { way: string }): void };
+  readonly figures: SmtpFigures;
   readonly now: () => Date;
 }
 
@@ -61,6 +62,10 @@ export class Session {
     this.#logins = new LoginDesk(context.authenticator, addressBlock(accepted.remoteAddress));
   }
 
+  get log(): SessionLog {
+    return this.#accepted.log;
+  }
+
   /** Whether a password may be sent on the connection as it is. */
   get loginAllowed(): boolean {
     return this.tls !== undefined || !this.#accepted.listener.requireTlsForLogin;
@@ -72,14 +77,13 @@ export class Session {
     const { username = '', authzid = '' } = auth;
     // nobody may act for somebody else (RFC 4616 §2)
     const ownName = authzid === '' || authzid.toLowerCase() === username.toLowerCase();
-    const outcome = await this.#logins.logIn(username, ownName ? (auth.password ?? '') : '');
-    if (outcome.kind === 'refused') {
-      const { remoteAddress } = this.#accepted;
-      this.#context.logger.info({ remoteAddress }, 'a login was refused');
-    }
+    const mechanism = auth.method === 'LOGIN' ? 'login' : 'plain';
+    const password = ownName ? (auth.password ?? '') : '';
+    const outcome = await this.#logins.logIn(mechanism, username, password);
     if (this.#logins.closed) throw new ReplyError(421, '4.7.0', 'Too many failed logins');
     switch (outcome.kind) {
       case 'accepted':
+        this.#accepted.log.noteAccount(outcome.account.id);
         return outcome.account;
       case 'refused':
         throw new ReplyError(535, '5.7.8', 'Wrong address or password');
@@ -139,7 +143,7 @@ export class Session {
 
   /** DATA (RFC 5321 §4.1.1.4). Resolves once the message is durable. Throws ReplyError. */
   async data(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<void> {
-    const { memory, maxMessageBytes, rules, store, stored, hostname, now } = this.#context;
+    const { memory, maxMessageBytes, rules, store, figures, hostname, now } = this.#context;
     const user = (session.user || undefined) as Account | undefined;
     const share = memory.share(user?.address ?? addressBlock(this.#accepted.remoteAddress));
     const watch = new TransferWatch(() => this.#accepted.socket.destroy());
@@ -158,7 +162,8 @@ export class Session {
       };
       const recipients = [...this.#recipients.values()];
       await deliver({ reversePath: this.#reversePath, recipients, text, hop }, rules, store);
-      stored.inc({ way: rules.login ? 'submission' : 'mx' });
+      figures.stored(rules.login ? 'submission' : 'mx', new Set(recipients).size);
+      this.#accepted.log.count('messages');
     } catch (error) {
       if (error instanceof AmbiguousTextError) this.#ambiguous = true;
       throw error;

@@ -6,7 +6,7 @@ import { METRICS } from '../metric-names.ts';
 import { runService } from '../run-service.ts';
 
 await runService('echo', async ({ settings, health, metrics }) => {
-  metrics.gauge(METRICS.connections, ['listener']).set({ listener: 'echo' }, 1);
+  metrics.gauge(METRICS.connectionsOpen).set({ listener: 'echo' }, 1);
   const server = createServer((request, response) => {
     if (request.url === '/unready') health.set('test', 'told to');
     response.setHeader('connection', 'close');

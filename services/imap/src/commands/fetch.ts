@@ -138,6 +138,7 @@ async function tell(
   const { response } = session;
   const sections = new Sections(session, fetched.message, fetched.structure, turns);
   if (!(await sections.readAhead(items))) return;
+  if (items.some(({ kind }) => kind === 'section')) session.context.countRead();
   response.raw(`* ${fetched.sequence} FETCH (`);
   for (const [index, item] of items.entries()) {
     if (index > 0) response.raw(' ');

@@ -1,5 +1,5 @@
 /** LOGIN (RFC 3501 §6.2.3) and AUTHENTICATE (§6.2.2, RFC 4959): who is there. */
-import { AuthError, decodeResponse, parsePlain } from '@mail/auth';
+import { AuthError, decodeResponse, type LoginMechanism, parsePlain } from '@mail/auth';
 import { ReplyError, refuse, SessionEnd } from '../errors.ts';
 import type { AuthenticateArguments, LoginArguments } from '../parser/command.ts';
 import type { Completion, Session } from '../session.ts';
@@ -10,8 +10,13 @@ function requirePrivacy(session: Session): void {
   throw refuse('PRIVACYREQUIRED', 'Log in over TLS: use STARTTLS first');
 }
 
-async function logIn(session: Session, address: string, password: string): Promise<Completion> {
-  const outcome = await session.logins.logIn(address, password);
+async function logIn(
+  session: Session,
+  mechanism: LoginMechanism,
+  address: string,
+  password: string,
+): Promise<Completion> {
+  const outcome = await session.logins.logIn(mechanism, address, password);
   if (session.logins.closed) throw new SessionEnd('Too many failed logins');
   switch (outcome.kind) {
     case 'accepted':
@@ -30,7 +35,7 @@ async function logIn(session: Session, address: string, password: string): Promi
 
 export function login(session: Session, { user, password }: LoginArguments): Promise<Completion> {
   requirePrivacy(session);
-  return logIn(session, user, password);
+  return logIn(session, 'login', user, password);
 }
 
 async function readResponse(session: Session): Promise<string> {
@@ -56,5 +61,5 @@ export async function authenticate(
     const text = error.code === 'cancelled' ? 'AUTHENTICATE cancelled' : 'Bad SASL response';
     throw new ReplyError('BAD', undefined, text, { cause: error });
   }
-  return logIn(session, credentials.address, credentials.password);
+  return logIn(session, 'plain', credentials.address, credentials.password);
 }

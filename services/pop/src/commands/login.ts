@@ -29,7 +29,7 @@ export const pass: Command = {
       throw new ReplyError(undefined, 'USER comes first');
     }
     session.state = { name: 'authorization', user: undefined };
-    return loggedIn(await session.logIn(state.user, argument));
+    return loggedIn(await session.logIn('user', state.user, argument));
   },
 };
 
@@ -52,7 +52,7 @@ export const auth: Command = {
     }
     try {
       const { address, password } = parsePlain(decodeResponse(response));
-      return loggedIn(await session.logIn(address, password));
+      return loggedIn(await session.logIn('plain', address, password));
     } catch (cause) {
       if (!(cause instanceof AuthError) || cause.code === 'bad-hash') throw cause;
       const text = cause.code === 'cancelled' ? 'Cancelled' : 'Bad SASL response';

@@ -33,19 +33,23 @@ async function* cut(pieces: AsyncGenerator<Buffer>, lines: number): AsyncGenerat
 
 export const retr: Command = {
   states: ['transaction'],
-  async handle({ maildrop }, argument) {
+  async handle({ maildrop, context }, argument) {
     const [word] = wordsOf(argument, 1, 1);
     const message = maildrop.message(numberOf(word));
-    return { text: `${message.size} octets`, lines: await open(maildrop, message) };
+    const lines = await open(maildrop, message);
+    context.countRead('retr');
+    return { text: `${message.size} octets`, lines };
   },
 };
 
 export const top: Command = {
   states: ['transaction'],
-  async handle({ maildrop }, argument) {
+  async handle({ maildrop, context }, argument) {
     const [word, lines] = wordsOf(argument, 2, 2);
     const message = maildrop.message(numberOf(word));
     const count = numberOf(lines);
-    return { text: 'Top of message follows', lines: cut(await open(maildrop, message), count) };
+    const pieces = await open(maildrop, message);
+    context.countRead('top');
+    return { text: 'Top of message follows', lines: cut(pieces, count) };
   },
 };
