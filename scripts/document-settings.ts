@@ -13,6 +13,7 @@ const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ['Every process', ['packages/service/src/config.ts']],
   ['Every mail service', ['packages/certs/src/certificates.ts', 'packages/store/src/settings.ts']],
   ['cert-registry', ['services/cert-registry/src/config.ts']],
+  ['cert-registry: sources of certificates', ['services/cert-registry/src/sources/config.ts']],
   ['cert-registry: warnings by mail and webhook', ['services/cert-registry/src/notify/config.ts']],
   ['smtp', ['services/smtp/src/config.ts']],
   ['pop', ['services/pop/src/config.ts']],

@@ -25,6 +25,6 @@ export {
   normaliseName,
   normalisePresentedName,
 } from './names.ts';
-export { readBlobs } from './parse.ts';
+export { type Material as BundleMaterial, readBlobs } from './parse.ts';
 export { renewalInfoId } from './renewal-info-id.ts';
 export { TrustAnchors } from './trust-anchors.ts';

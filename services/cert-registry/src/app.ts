@@ -24,7 +24,7 @@ import {
 import { RequiredNames } from './required-names.ts';
 import { REGISTRY_IDENTITY } from './roles.ts';
 import { DRAIN_SETTING, Rotations, seedRecord } from './rotations.ts';
-import { Sources } from './sources/source.ts';
+import { openSources } from './sources/open-sources.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
 import { TicketSeed } from './ticket-seed.ts';
 import { fleetWarnings, sourceWarnings, type Warning } from './warnings.ts';
@@ -141,7 +141,17 @@ export async function buildApp(
       cutConnection: (peer) => server.cutConnection(peer),
       now,
     });
-    const sources = new Sources([]);
+    const sources = openSources(config.sources, {
+      database,
+      certificates,
+      rotations,
+      requiredNames,
+      audit,
+      logger,
+      metrics,
+      now,
+      onFatal: failure.reject,
+    });
     const otherWarnings = (): Warning[] => sourceWarnings(sources.list());
     const notifier = new Notifier({
       channels: config.notify.channels(),

@@ -25,6 +25,7 @@ import {
 } from '@mail/proto';
 import {
   assembleBundle,
+  type BundleMaterial,
   bundleFromPem,
   bundleToPem,
   type CertificateBundle,
@@ -114,12 +115,22 @@ export class Certificates {
     actor: string,
   ): Promise<{ certificate: Certificate; checks: CheckResult[]; alreadyPresent: boolean }> {
     const label = checkLabel(request.label);
-    const { bundle, warnings } = await refusing(async () => {
-      const material = await readBlobs(request.blobs, request.passphrase || undefined);
-      const assembled = assembleBundle(material, { anchors: PUBLIC_ROOTS });
-      return { bundle: assembled.bundle, warnings: assembled.checks };
-    });
-    return this.#keep(bundle, warnings, label, actor);
+    const material = await refusing(() =>
+      readBlobs(request.blobs, request.passphrase || undefined),
+    );
+    return this.take(material, label, actor);
+  }
+
+  /** As `import`, of what has been read already. */
+  async take(
+    material: BundleMaterial,
+    label: string,
+    actor: string,
+  ): Promise<{ certificate: Certificate; checks: CheckResult[]; alreadyPresent: boolean }> {
+    const { bundle, checks } = await refusing(async () =>
+      assembleBundle(material, { anchors: PUBLIC_ROOTS }),
+    );
+    return this.#keep(bundle, checks, label, actor);
   }
 
   /**

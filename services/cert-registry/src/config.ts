@@ -13,6 +13,7 @@ import {
 import { NameError, normaliseName } from '@mail/x509';
 import { z } from 'zod';
 import { type NotifyConfig, notifySettings, readNotifyConfig } from './notify/config.ts';
+import { readSourcesConfig, type SourcesConfig, sourceSettings } from './sources/config.ts';
 
 /** Limits on calls and on what is kept. Sizes in bytes, times in milliseconds. */
 export const LIMITS = {
@@ -106,7 +107,9 @@ const hostNames = list.transform((names, context) => {
   return z.NEVER;
 });
 
-const settingsSchema = commonSettings.extend(notifySettings.shape).extend({
+const settingsSchema = commonSettings.extend({
+  ...notifySettings.shape,
+  ...sourceSettings.shape,
   /** host:port of the gRPC listener. */
   CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
   /** The vault's key, 32 bytes as base64 or hex; by default a file registry/vault.key is made in the data folder. */
@@ -156,6 +159,7 @@ export interface RegistryConfig {
   readonly prepareTimeoutMs: number;
   readonly ticketSeedAgeMs: number;
   readonly notify: NotifyConfig;
+  readonly sources: SourcesConfig;
 }
 
 /** Throws ServiceError (bad-setting). */
@@ -187,6 +191,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
     notify: readNotifyConfig(read),
+    sources: readSourcesConfig(read),
   };
 }
 

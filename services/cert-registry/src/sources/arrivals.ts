@@ -95,21 +95,22 @@ export class Arrivals {
    * A certificate that the source handed over last time goes on as it stands, so that a source that was
    * interrupted may repeat the call; `afresh` makes it an arrival of its own, after a rollback for one.
    */
-  async settle(
-    { source, certificateId, afresh = false }: SettleRequest,
-    tell: TellSwitch = () => {},
-  ): Promise<void> {
-    const known = this.#load(source);
-    if (afresh || known?.certificateId !== certificateId) {
-      this.#save(source, this.#arrivalOf(certificateId));
-    }
+  async settle(request: SettleRequest, tell: TellSwitch = () => {}): Promise<void> {
+    this.accept(request);
     tell(undefined);
-    await this.resume(source, tell);
+    await this.resume(request.source, tell);
+  }
+
+  /** The first half of `settle`: once it returns, the arrival is kept. */
+  accept({ source, certificateId, afresh = false }: SettleRequest): void {
+    if (!afresh && this.#load(source)?.certificateId === certificateId) return;
+    this.#save(source, this.#arrivalOf(certificateId));
+    this.#arm();
   }
 
   /**
-   * As the end of `settle`, for what arrived last; does not wait out a back-off. Resolves at once where
-   * there is nothing.
+   * The second half, for what arrived last; does not wait out a back-off. Resolves at once where there is
+   * nothing.
    */
   async resume(source: SourceName, tell: TellSwitch = () => {}): Promise<void> {
     // one that was begun for what came before must not be taken for ours

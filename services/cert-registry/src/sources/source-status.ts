@@ -61,7 +61,14 @@ export class SourceStatus {
     this.#rest = { detail, nextActionAt };
   }
 
-  /** It has brought a certificate, which is now its arrival; or what it found wrong is right again. */
+  /** What was wrong is so no longer, without anything having come. */
+  recovered(): void {
+    this.#work = undefined;
+    const { failure: _, ...history } = this.#history;
+    this.#save({ ...history, failures: 0 });
+  }
+
+  /** It has brought a certificate, which is now its arrival. */
   succeeded(): void {
     this.#work = undefined;
     this.#count('succeeded');

@@ -6,6 +6,7 @@
 import type { Rotation, Source } from '@mail/proto';
 import { identityUri } from '@mail/service';
 import { RegistryError } from '../errors.ts';
+import type { Arrivals } from './arrivals.ts';
 
 export type SourceName = 'acme' | 'folder';
 
@@ -37,20 +38,24 @@ export function sourceActor(name: SourceName): string {
   return identityUri(`source/${name}`);
 }
 
-/** Those that are switched on. */
+/** Those that are switched on, and what they have brought. */
 export class Sources {
   readonly #sources: readonly CertificateSource[];
+  readonly #arrivals: Arrivals;
 
-  constructor(sources: readonly CertificateSource[]) {
+  constructor(sources: readonly CertificateSource[], arrivals: Arrivals) {
     this.#sources = sources;
+    this.#arrivals = arrivals;
   }
 
   start(): void {
+    this.#arrivals.start();
     for (const source of this.#sources) source.start();
   }
 
+  /** Begins nothing more; resolves when nothing of them runs. */
   async stop(): Promise<void> {
-    await Promise.all(this.#sources.map((source) => source.stop()));
+    await Promise.all([this.#arrivals, ...this.#sources].map((one) => one.stop()));
   }
 
   list(): Source[] {

@@ -1,0 +1,338 @@
+/**
+ * The watched folder as a source of certificates: looks, has what stands there judged and held by the
+ * registry, and hands it to Arrivals. What was taken or refused last is kept, so that neither a touched file
+ * nor a restart does anything.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Certificate, CheckResult, Rotation, Source } from '@mail/proto';
+import type { Logger } from '@mail/service';
+import { readBlobs } from '@mail/x509';
+import type { AuditTrail } from '../../audit.ts';
+import { type Certificates, refusing } from '../../certificates.ts';
+import type { RegistryDatabase } from '../../database.ts';
+import { describeOutcome, RegistryError } from '../../errors.ts';
+import type { Arrivals } from '../arrivals.ts';
+import type { FolderConfig } from '../config.ts';
+import {
+  type CertificateSource,
+  type RunOptions,
+  sourceActor,
+  type TellProgress,
+} from '../source.ts';
+import type { SourceStatus } from '../source-status.ts';
+import { pickPair } from './folder-pair.ts';
+import { type FolderFile, FolderReader, type Sight } from './folder-reader.ts';
+import { type Look, type Patience, type Watched, watch } from './folder-watch.ts';
+
+const NAME = 'folder';
+const ACTOR = sourceActor(NAME);
+const HANDLED_SETTING = 'source/folder/handled';
+/** Long enough between two looks to see that somebody writes. */
+const LONGEST_SETTLE_MS = 2_000;
+/** In times of the settling. */
+const PATIENCE = 15;
+
+export interface FolderSourceOptions {
+  readonly config: FolderConfig;
+  readonly certificates: Certificates;
+  readonly arrivals: Arrivals;
+  readonly status: SourceStatus;
+  readonly database: RegistryDatabase;
+  readonly audit: AuditTrail;
+  readonly logger: Logger;
+  /** Monotonic, milliseconds. */
+  readonly monotonicNow: () => number;
+}
+
+/** What came of what lay there last; stored. */
+interface Handled {
+  readonly key: string;
+  readonly refusal?: Refusal;
+}
+
+interface Refusal {
+  readonly code: 'invalid-argument' | 'check-failed' | 'precondition' | 'exhausted';
+  readonly message: string;
+  readonly checks: readonly CheckResult[];
+}
+
+/** How a look is meant: by the timetable, or at once for somebody who waits. */
+interface Mode {
+  readonly asked: boolean;
+  readonly force: boolean;
+}
+
+const BY_TIMETABLE: Mode = { asked: false, force: false };
+
+export class FolderSource implements CertificateSource {
+  readonly name = NAME;
+  readonly #options: FolderSourceOptions;
+  readonly #reader: FolderReader;
+  readonly #patience: Patience;
+  readonly #stopped = new AbortController();
+  readonly #listeners = new Set<TellProgress>();
+  #handled: Handled | undefined;
+  #watched: Watched | undefined;
+  /** Why what is seen could not be taken, until it is reported. */
+  #refusal: Refusal | undefined;
+  /** What is under way: one look at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #run: { readonly ended: Promise<void>; readonly force: boolean } | undefined;
+
+  constructor(options: FolderSourceOptions) {
+    this.#options = options;
+    this.#reader = new FolderReader(options.config.path, options.monotonicNow);
+    const settleMs = Math.min(options.config.intervalMs, LONGEST_SETTLE_MS);
+    this.#patience = { settleMs, patienceMs: settleMs * PATIENCE };
+    const stored = options.database.setting(HANDLED_SETTING);
+    this.#handled = stored === undefined ? undefined : JSON.parse(stored);
+    // another passphrase may have been set since
+    const { checks = [] } = this.#handled?.refusal ?? {};
+    if (checks.some(({ code }) => code === 'wrong-passphrase')) this.#handled = undefined;
+  }
+
+  start(): void {
+    this.#watchFolder().catch((error) => {
+      if (!this.#stopped.signal.aborted) this.#fault(error);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#turn.catch(() => {});
+  }
+
+  run({ force }: RunOptions, tell: TellProgress): Promise<void> {
+    this.#listeners.add(tell);
+    if (this.#run === undefined || (force && !this.#run.force)) {
+      const ended = this.#inTurn(() => this.#runNow(force));
+      this.#run = { ended, force };
+    }
+    const run = this.#run;
+    return run.ended.finally(() => {
+      this.#listeners.delete(tell);
+      if (this.#run === run) this.#run = undefined;
+    });
+  }
+
+  describe(): Source {
+    return this.#options.status.describe();
+  }
+
+  async #watchFolder(): Promise<void> {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      const ended = await this.#inTurn(() => this.#lookQuietly());
+      const { intervalMs } = this.#options.config;
+      await delay(ended ? intervalMs : this.#patience.settleMs, undefined, { signal });
+    }
+  }
+
+  /** By the timetable: what is wrong is told in the log, and no reason to end. */
+  async #lookQuietly(): Promise<boolean> {
+    try {
+      return await this.#look(BY_TIMETABLE);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) this.#fault(error);
+      return true;
+    }
+  }
+
+  async #runNow(force: boolean): Promise<void> {
+    const { settleMs, patienceMs } = this.#patience;
+    const { monotonicNow, config } = this.#options;
+    const deadline = monotonicNow() + patienceMs;
+    if (force) this.#handled = this.#watched = undefined;
+    while (!(await this.#look({ asked: true, force }))) {
+      if (monotonicNow() > deadline) {
+        throw new RegistryError('precondition', `${config.path} is being written to all the time`);
+      }
+      const { signal } = this.#stopped;
+      await delay(settleMs, undefined, { signal }).catch(() => {
+        throw new RegistryError('unavailable', 'the registry is stopping');
+      });
+    }
+  }
+
+  /** True once there is nothing more to wait for. Throws RegistryError where what lies there is refused. */
+  async #look(mode: Mode): Promise<boolean> {
+    const known = this.#watched !== undefined && this.#watched.key === this.#handled?.key;
+    const sight = await this.#reader.look(known && !mode.asked);
+    if (this.#stopped.signal.aborted || sight.kind === 'unchanged') return true;
+    const { monotonicNow, config, status } = this.#options;
+    const seen = watch(
+      this.#watched,
+      lookOf(sight),
+      this.#handled?.key,
+      monotonicNow(),
+      this.#patience,
+    );
+    this.#watched = seen.watched;
+    switch (seen.step) {
+      case 'rest':
+        await this.#rest(sight, mode);
+        return true;
+      case 'wait':
+        if (mode.asked && sight.kind === 'problem')
+          return this.#refuse(problemRefusal(sight.detail));
+        if (!mode.asked || this.#refusal === undefined) this.#waitFor(sight);
+        return false;
+      case 'judge':
+        status.working(`reads ${config.path}`);
+        this.#tell();
+        return this.#judge(sight.kind === 'content' ? sight : { key: '', files: [] }, mode);
+      case 'report':
+        return this.#refuse(this.#refusal ?? problemRefusal('detail' in sight ? sight.detail : ''));
+    }
+  }
+
+  #waitFor(sight: Sight): void {
+    const { status } = this.#options;
+    if (this.#refusal !== undefined) {
+      status.working(`waits for what is missing: ${this.#refusal.message}`);
+    } else if (sight.kind === 'problem') {
+      status.working(`waits: ${sight.detail}`);
+    } else {
+      status.working('waits until nobody writes');
+    }
+    this.#tell();
+  }
+
+  /** What is seen has been dealt with, or is nothing. */
+  async #rest(sight: Sight, { asked }: Mode): Promise<void> {
+    const { status, arrivals, config } = this.#options;
+    const refusal = sight.kind === 'empty' ? undefined : this.#handled?.refusal;
+    this.#refusal = undefined;
+    if (refusal === undefined) status.recovered();
+    status.resting(
+      sight.kind === 'empty'
+        ? sight.detail
+        : `${config.path} holds what was taken or refused before`,
+    );
+    this.#tell();
+    if (!asked) return;
+    if (sight.kind === 'empty') throw new RegistryError('precondition', sight.detail);
+    if (refusal !== undefined) throw errorOf(refusal);
+    await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
+  }
+
+  async #judge(
+    { key, files }: { readonly key: string; readonly files: readonly FolderFile[] },
+    { asked, force }: Mode,
+  ): Promise<boolean> {
+    let certificate: Certificate;
+    try {
+      certificate = await this.#import(files);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      const refusal = refusalOf(error, files);
+      if (asked) return this.#refuse(refusal, key);
+      this.#refusal = refusal;
+      if (this.#watched !== undefined) this.#watched = { ...this.#watched, refused: true };
+      this.#waitFor({ kind: 'moving' });
+      return false;
+    }
+    if (this.#stopped.signal.aborted) return true;
+    const { arrivals, status } = this.#options;
+    arrivals.accept({ source: NAME, certificateId: certificate.id, afresh: force });
+    this.#keep({ key });
+    status.succeeded();
+    this.#tell();
+    try {
+      await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
+    } finally {
+      this.#tell();
+    }
+    return true;
+  }
+
+  async #import(files: readonly FolderFile[]): Promise<Certificate> {
+    const { certificates, audit, config, logger } = this.#options;
+    const blobs = files.map(({ content }) => content);
+    const material = await refusing(() => readBlobs(blobs, config.passphrase));
+    const taken = await certificates.take(pickPair(material), 'from the folder', ACTOR);
+    const { id } = taken.certificate;
+    if (!taken.alreadyPresent && !this.#stopped.signal.aborted) {
+      audit.record({ actor: ACTOR, action: 'ImportCertificate', target: id, outcome: 'ok' });
+      logger.info({ certificate: id, folder: config.path }, 'took a certificate from the folder');
+    }
+    return taken.certificate;
+  }
+
+  /** Tells it once, and keeps it as dealt with until something else lies there. */
+  #refuse(refusal: Refusal, key = this.#watched?.key): never {
+    const { status, audit, logger, config } = this.#options;
+    this.#refusal = undefined;
+    if (key !== undefined) this.#keep({ key, refusal });
+    const error = errorOf(refusal);
+    status.failed(refusal.message, refusal.checks);
+    const outcome = describeOutcome(error);
+    audit.record({ actor: ACTOR, action: 'ImportCertificate', target: config.path, outcome });
+    logger.warn(
+      { folder: config.path, reason: refusal.message },
+      'what lies in the folder is not taken',
+    );
+    this.#tell();
+    throw error;
+  }
+
+  #keep(handled: Handled): void {
+    this.#handled = handled;
+    this.#options.database.setSetting(HANDLED_SETTING, JSON.stringify(handled));
+  }
+
+  #tell(rotation?: Rotation): void {
+    if (this.#listeners.size === 0) return;
+    const source = this.describe();
+    for (const tell of this.#listeners) tell(source, rotation);
+  }
+
+  #fault(error: unknown): void {
+    this.#options.logger.error({ error }, 'the watched folder could not be looked at');
+    this.#options.status.failed('the registry failed in looking at the folder, and has logged it');
+  }
+
+  #inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(body, body);
+    this.#turn = turn;
+    return turn;
+  }
+}
+
+function lookOf(sight: Exclude<Sight, { kind: 'unchanged' }>): Look {
+  switch (sight.kind) {
+    case 'content':
+      return { kind: 'content', key: sight.key };
+    case 'problem':
+      return { kind: 'trouble', key: sight.detail };
+    case 'empty':
+      return { kind: 'nothing', key: '' };
+    case 'moving':
+      return { kind: 'content', key: undefined };
+  }
+}
+
+function problemRefusal(message: string): Refusal {
+  return { code: 'precondition', message, checks: [] };
+}
+
+/** Findings name the files by number; people know them by name. */
+function refusalOf(error: RegistryError, files: readonly FolderFile[]): Refusal {
+  const fileOf = (certificate: string) => {
+    const number = /^input (\d+)$/.exec(certificate)?.[1];
+    return number === undefined ? undefined : files[Number(number) - 1]?.name;
+  };
+  const checks = error.checks.map((check) => ({
+    ...check,
+    certificate: fileOf(check.certificate) ?? check.certificate,
+  }));
+  const [first] = error.checks;
+  const file = first && fileOf(first.certificate);
+  const code =
+    error.code === 'invalid-argument' || error.code === 'exhausted' ? error.code : 'check-failed';
+  return { code, message: file ? `${file}: ${error.message}` : error.message, checks };
+}
+
+function errorOf({ code, message, checks }: Refusal): RegistryError {
+  return new RegistryError(code, message, { checks });
+}
