@@ -392,6 +392,11 @@ export class RegistryDatabase {
   }
 }
 
+/** Whether `RegistryDatabase.open` failed because a registry is running on these files. */
+export function isHeldByRegistry(error: unknown): boolean {
+  return error instanceof ServiceError && sqliteErrorCode(error.cause) === SQLITE.BUSY;
+}
+
 /** An exclusive transaction on a file of its own: the system lets go of it however this process ends. */
 function lockOrThrow(file: string, lockFile: string): Sqlite<Record<string, never>> {
   let lock: Sqlite<Record<string, never>> | undefined;
