@@ -3,6 +3,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { parseAddress, requireAddress } from './addresses.ts';
 import { StoreError } from './errors.ts';
 import { noSuchAccount } from './existence.ts';
+import { lockMailboxes } from './locks.ts';
 import type { Account, AccountId } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
@@ -142,6 +143,13 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
     .where('address_key', 'is not', null)
     .executeTakeFirstOrThrow();
   if (numUpdatedRows === 0n) throw noSuchAccount();
+  const rows = await db
+    .selectFrom('mailboxes')
+    .select('id')
+    .where('account_id', '=', args.id)
+    .execute();
+  const ids = rows.map((mailbox) => mailbox.id);
+  await lockMailboxes(context, ids);
   const mailboxes = await db
     .updateTable('mailboxes')
     .set((eb) => ({ name: null, highest_modseq: eb('highest_modseq', '+', 1) }))

@@ -1,5 +1,5 @@
 /** The octets of messages: cut into rows, counted by reference, read back in part or whole. */
-import { type MessageStructure, parseMessage } from '@mail/message';
+import { parseMessage } from '@mail/message';
 import type { Kysely } from 'kysely';
 import { StoreError } from './errors.ts';
 import { requireMailbox } from './existence.ts';
@@ -23,7 +23,8 @@ const SWEEP = { contents: 200, bytes: 64 * 1024 * 1024 };
 /** A message made ready outside the transaction. */
 export interface Content {
   readonly raw: Uint8Array;
-  readonly structure: MessageStructure;
+  /** MessageStructure as JSON. */
+  readonly structure: string;
 }
 
 /** Throws StoreError (too-large). */
@@ -33,7 +34,7 @@ export function requireStorable(raw: NewMessage['raw']): void {
 }
 
 export function prepareContent(raw: Uint8Array): Content {
-  return { raw, structure: parseMessage(raw) };
+  return { raw, structure: JSON.stringify(parseMessage(raw)) };
 }
 
 function endsInCrlf(raw: Uint8Array): boolean {
@@ -51,7 +52,7 @@ export async function insertContent(
     .values({
       email_id: `M${randomId()}`,
       size: raw.byteLength,
-      structure: JSON.stringify(structure),
+      structure,
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
       keep_until: 0,
@@ -68,7 +69,7 @@ export async function insertContent(
   return id;
 }
 
-/** Counts one reference more (or fewer, with -1) for each time that a content is named. */
+/** Counts one reference more (or fewer, with -1) for each time that a content is named, all of them locked. */
 export async function countReferences(
   { db }: WriteContext,
   contentIds: readonly number[],
@@ -89,7 +90,7 @@ export async function countReferences(
   }
 }
 
-/** Keeps contents that may be let go of now from being swept soon. */
+/** Keeps contents that may be let go of now, all of them locked, from being swept soon. */
 export async function keepForReaders(
   { db, now }: WriteContext,
   contentIds: readonly number[],

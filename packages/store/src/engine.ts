@@ -24,7 +24,7 @@ export interface Engine {
   /** Says when anything may have changed, until the returned function is called. */
   listen(signal: ChangeSignal): () => void;
   /** Throws maildrop-locked. */
-  lockMaildrop(accountId: AccountId): MaildropLock;
+  lockMaildrop(accountId: AccountId): Promise<MaildropLock>;
   readonly failed: Promise<never>;
   statistics(): StoreStatistics;
   close(): Promise<void>;

@@ -183,6 +183,8 @@ export interface Messages {
 export interface MaildropLock {
   /** Idempotent. Also let go when the process dies. */
   release(): Promise<void>;
+  /** Aborted when the lock is lost though nobody released it: another session may have the maildrop now. */
+  readonly lost: AbortSignal;
 }
 
 /** Since the store was opened, of this process. */

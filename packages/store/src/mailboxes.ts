@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireAccount, requireMailbox } from './existence.ts';
 import { inGroups } from './id-groups.ts';
+import { lockAccount, lockMailbox, lockMailboxes } from './locks.ts';
 import type { AccountId, Mailbox, MailboxId, MailboxStatus, ModSeq } from './mail-store.ts';
 import {
   compareNames,
@@ -164,7 +165,7 @@ export async function createMailbox(
   if (specialUse !== undefined && !SPECIAL_USES.has(specialUse)) {
     throw new StoreError('bad-mailbox-name', 'no mailbox can be made for that special use');
   }
-  await requireAccount(db, accountId);
+  await lockAccount(context, accountId);
   if ((await findMailbox(db, accountId, name)) !== undefined) throw mailboxExists(name);
   await createSuperiors(context, accountId, name);
   await insertMailbox(context, accountId, name, specialUse);
@@ -186,11 +187,9 @@ async function createSuperiors(
 }
 
 /** Takes the mailbox out of sight at once; its messages are left to sweeps (sweep.ts). */
-export async function deleteMailbox(
-  { db, touch }: WriteContext,
-  args: { id: MailboxId },
-): Promise<void> {
-  const { name, highest_modseq } = await requireMailbox(db, args.id);
+export async function deleteMailbox(context: WriteContext, args: { id: MailboxId }): Promise<void> {
+  const { db, touch } = context;
+  const { name, highest_modseq } = await lockMailbox(context, args.id);
   if (name === INBOX) {
     throw new StoreError('mailbox-not-deletable', 'INBOX cannot be deleted');
   }
@@ -211,6 +210,7 @@ export async function renameMailbox(
   const to = requireMailboxName(args.to.replace(/\/$/, ''));
   const from = parseMailboxName(args.from);
   if (from === undefined) throw noSuchMailbox();
+  await lockAccount(context, accountId);
   const mailboxes = await listMailboxes(db, accountId);
   const names = mailboxes.map((mailbox) => mailbox.name);
   // what is only a superior can be renamed as well (RFC 3501 §6.3.5)
@@ -222,6 +222,8 @@ export async function renameMailbox(
   if (isInferior(to, from)) {
     throw new StoreError('bad-mailbox-name', 'a mailbox cannot be moved below itself');
   }
+  const ids = mailboxes.filter(({ name }) => moved.includes(name)).map(({ id }) => id);
+  await lockMailboxes(context, ids);
   const staying = new Set(names.filter((name) => !moved.includes(name)));
   // superiors first, so that a name is free before an inferior's new name takes it
   for (const name of moved.sort(compareNames)) {
@@ -239,6 +241,7 @@ export async function renameMailbox(
 
 /** INBOX stays, empty, and so do its inferiors (RFC 9051 §6.3.6). */
 async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): Promise<void> {
+  await lockMailbox(context, inbox.id);
   await createSuperiors(context, inbox.accountId, to);
   const target = await insertMailbox(context, inbox.accountId, to, undefined);
   const rows = await context.db
@@ -251,12 +254,13 @@ async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): P
 }
 
 export async function setSubscription(
-  { db }: WriteContext,
+  context: WriteContext,
   args: { accountId: AccountId; name: string; subscribed: boolean },
 ): Promise<void> {
   const { accountId, subscribed } = args;
   const name = requireMailboxName(args.name);
-  await requireAccount(db, accountId);
+  const { db } = context;
+  await lockAccount(context, accountId);
   if (subscribed) {
     await db
       .insertInto('subscriptions')

@@ -9,6 +9,7 @@ import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
 import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
 import { inGroups } from './id-groups.ts';
+import { lockContents, lockMailbox, lockMailboxes } from './locks.ts';
 import type {
   AccountId,
   AppendedMessage,
@@ -251,6 +252,10 @@ async function insertMessage(
   };
 }
 
+function noSuchRecipient(): StoreError {
+  return new StoreError('no-such-account', 'a recipient has no account any more');
+}
+
 export async function deliverMessage(
   context: WriteContext,
   args: { recipients: readonly AccountId[]; message: ReadyMessage },
@@ -266,11 +271,12 @@ export async function deliverMessage(
       .execute();
     for (const { id } of rows) inboxes.push(id);
   }
-  if (inboxes.length !== recipients.length) {
-    throw new StoreError('no-such-account', 'a recipient has no account any more');
-  }
+  if (inboxes.length !== recipients.length) throw noSuchRecipient();
   if (inboxes.length === 0) return;
+  // first what takes long, with no mailbox locked yet
   const placement = await insertMessage(context, args.message, inboxes.length);
+  const locked = await lockMailboxes(context, inboxes);
+  if (locked.size !== inboxes.length) throw noSuchRecipient();
   for (const inbox of inboxes) await placeMessages(context, inbox, [placement]);
 }
 
@@ -297,7 +303,7 @@ export async function changeFlags(
   const { db } = context;
   const { mailboxId, uids } = args;
   const given = encodeFlags(args.flags);
-  await requireMailbox(db, mailboxId);
+  await lockMailbox(context, mailboxId);
   const before: MessageRow[] = [];
   const after: (MessageRow & StoredFlags)[] = [];
   for (const row of await selectRows(db, mailboxId, uids)) {
@@ -336,7 +342,7 @@ export async function expungeMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; onlyDeleted: boolean },
 ): Promise<Uid[]> {
-  await requireMailbox(context.db, args.mailboxId);
+  await lockMailbox(context, args.mailboxId);
   const found = await selectRows(context.db, args.mailboxId, args.uids);
   const rows = args.onlyDeleted ? found.filter(({ flags }) => (flags & DELETED) !== 0) : found;
   await removeRows(context, args.mailboxId, rows);
@@ -351,10 +357,9 @@ async function removeRows(
   if (rows.length === 0) return;
   const { db } = context;
   const { modSeq } = await advanceMailbox(context, mailboxId, { minus: tally(rows) });
-  await keepForReaders(
-    context,
-    rows.map(({ content_id }) => content_id),
-  );
+  const contentIds = rows.map(({ content_id }) => content_id);
+  await lockContents(context, contentIds);
+  await keepForReaders(context, contentIds);
   await deleteRows(context, mailboxId, rows);
   const tombstones = rows.map(({ uid, content_id }) => ({
     mailbox_id: mailboxId,
@@ -405,11 +410,14 @@ async function copyRows(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
 ): Promise<{ rows: MessageRow[]; copied: Copied }> {
-  await requireMailbox(context.db, args.mailboxId);
-  const { uid_validity: uidValidity } = await requireMailbox(context.db, args.target);
+  const locked = await lockMailboxes(context, [args.mailboxId, args.target]);
+  const target = locked.get(args.target);
+  if (target === undefined || !locked.has(args.mailboxId)) throw noSuchMailbox();
+  const { uid_validity: uidValidity } = target;
   const rows = await selectRows(context.db, args.mailboxId, args.uids);
   if (rows.length === 0) return { rows, copied: { from: [], to: [], uidValidity } };
   const contentIds = rows.map(({ content_id }) => content_id);
+  await lockContents(context, contentIds);
   await countReferences(context, contentIds, 1);
   const placed = await placeMessages(context, args.target, rows);
   return {
@@ -435,6 +443,10 @@ export async function sweepMessages(
     .orderBy('uid')
     .limit(most)
     .execute();
+  await lockContents(
+    context,
+    rows.map(({ content_id }) => content_id),
+  );
   await deleteRows(context, mailboxId, rows);
   return rows.length > 0;
 }

@@ -14,6 +14,8 @@ export interface EngineTypes {
   readonly id: string;
   /** Whole numbers below 2^53. */
   readonly whole: string;
+  /** Text that is compared by its octets. */
+  readonly text: string;
   readonly bytes: string;
   /** Behind a table's definition: rows lie in the order of the primary key. */
   readonly clustered: string;
@@ -31,7 +33,7 @@ export async function migrate(db: Kysely<Schema>, types: EngineTypes, now: Date)
   await sql
     .raw(
       `create table if not exists schema_migrations (
-        number ${types.whole} primary key, name text not null, applied_at ${types.whole} not null
+        number ${types.whole} primary key, name ${types.text} not null, applied_at ${types.whole} not null
       )`,
     )
     .execute(db);

@@ -6,6 +6,8 @@ import type { Schema } from './schema.ts';
 export interface WriteContext {
   /** Inside the write's transaction. */
   readonly db: Kysely<Schema>;
+  /** Whether other writes run at the same time, so that rows must be locked (locks.ts). */
+  readonly locksRows: boolean;
   readonly now: Date;
   /** 128 random bits, in the letters of object ids (RFC 8474 §5.1). */
   readonly randomId: () => string;

@@ -1,7 +1,8 @@
 /**
  * Every write there is, by name, so that an engine can run them where it likes: SQLite's on its writer
- * thread. A write is made ready outside the transaction (`prepare`, which may take its time), then run
- * inside it. Arguments and results cross threads, so they are plain data.
+ * thread, PostgreSQL's where they are asked for. A write is made ready outside the transaction
+ * (`prepareWrite`, which may take its time), then run inside it (`runWrite`). Arguments, what is made
+ * ready, and results cross threads, so they are plain data.
  */
 import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
 import { prepareContent } from './content.ts';
@@ -20,13 +21,18 @@ import { joinOctets } from './octets.ts';
 import { sweep } from './sweep.ts';
 import type { WriteContext } from './write-context.ts';
 
-export interface Write<A, R> {
-  /** Returns what runs inside the transaction. */
-  prepare(args: A): (context: WriteContext) => Promise<R>;
+/** A write takes arguments `A`, is made ready as `P`, and resolves with `R`. */
+interface Write<A, P, R> {
+  /** Does what needs no database. */
+  prepare(args: A): P;
+  /** Whether preparing takes too long for a thread that speaks protocols. */
+  readonly slow: boolean;
+  /** Inside the transaction; again from its start where the database wants it so. */
+  run(context: WriteContext, prepared: P): Promise<R>;
 }
 
-function write<A, R>(run: (context: WriteContext, args: A) => Promise<R>): Write<A, R> {
-  return { prepare: (args) => (context) => run(context, args) };
+function write<A, R>(run: (context: WriteContext, args: A) => Promise<R>): Write<A, A, R> {
+  return { prepare: (args) => args, slow: false, run };
 }
 
 function prepareMessage(message: NewMessage): ReadyMessage {
@@ -47,21 +53,29 @@ interface AppendArguments {
   readonly messages: readonly NewMessage[];
 }
 
-const deliver: Write<DeliverArguments, void> = {
-  prepare({ recipients, message }) {
-    const ready = prepareMessage(message);
-    return (context) => deliverMessage(context, { recipients, message: ready });
-  },
+interface ReadyDelivery {
+  readonly recipients: readonly AccountId[];
+  readonly message: ReadyMessage;
+}
+
+interface ReadyAppend {
+  readonly mailboxId: MailboxId;
+  readonly messages: readonly ReadyMessage[];
+}
+
+const deliver: Write<DeliverArguments, ReadyDelivery, void> = {
+  prepare: ({ recipients, message }) => ({ recipients, message: prepareMessage(message) }),
+  slow: true,
+  run: deliverMessage,
 };
 
-const append: Write<AppendArguments, AppendedMessage[]> = {
-  prepare({ mailboxId, messages }) {
-    const ready = messages.map(prepareMessage);
-    return (context) => appendMessages(context, { mailboxId, messages: ready });
-  },
+const append: Write<AppendArguments, ReadyAppend, AppendedMessage[]> = {
+  prepare: ({ mailboxId, messages }) => ({ mailboxId, messages: messages.map(prepareMessage) }),
+  slow: true,
+  run: appendMessages,
 };
 
-export const writes = {
+const writes = {
   addAccount: write(addAccount),
   setPasswordHash: write(setPasswordHash),
   renewPasswordHash: write(renewPasswordHash),
@@ -82,6 +96,27 @@ export const writes = {
 type Writes = typeof writes;
 export type WriteName = keyof Writes;
 export type WriteArguments<N extends WriteName> = Parameters<Writes[N]['prepare']>[0];
-export type WriteResult<N extends WriteName> = Awaited<
-  ReturnType<ReturnType<Writes[N]['prepare']>>
->;
+export type PreparedWrite<N extends WriteName> = Parameters<Writes[N]['run']>[1];
+export type WriteResult<N extends WriteName> = Awaited<ReturnType<Writes[N]['run']>>;
+
+export function isSlowToPrepare(name: WriteName): boolean {
+  return writes[name].slow;
+}
+
+export function prepareWrite<N extends WriteName>(
+  name: N,
+  args: WriteArguments<N>,
+): PreparedWrite<N> {
+  const { prepare } = writes[name] as Write<WriteArguments<N>, PreparedWrite<N>, unknown>;
+  return prepare(args);
+}
+
+/** Runs a write inside the context's transaction. Throws StoreError for what it refuses. */
+export function runWrite<N extends WriteName>(
+  context: WriteContext,
+  name: N,
+  prepared: PreparedWrite<N>,
+): Promise<WriteResult<N>> {
+  const write = writes[name] as Write<never, PreparedWrite<N>, WriteResult<N>>;
+  return write.run(context, prepared);
+}

@@ -98,7 +98,7 @@ class SqliteEngine implements Engine {
     };
   }
 
-  lockMaildrop(accountId: AccountId): MaildropLock {
+  async lockMaildrop(accountId: AccountId): Promise<MaildropLock> {
     this.#requireOpen();
     return this.#locks.lock(accountId);
   }

@@ -5,22 +5,22 @@ import type { EngineTypes } from '../migrate.ts';
 export const name = 'init';
 
 export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
-  const { id, whole, bytes, clustered } = types;
+  const { id, whole, text, bytes, clustered } = types;
   const statements = [
     `create table accounts (
       id ${id},
-      address text not null,
-      domain text not null,
-      address_key text unique,
-      password_hash text not null,
+      address ${text} not null,
+      domain ${text} not null,
+      address_key ${text} unique,
+      password_hash ${text} not null,
       created_at ${whole} not null
     )`,
     `create table mailboxes (
       id ${id},
       account_id ${whole} not null references accounts (id),
-      object_id text not null unique,
-      name text,
-      special_use text,
+      object_id ${text} not null unique,
+      name ${text},
+      special_use ${text},
       uid_validity ${whole} not null unique,
       uid_next ${whole} not null,
       highest_modseq ${whole} not null,
@@ -35,14 +35,14 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
     'create index accounts_removed on accounts (id) where address_key is null',
     `create table subscriptions (
       account_id ${whole} not null references accounts (id),
-      name text not null,
+      name ${text} not null,
       primary key (account_id, name)
     ) ${clustered}`,
     `create table contents (
       id ${id},
-      email_id text not null unique,
+      email_id ${text} not null unique,
       size ${whole} not null,
-      structure text not null,
+      structure ${text} not null,
       ends_in_crlf ${whole} not null,
       refs ${whole} not null,
       keep_until ${whole} not null
@@ -62,7 +62,7 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
       content_id ${whole} not null,
       modseq ${whole} not null,
       flags ${whole} not null,
-      keywords text not null,
+      keywords ${text} not null,
       internal_date ${whole} not null,
       saved_at ${whole} not null,
       size ${whole} not null,
@@ -78,7 +78,7 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
     ) ${clustered}`,
     'create index tombstones_by_uid on tombstones (mailbox_id, uid)',
     `create table counters (
-      name text primary key,
+      name ${text} primary key,
       value ${whole} not null
     ) ${clustered}`,
     `insert into counters (name, value) values ('uid_validity', 0)`,

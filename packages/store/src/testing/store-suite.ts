@@ -6,16 +6,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { StoreError, type StoreErrorCode } from '../errors.ts';
 import type { Account, Mailbox, MailStore, MessageSummary, Uid } from '../mail-store.ts';
+import type { DatabaseUnderTest } from './database-under-test.ts';
 import { type ModelMailbox, StoreModel } from './store-model.ts';
-
-/** One database, empty at first. */
-export interface DatabaseUnderTest {
-  /** A store on the database; each call makes another, as another process would. */
-  open(): Promise<MailStore>;
-  /** Throws where the database disagrees with itself: counters, references, the engine's own checks. */
-  check(): Promise<void>;
-  dispose(): Promise<void>;
-}
 
 const RAW = Buffer.from('From: a@x.test\r\nTo: b@x.test\r\nSubject: one\r\n\r\nhello\r\n');
 

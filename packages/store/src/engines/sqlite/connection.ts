@@ -7,6 +7,7 @@ import type { Schema } from '../../schema.ts';
 export const SQLITE_TYPES: EngineTypes = {
   id: 'integer primary key autoincrement',
   whole: 'integer',
+  text: 'text',
   bytes: 'blob',
   clustered: 'without rowid',
 };

@@ -11,6 +11,9 @@ import { StoreError } from '../../errors.ts';
 import type { AccountId, MaildropLock } from '../../mail-store.ts';
 import { fromSqlite, isBusy } from './errors.ts';
 
+/** The operating system takes no lock back. */
+const NEVER = new AbortController().signal;
+
 export class MaildropLocks {
   readonly #folder: string;
   readonly #held = new Set<DatabaseSync>();
@@ -40,6 +43,7 @@ export class MaildropLocks {
       release: async () => {
         if (this.#held.delete(held)) held.close();
       },
+      lost: NEVER,
     };
   }
 

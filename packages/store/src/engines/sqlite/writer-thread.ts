@@ -16,18 +16,12 @@ import type { MailboxId, ModSeq } from '../../mail-store.ts';
 import { migrate } from '../../migrate.ts';
 import type { Schema } from '../../schema.ts';
 import type { WriteContext } from '../../write-context.ts';
-import { type Write, writes } from '../../writes.ts';
+import { prepareWrite, runWrite } from '../../writes.ts';
+import { sendError } from '../sent-error.ts';
 import { Bell } from './bell.ts';
 import { kyselyOn, openWriter, SQLITE_TYPES } from './connection.ts';
 import { fromSqlite, isBusy } from './errors.ts';
-import {
-  type Answer,
-  type FromWriter,
-  sendError,
-  type ToWriter,
-  type WriteRequest,
-  type WriterData,
-} from './writer-messages.ts';
+import type { Answer, FromWriter, ToWriter, WriteRequest, WriterData } from './writer-messages.ts';
 
 /** How long other processes may hold the lock before we give up. */
 const LOCK_PATIENCE_MS = 15_000;
@@ -61,8 +55,8 @@ interface ReadyWrite {
 
 function makeReady({ id, name, args }: WriteRequest): ReadyWrite {
   try {
-    const write = writes[name] as Write<unknown, unknown>;
-    return { id, run: write.prepare(args) };
+    const prepared = prepareWrite(name, args);
+    return { id, run: (context) => runWrite(context, name, prepared) };
   } catch (error) {
     return { id, run: () => Promise.reject(error) };
   }
@@ -175,6 +169,7 @@ class WriterThread {
     try {
       const result = await run({
         db: this.#db,
+        locksRows: false,
         now: new Date(),
         randomId: () => randomBytes(16).toString('base64url'),
         touch: (mailboxId, modSeq) => touchedHere.set(mailboxId, modSeq),

@@ -2,18 +2,11 @@
 import { Worker } from 'node:worker_threads';
 import type { Touched } from '../../engine.ts';
 import { StoreError } from '../../errors.ts';
-import type { NewMessage, StoreStatistics } from '../../mail-store.ts';
-import { copyOctets, countOctets } from '../../octets.ts';
+import type { StoreStatistics } from '../../mail-store.ts';
+import { countWriteOctets, ownOctets } from '../../write-octets.ts';
 import type { WriteArguments, WriteName, WriteResult } from '../../writes.ts';
-import {
-  type Answer,
-  type FromWriter,
-  receiveError,
-  sendError,
-  type ToWriter,
-  type WriteRequest,
-  type WriterData,
-} from './writer-messages.ts';
+import { receiveError, sendError } from '../sent-error.ts';
+import type { Answer, FromWriter, ToWriter, WriteRequest, WriterData } from './writer-messages.ts';
 
 /**
  * What the thread holds at most; further writes wait here, where they take no second copy of their
@@ -29,37 +22,6 @@ interface Pending {
   readonly bytes: number;
   resolve(result: unknown): void;
   reject(error: Error): void;
-}
-
-function messagesOf(name: WriteName, args: WriteArguments<WriteName>): readonly NewMessage[] {
-  if (name === 'deliver') return [(args as WriteArguments<'deliver'>).message];
-  if (name === 'append') return (args as WriteArguments<'append'>).messages;
-  return [];
-}
-
-/**
- * Gives each message octets of its own that can be handed over: a Buffer's memory may be shared with
- * others, and sending it would copy all of that.
- */
-function ownOctets(
-  name: WriteName,
-  args: WriteArguments<WriteName>,
-): { args: WriteArguments<WriteName>; owned: ArrayBuffer[] } {
-  const owned: ArrayBuffer[] = [];
-  const own = (message: NewMessage): NewMessage => {
-    const raw = copyOctets(message.raw);
-    owned.push(raw.buffer);
-    return { ...message, raw };
-  };
-  if (name === 'deliver') {
-    const { recipients, message } = args as WriteArguments<'deliver'>;
-    return { args: { recipients, message: own(message) }, owned };
-  }
-  if (name === 'append') {
-    const { mailboxId, messages } = args as WriteArguments<'append'>;
-    return { args: { mailboxId, messages: messages.map(own) }, owned };
-  }
-  return { args, owned };
 }
 
 export class SqliteWriter {
@@ -136,8 +98,7 @@ export class SqliteWriter {
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
-      let bytes = 0;
-      for (const { raw } of messagesOf(name, args)) bytes += countOctets(raw);
+      const bytes = countWriteOctets(name, args);
       this.#waiting.push({ name, args, bytes, resolve: resolve as Pending['resolve'], reject });
       this.#send();
     });

