@@ -26,7 +26,7 @@ import type { MaintenanceWindow } from './maintenance-window.ts';
 import { type SourceName, sourceActor } from './source.ts';
 
 /** While an arrival waits for something, how often the state is looked at: clocks are set, hands act. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 1_000;
 
 export interface ArrivalsOptions {
   readonly database: RegistryDatabase;

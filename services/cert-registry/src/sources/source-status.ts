@@ -64,8 +64,8 @@ export class SourceStatus {
   /** What was wrong is so no longer, without anything having come. */
   recovered(): void {
     this.#work = undefined;
-    const { failure: _, ...history } = this.#history;
-    this.#save({ ...history, failures: 0 });
+    const { failure, ...history } = this.#history;
+    if (failure !== undefined) this.#save({ ...history, failures: 0 });
   }
 
   /** It has brought a certificate, which is now its arrival. */

@@ -75,8 +75,9 @@ export class FolderReader {
     try {
       return await this.#read(trusting);
     } catch (error) {
-      if (error instanceof Ended) return error.sight;
-      throw error;
+      if (!(error instanceof Ended)) throw error;
+      this.#seen = undefined;
+      return error.sight;
     }
   }
 
