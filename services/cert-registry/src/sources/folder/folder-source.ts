@@ -200,7 +200,7 @@ export class FolderSource implements CertificateSource {
 
   /** What is seen has been dealt with, or is nothing. */
   async #rest(sight: Sight, { asked }: Mode): Promise<void> {
-    const { status, arrivals, config } = this.#options;
+    const { status, config } = this.#options;
     const refusal = sight.kind === 'empty' ? undefined : this.#handled?.refusal;
     this.#refusal = undefined;
     if (refusal === undefined) status.recovered();
@@ -213,7 +213,7 @@ export class FolderSource implements CertificateSource {
     if (!asked) return;
     if (sight.kind === 'empty') throw new RegistryError('precondition', sight.detail);
     if (refusal !== undefined) throw errorOf(refusal);
-    await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
+    await this.#settle();
   }
 
   async #judge(
@@ -237,13 +237,21 @@ export class FolderSource implements CertificateSource {
     arrivals.accept({ source: NAME, certificateId: certificate.id, afresh: force });
     this.#keep({ key });
     status.succeeded();
+    await this.#settle();
+    return true;
+  }
+
+  async #settle(): Promise<void> {
+    let last: Rotation | undefined;
     this.#tell();
     try {
-      await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
+      await this.#options.arrivals.resume(NAME, (rotation) => {
+        last = rotation;
+        this.#tell(rotation);
+      });
     } finally {
-      this.#tell();
+      this.#tell(last);
     }
-    return true;
   }
 
   async #import(files: readonly FolderFile[]): Promise<Certificate> {
