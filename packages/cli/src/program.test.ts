@@ -13,6 +13,9 @@ import {
   Fleet,
   Rotation,
   RotationState,
+  Source,
+  SourcePolicy,
+  SourceState,
   SubscriberPhase,
 } from '@mail/proto';
 import { openStore } from '@mail/store';
@@ -105,6 +108,21 @@ const nameLoss = {
   certificate: '3f2a9c01',
   message: 'It does not cover pop.example.test.',
   remedy: 'Get one that does, or allow the loss with --allow-name-loss.',
+};
+
+const FOLDER = Source.fromPartial({
+  name: 'folder',
+  policy: SourcePolicy.SOURCE_POLICY_ROTATE,
+  state: SourceState.SOURCE_STATE_IDLE,
+  detail: 'what it brought last is in force',
+  location: '/certs',
+  certificateId: '3f2a9c01',
+  lastSuccessAt: new Date('2026-11-24T11:42:16Z'),
+});
+const REFUSED = {
+  state: SourceState.SOURCE_STATE_FAILED,
+  detail: 'the private key is another’s',
+  checks: [{ ...nameLoss, code: 'key-mismatch', message: 'another key' }],
 };
 
 function rotation(state: RotationState, phases: [string, SubscriberPhase][]): Rotation {
@@ -235,6 +253,46 @@ describe('cert', () => {
         require: { policy: { $case: 'services', value: { services: ['imap', 'smtp'] } } },
       },
     });
+  });
+
+  test('source list tells how each stands, and what the checks refused', async () => {
+    registry.answer('listSources', { sources: [FOLDER, { ...FOLDER, name: 'acme', ...REFUSED }] });
+    const { code, out } = await run(['source', 'list']);
+    expect(code).toBe(0);
+    expect(out).toContain('folder  idle    rotate  3f2a9c01     2026-11-24 11:42:16Z');
+    expect(out).toContain('acme    the private key is another’s');
+    expect(out).toContain('error key-mismatch: another key');
+    const asJson = JSON.parse((await run(['source', 'list', '--json'])).out);
+    expect(asJson.sources).toMatchObject([
+      { name: 'folder', state: 'idle', policy: 'rotate', nextActionAt: null, acme: null },
+      { name: 'acme', state: 'failed', checks: [{ code: 'key-mismatch', severity: 'error' }] },
+    ]);
+  });
+
+  test('source list says where there is none', async () => {
+    registry.answer('listSources', { sources: [] });
+    expect((await run(['source', 'list'])).out).toContain('No source of certificates');
+  });
+
+  test('source run tells what it does and how the switch goes', async () => {
+    const working = { ...FOLDER, state: SourceState.SOURCE_STATE_WORKING, detail: 'reads /certs' };
+    registry.answer('runSource', [
+      { source: working },
+      ...GOOD_ROTATION.map(({ rotation }) => ({ source: working, rotation })),
+      { source: FOLDER },
+    ]);
+    const { code, out } = await run(['source', 'run', 'folder', '--force']);
+    expect(code).toBe(0);
+    expect(out.split('\n').slice(0, 3)).toEqual([
+      'folder reads /certs',
+      '  ready     smtp host-1',
+      '  ready     imap host-1',
+    ]);
+    expect(out).toContain('Generation 13 is in force. 2 of 2 subscribers verified');
+    expect(out).toContain('folder idle: what it brought last is in force.\n');
+    expect(registry.requests.at(-1)?.request).toEqual({ name: 'folder', force: true });
+    const asJson = JSON.parse((await run(['source', 'run', 'folder', '--json'])).out);
+    expect(asJson).toMatchObject({ source: { state: 'idle' }, rotation: { toGeneration: 13 } });
   });
 
   test('rotate --json prints one object at the end', async () => {

@@ -1,7 +1,8 @@
 /**
  * A rotation as it happens, as lines: the registry streams whole snapshots, this tells what is new in
- * each. Pure, so the story is the same on a terminal, in a pipe and in a test.
+ * each, so that the story is the same on a terminal, in a pipe and in a test.
  */
+import type { CommandContext } from './command.ts';
 import { milliseconds, plain } from './output.ts';
 import type { OutcomeView, RotationView } from './views.ts';
 
@@ -88,6 +89,15 @@ export class RotationProgress {
     const seen = ports(outcome);
     return word === 'verified' && seen !== '' ? `  on ${seen}` : '';
   }
+}
+
+/** Prints lines of progress as they come. */
+export function tellProgress(
+  lines: readonly ProgressLine[],
+  { terminal, palette }: Pick<CommandContext, 'terminal' | 'palette'>,
+): void {
+  const paint = { good: palette.good, bad: palette.bad, step: palette.bold };
+  for (const { kind, text } of lines) terminal.out(`${paint[kind](text)}\n`);
 }
 
 /** How a rotation that was committed ended, in one or two sentences. */

@@ -13,8 +13,11 @@ import {
   type Rotation,
   rotationKindToJSON,
   rotationStateToJSON,
+  type Source,
   type Subscriber,
   type SubscriberOutcome,
+  sourcePolicyToJSON,
+  sourceStateToJSON,
   subscriberPhaseToJSON,
   subscriberStateToJSON,
 } from '@mail/proto';
@@ -144,6 +147,26 @@ export function fleetView(fleet: Fleet) {
       ),
     warnings: fleet.warnings,
     rotation: fleet.rotation === undefined ? null : rotationView(fleet.rotation),
+  };
+}
+
+export type SourceView = ReturnType<typeof sourceView>;
+
+export function sourceView(source: Source) {
+  const { acme } = source;
+  return {
+    name: source.name,
+    policy: word(sourcePolicyToJSON(source.policy), 'SOURCE_POLICY_'),
+    state: word(sourceStateToJSON(source.state), 'SOURCE_STATE_'),
+    detail: source.detail,
+    location: source.location,
+    certificateId: source.certificateId,
+    lastSuccessAt: instant(source.lastSuccessAt),
+    lastFailureAt: instant(source.lastFailureAt),
+    nextActionAt: instant(source.nextActionAt),
+    failures: source.failures,
+    checks: source.checks.map(checkView),
+    acme: acme === undefined ? null : { ...acme, renewAt: instant(acme.renewAt) },
   };
 }
 

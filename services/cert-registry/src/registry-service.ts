@@ -181,10 +181,13 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       const record = (actor: string, outcome: string) =>
         audit.record({ actor, action, target: name, outcome });
       let actor = 'unknown';
+      // a caller that reads slowly misses the middle
+      let unsent: RunSourceResponse | undefined;
       try {
         actor = callerOf(call, now()).uri;
         await sources.run(name, { force }, (source, rotation) => {
-          if (!call.cancelled && !call.writableNeedDrain) call.write({ source, rotation });
+          unsent = call.writableNeedDrain ? { source, rotation } : undefined;
+          if (unsent === undefined && !call.cancelled) call.write({ source, rotation });
         });
       } catch (error) {
         record(actor, describeOutcome(error));
@@ -192,6 +195,7 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
         return;
       }
       record(actor, 'ok');
+      if (unsent !== undefined && !call.cancelled) call.write(unsent);
       call.end();
     },
     listTlsaRecords: reading(() => ({ records: options.tlsaRecords() })),

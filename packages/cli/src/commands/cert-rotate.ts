@@ -6,9 +6,9 @@ import { CliError, type CliErrorCode, EXIT_INCOMPLETE } from '../errors.ts';
 import { addRotationOptions, type RotationFlags, toRotationOptions } from '../rotation-options.ts';
 import {
   explainFailures,
-  type ProgressLine,
   RotationProgress,
   summarize,
+  tellProgress,
 } from '../rotation-progress.ts';
 import { type RotationView, rotationView } from '../views.ts';
 
@@ -35,7 +35,7 @@ async function follow(
     for await (const { rotation } of snapshots) {
       if (rotation === undefined) continue;
       last = rotationView(rotation);
-      if (!context.json) tell(progress.advance(last), context);
+      if (!context.json) tellProgress(progress.advance(last), context);
     }
   } catch (error) {
     const cutOff = error instanceof CliError && CUT_OFF.includes(error.code);
@@ -58,17 +58,6 @@ function outcomeUnknown(last: RotationView, cause?: CliError): CliError {
       remedy: 'See how it ended with `concert rotations` before you repeat it.',
     },
   );
-}
-
-function tell(lines: readonly ProgressLine[], context: CommandContext): void {
-  for (const { kind, text } of lines) {
-    const paint = {
-      good: context.palette.good,
-      bad: context.palette.bad,
-      step: context.palette.bold,
-    };
-    context.terminal.out(`${paint[kind](text)}\n`);
-  }
 }
 
 function report(rotation: RotationView, context: CommandContext): CommandResult {

@@ -15,6 +15,7 @@ import { addFleetCommand } from './fleet.ts';
 import { addIdentityCommands } from './identity.ts';
 import { addNamesCommands } from './names.ts';
 import { addRotationsCommand } from './rotations.ts';
+import { addSourceCommands } from './source.ts';
 
 export function addCommands(program: Command, run: Run): void {
   const cert = program.command('cert').description('import, inspect and rotate certificates');
@@ -26,6 +27,7 @@ export function addCommands(program: Command, run: Run): void {
   addCertSelfSignedCommand(cert, run);
   addCertPreviewCommand(cert, run);
   addCertRotateCommands(cert, run);
+  addSourceCommands(program, run);
   addFleetCommand(program, run);
   addRotationsCommand(program, run);
   addNamesCommands(program, run);
