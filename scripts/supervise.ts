@@ -4,20 +4,13 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-} from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PasswordHasher } from '@mail/auth';
 import { parseSettings, readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
 import { openStore, StoreError, storeSettings, storeUrl } from '@mail/store';
+import { limitLog, openLog } from './log-file.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** Services go first, so that the registry sees them leave. */
@@ -28,6 +21,8 @@ const STOP_TIMEOUT_MS = 20_000;
 const RESPAWN_MS = { least: 200, most: 10_000 };
 const SETTLED_MS = 30_000;
 const EXIT_UNAVAILABLE = 69;
+/** How often the logs are looked at: at most so much is written beyond their limit. */
+const LOG_CHECK_MS = 10_000;
 
 const DEMO_ADDRESS = 'demo@localhost';
 
@@ -58,11 +53,26 @@ function prepareFolders(): void {
   }
 }
 
-function openLog(name: string): number {
-  const path = join(data, 'logs', `${name}.log`);
-  // one generation back is kept: what led to a restart is still there to read
-  if (existsSync(path)) renameSync(path, `${path}.1`);
-  return openSync(path, 'a', 0o600);
+const logOf = (name: string): string => join(data, 'logs', `${name}.log`);
+
+/** Looks after the size of the logs, which the processes themselves only write. */
+function limitLogs(): void {
+  for (const name of running.keys()) {
+    try {
+      limitLog(logOf(name));
+    } catch (error) {
+      console.error(`concert: the log of ${name} cannot be put away: ${String(error)}`);
+    }
+  }
+}
+
+/** The admin port of a process: they count up from the one that is set, in the order of their start. */
+function adminListen(name: string): Record<string, string> {
+  const address = settings['CONCERT_ADMIN_LISTEN'] ?? '';
+  const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? [];
+  if (port === undefined || port === '0') return {};
+  const at = Number(port) + ['cert-registry', ...SERVICES].indexOf(name);
+  return { CONCERT_ADMIN_LISTEN: `${host}:${at}` };
 }
 
 /** A process of the suite, from its start to its end. */
@@ -74,13 +84,13 @@ interface Started {
 }
 
 function startProcess(name: string): Started {
-  const log = openLog(name);
+  const log = openLog(logOf(name));
   const child = fork(join(ROOT, 'services', name, 'src/main.ts'), {
     cwd: ROOT,
     // its own process group: Ctrl-C reaches the supervisor alone, which stops all in order
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
-    env: { ...process.env, CONCERT_DATA: data },
+    env: { ...process.env, CONCERT_DATA: data, ...adminListen(name) },
   });
   closeSync(log);
   running.set(name, child);
@@ -283,6 +293,7 @@ function watchSignals(): void {
 try {
   watchSignals();
   prepareFolders();
+  setInterval(limitLogs, LOG_CHECK_MS).unref();
   await Promise.race([bringUp('cert-registry'), stop.promise]);
   const password = stopping ? undefined : await makeDemoAccount();
   if (!stopping) await Promise.race([Promise.all(SERVICES.map(bringUp)), stop.promise]);

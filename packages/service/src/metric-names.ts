@@ -283,7 +283,7 @@ export const METRICS = {
   rpcs: {
     name: 'concert_registry_rpcs_total',
     type: 'counter',
-    help: 'gRPC calls that have ended, by method and status code. Subscribe is counted as subscribers.',
+    help: 'Calls by gRPC that have ended, by method and status code. Subscribe is counted as subscribers.',
     labels: ['method', 'code'],
   },
   rpcDuration: {
@@ -296,7 +296,7 @@ export const METRICS = {
   denials: {
     name: 'concert_registry_denials_total',
     type: 'counter',
-    help: 'gRPC calls that the role check refused, by status code.',
+    help: 'Calls by gRPC that the role check refused, by status code.',
     labels: ['code'],
   },
 
