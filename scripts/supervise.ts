@@ -4,13 +4,20 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, closeSync, constants } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PasswordHasher } from '@mail/auth';
-import { parseSettings, readSettings, ServiceError, type SupervisorMessage } from '@mail/service';
+import {
+  makeFolder,
+  parseSettings,
+  readSettings,
+  ServiceError,
+  type SupervisorMessage,
+} from '@mail/service';
 import { openStore, StoreError, storeSettings, storeUrl } from '@mail/store';
 import { limitLog, openLog } from './log-file.ts';
+import { claimDataFolder } from './single-start.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** Services go first, so that the registry sees them leave. */
@@ -20,6 +27,7 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 const RESPAWN_MS = { least: 200, most: 10_000 };
 const SETTLED_MS = 30_000;
+const EXIT_USAGE = 2;
 const EXIT_UNAVAILABLE = 69;
 /** How often the logs are looked at: at most so much is written beyond their limit. */
 const LOG_CHECK_MS = 10_000;
@@ -36,13 +44,15 @@ let stopping = false;
 const stop = Promise.withResolvers<void>();
 const running = new Map<string, ChildProcess>();
 
-/** Makes the data folder and its log folder. */
+/** Makes the data folder and its log folder. Says so where it begins with nothing. */
 function prepareFolders(): void {
   const logs = join(data, 'logs');
   try {
-    mkdirSync(data, { recursive: true, mode: 0o700 });
-    mkdirSync(logs, { recursive: true, mode: 0o700 });
+    const isNew = makeFolder(data);
+    makeFolder(logs);
     accessSync(logs, constants.W_OK);
+    if (isNew)
+      console.log(`concert: new data folder ${shown}: it begins with no mail and no accounts`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new ServiceError(
@@ -290,10 +300,23 @@ function watchSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
 }
 
+/** Everything is a setting: an argument that nobody reads would be a wish that nobody fulfils. */
+function refuseArguments(): void {
+  const [first] = process.argv.slice(2);
+  if (first === undefined) return;
+  console.error(
+    `concert: npm start takes no arguments, and was given ${first}; settings are environment variables, such as CONCERT_DATA for the data folder`,
+  );
+  process.exit(EXIT_USAGE);
+}
+
+refuseArguments();
+let release = (): void => {};
 try {
   watchSignals();
   prepareFolders();
   setInterval(limitLogs, LOG_CHECK_MS).unref();
+  release = await claimDataFolder(data);
   await Promise.race([bringUp('cert-registry'), stop.promise]);
   const password = stopping ? undefined : await makeDemoAccount();
   if (!stopping) await Promise.race([Promise.all(SERVICES.map(bringUp)), stop.promise]);
@@ -309,4 +332,6 @@ try {
   );
   await stopAll();
   process.exitCode = EXIT_UNAVAILABLE;
+} finally {
+  release();
 }

@@ -127,6 +127,17 @@ test('a first start prints what is needed once, survives kill -9 of a service, a
   const { socket } = await handshake(port);
   socket.destroy();
 
+  // a second one is refused before it has touched anything
+  const logBefore = readFileSync(join(data, 'logs/imap.log'), 'utf8');
+  const second = await failure(data);
+  expect(second.code).toBe(EXIT_UNAVAILABLE);
+  expect(second.lines).toEqual([
+    expect.stringMatching(
+      `^concert: already running \\(pid ${suite.child.pid}\\), data folder ${data};`,
+    ),
+  ]);
+  expect(readFileSync(join(data, 'logs/imap.log'), 'utf8').startsWith(logBefore)).toBe(true);
+
   suite.child.kill('SIGINT');
   expect(await once(suite.child, 'close')).toEqual([0, null]);
   expect(suite.output()).toMatch(/Stopped\.\n$/);
@@ -165,6 +176,41 @@ test('a data folder that can’t be written is one line that names it', async ()
   const { code, lines } = await failure(join(file, 'data'));
   expect(code).toBe(EXIT_UNAVAILABLE);
   expect(lines).toEqual([expect.stringContaining(join(file, 'data'))]);
+});
+
+test.runIf(process.platform === 'linux')('so is one where nothing can be made at all', async () => {
+  const { code, lines } = await failure('/proc/concert/data');
+  expect(code).toBe(EXIT_UNAVAILABLE);
+  expect(lines).toEqual([expect.stringContaining('/proc/concert/data')]);
+});
+
+test('a folder that is new is told, and what a dead start left behind is not in the way', async () => {
+  const data = join(newFolder(), 'new');
+  const suite = await start(data);
+  await suite.until(/^concert: new data folder \S+\/new: /m);
+  await suite.until(/^Concert is ready$/m);
+  const left = readFileSync(join(data, 'running.json'), 'utf8');
+  suite.child.kill('SIGTERM');
+  expect(await once(suite.child, 'close')).toEqual([0, null]);
+  expect(existsSync(join(data, 'running.json'))).toBe(false);
+  // its pid is somebody's, its port nobody's
+  const { pid } = process;
+  writeFileSync(join(data, 'running.json'), JSON.stringify({ ...JSON.parse(left), pid }));
+  const again = await start(data);
+  await again.until(/^Concert is ready$/m);
+  expect(again.output()).not.toContain('new data folder');
+});
+
+test('an argument is refused', async () => {
+  const child = spawn(process.execPath, ['scripts/supervise.ts', '--data', 'x'], { cwd: ROOT });
+  let said = '';
+  child.stderr.on('data', (text) => {
+    said += text;
+  });
+  expect(await once(child, 'close')).toEqual([2, null]);
+  expect(said).toMatch(
+    /^concert: npm start takes no arguments, and was given --data; .*CONCERT_DATA/,
+  );
 });
 
 test.each([

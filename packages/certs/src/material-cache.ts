@@ -8,10 +8,10 @@
  * The header and the service's name are authenticated with it.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Material as MaterialMessage } from '@mail/proto';
-import { type Logger, replaceFile } from '@mail/service';
+import { type Logger, makeFolder, replaceFile } from '@mail/service';
 
 const HEADER = Buffer.from('CNCRTMC\x01', 'latin1');
 const NONCE_BYTES = 12;
@@ -100,7 +100,7 @@ export class MaterialCache {
     this.#lastWrite = this.#lastWrite.then(async () => {
       try {
         const [secret] = await secrets();
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        makeFolder(dirname(path));
         await replaceFile(path, sealMaterial(material, secret, service));
       } catch (error) {
         logger.warn({ error, path }, 'the certificate could not be cached');

@@ -5,11 +5,12 @@
  * is due for another is its holder's to say.
  */
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
-import { access, constants, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile, syncFolder } from './durable-file.ts';
 import { ServiceError } from './errors.ts';
 import { identityFromAltName } from './identity-name.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** The texts of an identity: PEM each, the key as PKCS#8. */
 export interface IdentityParts {
@@ -122,7 +123,7 @@ export async function isWritable(folder: string): Promise<boolean> {
  * others may write. Throws what the file system says.
  */
 export async function writeIdentity(folder: string, parts: IdentityParts): Promise<void> {
-  await makeFolder(folder);
+  makeFolder(folder);
   await replaceFile(join(folder, CA), parts.caPem);
   await replaceFile(join(folder, NEXT_CERT), parts.chainPem);
   await replaceFile(join(folder, KEY), parts.keyPem);
@@ -139,7 +140,7 @@ export async function withIdentityLock(
   folder: string,
   work: () => Promise<void>,
 ): Promise<boolean> {
-  await makeFolder(folder);
+  makeFolder(folder);
   const lock = join(folder, LOCK);
   await removeStale(lock);
   let mine: Awaited<ReturnType<typeof open>>;
@@ -157,10 +158,6 @@ export async function withIdentityLock(
     if ((await mine.stat()).nlink > 0) await rm(lock, { force: true });
     await mine.close();
   }
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
 /**

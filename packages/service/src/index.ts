@@ -7,6 +7,7 @@ export * from './identity-folder.ts';
 export * from './identity-name.ts';
 export * from './listeners.ts';
 export * from './logger.ts';
+export * from './make-folder.ts';
 export * from './memory-budget.ts';
 export * from './metric-names.ts';
 export * from './metrics.ts';
