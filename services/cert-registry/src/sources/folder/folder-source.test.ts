@@ -3,7 +3,6 @@ import {
   mkdtempSync,
   renameSync,
   rmSync,
-  symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -19,6 +18,7 @@ import {
   SourceState,
 } from '@mail/proto';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CertbotFolder, SecretFolder } from '../../testing/certificate-folders.ts';
 import {
   call,
   checksIn,
@@ -112,50 +112,12 @@ const untilInForce = ({ cert, chain }: Leaf) =>
     expect((await source()).state).toBe(SourceState.SOURCE_STATE_IDLE);
   }, SOON);
 
-/** As certbot lays it out; `part` by `part`, in its order. */
-const PARTS = ['cert', 'privkey', 'chain', 'fullchain'] as const;
-class Certbot {
-  readonly live = join(folder, 'live', 'example.org');
-  readonly #archive = join(folder, 'archive', 'example.org');
-
-  constructor() {
-    mkdirSync(this.live, { recursive: true });
-    mkdirSync(this.#archive, { recursive: true });
-    writeFileSync(join(this.live, 'README'), 'This directory contains your keys.');
-  }
-
-  /** New files in the archive, which nothing links to yet. */
-  archive({ cert, key, chain }: Leaf, number: number): void {
-    const texts = { cert, privkey: key, chain, fullchain: cert + chain };
-    for (const part of PARTS) {
-      writeFileSync(join(this.#archive, `${part}${number}.pem`), texts[part]);
-    }
-  }
-
-  link(part: (typeof PARTS)[number], number: number): void {
-    const path = join(this.live, `${part}.pem`);
-    rmSync(path, { force: true });
-    symlinkSync(`../../archive/example.org/${part}${number}.pem`, path);
-  }
-}
-
-/** As the kubelet mounts a Secret. */
-function mountSecret(version: number, { cert, key, chain }: Leaf, authority?: string): void {
-  const data = `..2026_11_24_10_00_0${version}.${version}`;
-  mkdirSync(join(folder, data));
-  writeFileSync(join(folder, data, 'tls.crt'), cert + chain);
-  writeFileSync(join(folder, data, 'tls.key'), key);
-  if (authority !== undefined) writeFileSync(join(folder, data, 'ca.crt'), authority);
-  symlinkSync(data, join(folder, '..data_tmp'));
-  renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
-}
-
 describe('the three ways of writing', () => {
   test('certbot: links that are replaced one by one', async () => {
     const [first, second] = [newLeaf(-2), newLeaf(-1)];
-    const certbot = new Certbot();
+    const certbot = new CertbotFolder(folder);
     certbot.archive(first, 1);
-    for (const part of PARTS) certbot.link(part, 1);
+    certbot.linkAll(1);
     await watchFolder({}, certbot.live);
     await untilInForce(first);
 
@@ -171,13 +133,12 @@ describe('the three ways of writing', () => {
 
   test('a mounted Secret whose ..data is swapped', async () => {
     const [first, second] = [newLeaf(-2), newLeaf(-1)];
-    mountSecret(1, first, ca.rootPem);
-    for (const name of ['tls.crt', 'tls.key', 'ca.crt']) {
-      symlinkSync(`..data/${name}`, join(folder, name));
-    }
+    const secret = new SecretFolder(folder);
+    secret.publish(first, ca.rootPem);
     await watchFolder();
     await untilInForce(first);
-    mountSecret(2, second, '');
+    // as cert-manager writes it for an authority that everybody knows
+    secret.publish(second, '');
     await untilInForce(second);
     expect(await rotations()).toHaveLength(2);
   });

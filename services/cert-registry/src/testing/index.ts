@@ -1,0 +1,3 @@
+/** What tests of whole systems share with those of the registry. */
+export { CertbotFolder, SecretFolder } from './certificate-folders.ts';
+export { type Leaf, TestCa } from './test-ca.ts';
