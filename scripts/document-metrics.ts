@@ -22,9 +22,20 @@ const SECTIONS: readonly (readonly [string, RegExp])[] = [
   ['Every process', /^concert_/],
 ];
 
-function row({ name, type, labels = [], help }: MetricDefinition): string {
-  const shown = labels.map((label) => `\`${label}\``).join(', ');
-  return `| \`${name}\` | ${type} | ${shown} | ${help} |`;
+type Row = readonly [string, string, string, string];
+const HEAD: Row = ['metric', 'kind', 'labels', 'meaning'];
+
+function rowOf({ name, type, labels = [], help }: MetricDefinition): Row {
+  return [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(', '), help];
+}
+
+/** Columns as wide as their widest cell, as the formatter of the page wants them. */
+function table(rows: readonly Row[]): string[] {
+  const all = [HEAD, ...rows];
+  const widths = HEAD.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[], fill: string) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0, fill)).join(' | ')} |`;
+  return [line(HEAD, ' '), line(['', '', '', ''], '-'), ...rows.map((row) => line(row, ' '))];
 }
 
 /** The tables, and nothing else of the page. */
@@ -35,9 +46,7 @@ export function metricTables(definitions: readonly MetricDefinition[]): string {
     .flatMap(([heading]) => [
       `### ${heading}`,
       '',
-      '| metric | kind | labels | meaning |',
-      '| --- | --- | --- | --- |',
-      ...definitions.filter((definition) => sectionOf(definition) === heading).map(row),
+      ...table(definitions.filter((definition) => sectionOf(definition) === heading).map(rowOf)),
       '',
     ])
     .join('\n');

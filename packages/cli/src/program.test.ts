@@ -671,6 +671,17 @@ describe('what goes wrong', () => {
     expect(JSON.parse(result.out).error.code).toBe(word);
   });
 
+  test.each([
+    ['4f9c-17', /the request 4f9c-17\./],
+    ['no id [2J', /^[^[]*the registry failed: because[^[]*$/],
+  ])('a fault of the registry names the request in its log: %j', async (id, said) => {
+    const fault = refusal({ code: status.INTERNAL, message: 'because' });
+    fault.metadata.set('x-request-id', id);
+    registry.answer('getCertificate', fault);
+    const { code, err } = await run(['cert', 'show', 'x']);
+    expect([code, err]).toEqual([70, expect.stringMatching(said)]);
+  });
+
   test('a registry that is not there', async () => {
     const { code, err } = await run(['fleet'], { settings: { CONCERT_REGISTRY: '127.0.0.1:1' } });
     expect(code).toBe(69);

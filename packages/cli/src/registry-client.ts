@@ -26,6 +26,7 @@ const CALL_TIMEOUT_MS = 30_000;
 /** What a list of every certificate or a fleet of thousands may take. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 const DETAILS_KEY = 'grpc-status-details-bin';
+const REQUEST_ID_KEY = 'x-request-id';
 
 /** As ts-proto generates it. */
 export interface Method<Q, R> {
@@ -102,6 +103,13 @@ function readDetails(error: ServiceError): { checks: CheckView[]; rotation?: Rot
   return details;
 }
 
+/** How to find the call in the registry's log, where it told the id of it. */
+function whereLogged(error: ServiceError): string | undefined {
+  const [request] = error.metadata?.get(REQUEST_ID_KEY) ?? [];
+  if (typeof request !== 'string' || !/^[\w.:-]{1,64}$/.test(request)) return undefined;
+  return `Its log tells more, in the lines of the request ${request}.`;
+}
+
 /** What keeps us from the registry, without grpc-js's own words around it. */
 function connectionFault(details: string): string {
   return details
@@ -167,7 +175,10 @@ export function toCliError(error: unknown, address: string): unknown {
         remedy: 'Run the same version of the command and of the registry.',
       });
     default:
-      return new CliError('bug', `the registry failed: ${error.details}`, details);
+      return new CliError('bug', `the registry failed: ${error.details}`, {
+        ...details,
+        remedy: whereLogged(error),
+      });
   }
 }
 

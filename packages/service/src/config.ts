@@ -46,6 +46,14 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   return settings;
 }
 
+/** What other programs that Concert runs get to see: without its settings, which hold secrets. */
+export function environmentForPrograms(
+  environment: NodeJS.ProcessEnv = process.env,
+): Record<string, string | undefined> {
+  const others = Object.entries(environment).filter(([name]) => !name.startsWith('CONCERT_'));
+  return Object.fromEntries(others);
+}
+
 /**
  * Checks settings against a schema whose keys are the settings' names. Throws ServiceError
  * (bad-setting) with every fault in one line; values are not shown, since they may be secret.
@@ -139,7 +147,7 @@ export const commonSettings = z.object({
   CONCERT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
   /** How long sessions may take to end at shutdown. */
   CONCERT_SHUTDOWN_GRACE: duration(0, 600_000).prefault('10s'),
-  /** Address of /metrics, /healthz and /readyz: "host:port", empty for none. */
+  /** Address of /metrics, /livez, /startupz and /readyz: "host:port", empty for none. */
   CONCERT_ADMIN_LISTEN: z.string().default(''),
 });
 export type CommonSettings = z.output<typeof commonSettings>;

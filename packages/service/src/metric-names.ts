@@ -30,8 +30,12 @@ export const METRICS = {
   ready: {
     name: 'concert_ready',
     type: 'gauge',
-    help: 'Whether the process is ready for service (1) or not (0); of workers the least.',
-    aggregator: 'min',
+    help: 'Whether the process, with all its workers, is ready for service (1) or not (0).',
+  },
+  workerDeaths: {
+    name: 'concert_worker_deaths_total',
+    type: 'counter',
+    help: 'Workers that ended by themselves; another took the place of each.',
   },
   logLines: {
     name: 'concert_log_lines_total',

@@ -124,11 +124,14 @@ export class Metrics implements Exposition {
   }
 }
 
-/** The metrics of all workers as one, for the first process of a cluster. */
-export function clusterExposition(): Exposition {
+/** The metrics of all workers as one, and `own`, which has others, for the first process of a cluster. */
+export function clusterExposition(own: Metrics): Exposition {
   const aggregator = new AggregatorRegistry();
   return {
     contentType: aggregator.contentType,
-    expose: () => aggregator.clusterMetrics(),
+    expose: async () => {
+      const [theirs, ours] = await Promise.all([aggregator.clusterMetrics(), own.expose()]);
+      return theirs === '' ? ours : `${theirs}\n${ours}`;
+    },
   };
 }

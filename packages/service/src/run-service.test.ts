@@ -119,9 +119,13 @@ test('no connection is lost to a worker that dies before it has accepted it', as
   for (const pid of await Promise.all(asked)) expect(pid).not.toBe(victim);
 });
 
-test('a worker that is killed is replaced', async () => {
-  const port = await freePort();
-  const child = start({ CONCERT_TEST_PORT: String(port), CONCERT_WORKERS: '2' });
+test('a worker that is killed is replaced, and counted', async () => {
+  const [port, admin] = [await freePort(), await freePort()];
+  const child = start({
+    CONCERT_TEST_PORT: String(port),
+    CONCERT_WORKERS: '2',
+    CONCERT_ADMIN_LISTEN: `127.0.0.1:${admin}`,
+  });
   await firstMessage(child);
   const ask = async (): Promise<number> =>
     Number(
@@ -138,4 +142,6 @@ test('a worker that is killed is replaced', async () => {
     if (pid !== victim) seen.add(pid);
   }
   expect(seen.size).toBe(2);
+  const figures = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
+  expect(figures).toMatch(/^concert_worker_deaths_total 1$/m);
 });

@@ -84,7 +84,6 @@ async function runApp(
   const stop = signalled();
   metrics.gauge(METRICS.buildInfo).set({ component: context.service, version: VERSION }, 1);
   metrics.gauge(METRICS.processes).set(1);
-  metrics.gaugeAtScrape(METRICS.ready, (gauge) => gauge.set(health.ready ? 1 : 0));
   logReadiness(health, logger);
   let closeAdmin = async (): Promise<void> => {};
   if (cluster.isWorker) {
@@ -92,6 +91,7 @@ async function runApp(
     metrics.shareWithCluster();
     health.observe(() => void tellParent({ type: 'health', unmet: health.unmet }));
   } else {
+    showReadiness(health, metrics);
     closeAdmin = await openAdmin(common, health, metrics);
   }
   const app = await build(context);
@@ -115,6 +115,10 @@ async function runApp(
     await closeAdmin();
   }
   logger.info('stopped');
+}
+
+function showReadiness(health: Health, metrics: Metrics): void {
+  metrics.gaugeAtScrape(METRICS.ready, (gauge) => gauge.set(health.ready ? 1 : 0));
 }
 
 /** What is missing is for the log; probes that fail say little. */
@@ -161,7 +165,10 @@ async function runWorkers(count: number, common: CommonSettings, logger: Logger)
     }
     unmetOf.set(slot, unmet);
   };
-  const closeAdmin = await openAdmin(common, health, clusterExposition());
+  const metrics = new Metrics();
+  const deaths = metrics.counter(METRICS.workerDeaths);
+  showReadiness(health, metrics);
+  const closeAdmin = await openAdmin(common, health, clusterExposition(metrics));
   const failure = Promise.withResolvers<never>();
   const fork = (slot: number): void => {
     // the slot, not the process, names a worker: its successor is the same subscriber to the registry
@@ -195,6 +202,7 @@ async function runWorkers(count: number, common: CommonSettings, logger: Logger)
         return;
       }
       if (performance.now() - bornAt > SETTLED_MS) respawnMs = RESPAWN_MS.least;
+      deaths.inc();
       logger.error(
         { worker: worker.id, code, signal, respawnMs },
         'a worker died; starting another',
