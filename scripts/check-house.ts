@@ -53,6 +53,8 @@ const PURE = [
   /^services\/imap\/src\/parser\//,
   /^packages\/certs\/src\/subscriber\.ts$/,
   /^services\/cert-registry\/src\/coordinator\.ts$/,
+  /^services\/cert-registry\/src\/sources\/(arrival-plan|maintenance-window)\.ts$/,
+  /^services\/cert-registry\/src\/sources\/folder\/folder-(pair|watch)\.ts$/,
 ];
 const IMPURE_IMPORT =
   /^node:(fs|net|tls|dgram|dns|http|https|http2|child_process|worker_threads|cluster|timers|os|process)/;

@@ -169,7 +169,7 @@ export class Arrivals {
     this.#timer = setTimeout(() => this.#look(), delay);
   }
 
-  /** Puts what the source brought last in force. Throws RegistryError, and what is a fault. */
+  /** Puts what the source brought last in force. Throws RegistryError, and what the database throws. */
   async #switch(source: SourceName, tell: TellSwitch): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#switching.set(source, promise);
@@ -197,9 +197,9 @@ export class Arrivals {
       this.#options.audit.record({ actor, action: 'RotateCertificate', target, outcome: 'ok' });
     } catch (error) {
       if (this.#stopped) throw error;
-      if (!(error instanceof RegistryError)) throw error;
-      this.#fail(source, arrival, error);
-      throw error;
+      const refusal = error instanceof RegistryError ? error : this.#fault(error);
+      this.#fail(source, arrival, refusal);
+      throw refusal;
     }
   }
 
@@ -221,6 +221,14 @@ export class Arrivals {
       { source, certificate: target, reason: error.message, retryAt: failed.trouble?.retryAt },
       'a certificate that arrived could not be put in force',
     );
+  }
+
+  /** What may be over by the next try, such as a full disk, is no reason to give up. */
+  #fault(error: unknown): RegistryError {
+    this.#options.logger.error({ error }, 'a switch failed by a fault of the registry');
+    return new RegistryError('unavailable', 'the switch failed; the registry has logged why', {
+      cause: error,
+    });
   }
 
   #arrivalOf(certificateId: string): Arrival {

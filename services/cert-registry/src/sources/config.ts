@@ -1,4 +1,5 @@
 /** The settings of certificate sources that are not ACME's own, and what a policy needs. */
+import { resolve } from 'node:path';
 import { duration, ServiceError } from '@mail/service';
 import { z } from 'zod';
 import type { ArrivalPolicy } from './arrival-plan.ts';
@@ -28,11 +29,12 @@ export const sourceSettings = z.object({
   CONCERT_FOLDER_POLICY: arrivalPolicy.default('rotate'),
   /** The passphrase of encrypted keys and PKCS#12 files there. */
   CONCERT_FOLDER_PASSPHRASE: z.string().optional(),
-  /** How often the folder is looked at. Files must stand unchanged for as long before they are taken, and for 15 times as long before they are refused. */
+  /** How often the folder is looked at. Files must stand unchanged for as long, 2s at most, before they are taken, and 15 times as long before they are refused. */
   CONCERT_FOLDER_INTERVAL: duration(50, 3_600_000).prefault('2s'),
 });
 
 export interface FolderConfig {
+  /** Absolute. */
   readonly path: string;
   readonly policy: ArrivalPolicy;
   readonly passphrase: string | undefined;
@@ -54,7 +56,7 @@ export function readSourcesConfig(settings: z.output<typeof sourceSettings>): So
   requireWindow('CONCERT_FOLDER_POLICY', policy, window);
   const passphrase = settings.CONCERT_FOLDER_PASSPHRASE;
   const intervalMs = settings.CONCERT_FOLDER_INTERVAL;
-  return { window, folder: { path, policy, passphrase, intervalMs } };
+  return { window, folder: { path: resolve(path), policy, passphrase, intervalMs } };
 }
 
 /** Throws ServiceError (bad-setting) for the policy `window` without one. `setting` is the policy's name. */

@@ -10,6 +10,7 @@ import { Arrivals } from './arrivals.ts';
 import type { SourcesConfig } from './config.ts';
 import { FolderSource } from './folder/folder-source.ts';
 import { type CertificateSource, type SourceName, Sources } from './source.ts';
+import { exposeSources } from './source-metrics.ts';
 import { SourceStatus } from './source-status.ts';
 
 export interface SourceParts {
@@ -38,5 +39,7 @@ export function openSources({ window, folder }: SourcesConfig, parts: SourcePart
     const monotonicNow = () => performance.now();
     sources.push(new FolderSource({ ...parts, config: folder, arrivals, status, monotonicNow }));
   }
-  return new Sources(sources, arrivals);
+  const opened = new Sources(sources, arrivals);
+  exposeSources(parts.metrics, () => opened.list());
+  return opened;
 }

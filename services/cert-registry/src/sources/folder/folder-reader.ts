@@ -190,7 +190,7 @@ export class FolderReader {
       case 'EACCES':
       case 'EPERM':
         return problem(
-          `${what} may not be read by this process, which runs as ${user()}; give it the right to (setfacl -m), or have a deploy hook copy the files to a folder of its own`,
+          `${what} may not be read by this process, which runs as ${user()}; give its group the right (chgrp, chmod g+r), or have a deploy hook copy the files to a folder of its own`,
         );
       default:
         return problem(`${what} cannot be read: ${code}`);

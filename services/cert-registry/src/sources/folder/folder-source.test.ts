@@ -228,10 +228,22 @@ describe('what does not fit', () => {
       ['ImportCertificate', folder],
     ]);
     expect(await rotations()).toHaveLength(1);
+    const failing = 'concert_certificate_source_failing{source="folder"}';
+    expect(await registry.metrics.expose()).toContain(`${failing} 1`);
 
     write('tls.key', second.key);
     await untilInForce(second);
     expect(await source()).toMatchObject({ failures: 0, checks: [] });
+    expect(await registry.metrics.expose()).toContain(`${failing} 0`);
+  });
+
+  test('is refused at once where somebody asks', async () => {
+    const [first, second] = [newLeaf(-2), newLeaf(-1)];
+    // patience is 30 s then
+    await watchFolder({ FOLDER_INTERVAL: '2s' });
+    write('all.pem', first.cert + first.chain + second.key);
+    expect(checksIn(await refusal(run()))).toEqual(['key-mismatch']);
+    expect((await source()).state).toBe(SourceState.SOURCE_STATE_FAILED);
   });
 
   test('is forgotten when what was there before is put back', async () => {

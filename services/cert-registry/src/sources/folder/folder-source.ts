@@ -168,14 +168,15 @@ export class FolderSource implements CertificateSource {
       this.#patience,
     );
     this.#watched = seen.watched;
+    if (seen.watched?.refused !== true) this.#refusal = undefined;
     switch (seen.step) {
       case 'rest':
         await this.#rest(sight, mode);
         return true;
       case 'wait':
-        if (mode.asked && sight.kind === 'problem')
-          return this.#refuse(problemRefusal(sight.detail));
-        if (!mode.asked || this.#refusal === undefined) this.#waitFor(sight);
+        if (mode.asked && sight.kind === 'problem') this.#refuse(problemRefusal(sight.detail));
+        if (mode.asked && this.#refusal !== undefined) this.#refuse(this.#refusal);
+        this.#waitFor(sight);
         return false;
       case 'judge':
         status.working(`reads ${config.path}`);
@@ -202,7 +203,6 @@ export class FolderSource implements CertificateSource {
   async #rest(sight: Sight, { asked }: Mode): Promise<void> {
     const { status, config } = this.#options;
     const refusal = sight.kind === 'empty' ? undefined : this.#handled?.refusal;
-    this.#refusal = undefined;
     if (refusal === undefined) status.recovered();
     status.resting(
       sight.kind === 'empty'
