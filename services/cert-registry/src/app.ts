@@ -25,6 +25,7 @@ import { RequiredNames } from './required-names.ts';
 import { REGISTRY_IDENTITY } from './roles.ts';
 import { DRAIN_SETTING, Rotations, seedRecord } from './rotations.ts';
 import { openSources } from './sources/open-sources.ts';
+import { SteadyRoster } from './steady-roster.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
 import { TicketSeed } from './ticket-seed.ts';
 import { fleetWarnings, sourceWarnings, type Warning } from './warnings.ts';
@@ -51,7 +52,7 @@ export async function buildApp(
   const failure = Promise.withResolvers<never>();
   const dead = failure.promise.catch(() => {});
 
-  const database = RegistryDatabase.open(config.databaseFile, config.lockFile);
+  const database = RegistryDatabase.open(config);
   try {
     const vaultKey = loadVaultKey(config.vaultKey, config.vaultKeyFile, !isSealed(database));
     const vault = openVault(vaultKey, database);
@@ -99,16 +100,20 @@ export async function buildApp(
 
     let identity = await identities.issueOwn(config.hosts);
     const feed = new FleetFeed(() => fleet());
+    const roster = new SteadyRoster(
+      {
+        remember: (subscriber) => database.rememberSubscriber(subscriber),
+        forget: ({ service, instance }) => database.forgetSubscriber(service, instance),
+      },
+      logger,
+    );
     const conductor: Conductor = new Conductor(
       {
         clockId: randomUUID(),
         leaseMs: config.leaseMs,
         heartbeatIntervalMs: config.heartbeatMs,
         prepareTimeoutMs: config.prepareTimeoutMs,
-        roster: {
-          remember: (subscriber) => database.rememberSubscriber(subscriber),
-          forget: ({ service, instance }) => database.forgetSubscriber(service, instance),
-        },
+        roster,
         logger,
         now: monotonicNow,
         onStep: hooks.onStep,
@@ -246,6 +251,7 @@ export async function buildApp(
         // a dead conductor never ends the rotation that it was in
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();
+        roster.stop();
         rotations.abandon();
         subscriptions.stop();
         feed.stop();

@@ -23,7 +23,8 @@ import {
   type SubscriberView,
   type ToSubscriber,
 } from './coordinator.ts';
-import { CommitUncertainError } from './sqlite.ts';
+import { DISK_FULL } from './errors.ts';
+import { CommitUncertainError, isDiskFull } from './sqlite.ts';
 
 /** A subscriber's stream as the conductor sees it. */
 export interface SubscriberLink {
@@ -243,7 +244,7 @@ export class Conductor {
     } catch (error) {
       if (error instanceof CommitUncertainError) throw error;
       this.#options.logger.error({ error, generation }, 'a switch could not be written down');
-      const detail = 'the database refused the write';
+      const detail = isDiskFull(error) ? DISK_FULL : 'the database refused the write';
       this.#events.push({ kind: 'commitFailed', now: this.#options.now(), generation, detail });
       return;
     }

@@ -11,9 +11,15 @@ let folder: string;
 let database: RegistryDatabase | undefined;
 const file = () => join(folder, 'registry', 'registry.db');
 const lockFile = () => join(folder, 'registry', 'registry.lock');
+const vaultKeyFile = () => join(folder, 'registry', 'vault.key');
+const files = () => ({
+  databaseFile: file(),
+  lockFile: lockFile(),
+  vaultKeyFile: vaultKeyFile(),
+});
 
 function open(): RegistryDatabase {
-  database = RegistryDatabase.open(file(), lockFile());
+  database = RegistryDatabase.open(files());
   return database;
 }
 
@@ -32,11 +38,12 @@ describe('opening', () => {
     expect(statSync(join(folder, 'registry')).mode & 0o777).toBe(0o700);
     expect(statSync(file()).mode & 0o777).toBe(0o600);
     expect(statSync(`${file()}-wal`).mode & 0o777).toBe(0o600);
+    expect(statSync(lockFile()).mode & 0o777).toBe(0o600);
   });
 
   test('a second time at once is refused with one line', () => {
     open();
-    expect(() => RegistryDatabase.open(file(), lockFile())).toThrow(
+    expect(() => RegistryDatabase.open(files())).toThrow(
       expect.objectContaining({
         code: 'start-failed',
         message: expect.stringMatching(/^another registry is running on .*registry\.db;[^\n]*$/),
@@ -71,6 +78,20 @@ describe('opening', () => {
       }),
     );
     // and the lock has been let go of
+    rmSync(file());
+    open();
+  });
+
+  test('an empty one is no new one where there is the key to it', () => {
+    open().close();
+    writeFileSync(file(), '');
+    writeFileSync(vaultKeyFile(), 'key');
+    expect(open).toThrow(
+      expect.objectContaining({
+        code: 'database-corrupt',
+        message: `${file()} is empty, and ${vaultKeyFile()} says that it was not; restore it from a backup, or delete it to begin with an empty registry`,
+      }),
+    );
     rmSync(file());
     open();
   });

@@ -2,10 +2,10 @@
  * What the registry knows across restarts: certificates, generations, rotations, remembered subscribers,
  * the audit trail. All SQL is here. Secrets arrive sealed; rules and messages are other files'.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PartitionPolicy } from '@mail/proto';
-import { ServiceError } from '@mail/service';
+import { makeFolder, ServiceError } from '@mail/service';
 import type { Generated } from 'kysely';
 import { LIMITS } from './config.ts';
 import { MIGRATIONS } from './migrations.ts';
@@ -84,6 +84,14 @@ const SUMMARY_COLUMNS = [
 /** Primary result codes, sqlite.org/rescode.html. */
 const SQLITE = { BUSY: 5, READONLY: 8, CORRUPT: 11, CANTOPEN: 14, NOTADB: 26 } as const;
 
+export interface DatabaseFiles {
+  readonly databaseFile: string;
+  /** Held by the process that has the database open. */
+  readonly lockFile: string;
+  /** Where it exists, a database without a single octet has lost what it held. */
+  readonly vaultKeyFile: string;
+}
+
 const FILE_MODE = 0o600;
 /** Tables are pruned once in this many inserts. */
 const PRUNE_EVERY = 100;
@@ -103,10 +111,11 @@ export class RegistryDatabase {
    * Opens or makes the database and brings its schema up to date. Throws ServiceError:
    * database-corrupt, folder-not-writable, start-failed (another registry has it, or a newer wrote it).
    */
-  static open(file: string, lockFile: string): RegistryDatabase {
+  static open({ databaseFile: file, lockFile, vaultKeyFile }: DatabaseFiles): RegistryDatabase {
     const lock = lockOrThrow(file, lockFile);
     let sqlite: Sqlite<Tables> | undefined;
     try {
+      if (existsSync(vaultKeyFile) && isEmpty(file)) throw emptied(file, vaultKeyFile);
       // SQLite gives its other files the mode of this one
       closeSync(openSync(file, 'a', FILE_MODE));
       sqlite = new Sqlite<Tables>(file);
@@ -265,15 +274,17 @@ export class RegistryDatabase {
 
   /** Returns the id it got; ids grow and are never used twice. */
   insertRotation(body: string): number {
-    const inserted = this.#sqlite.first(
-      this.#sqlite.query.insertInto('rotation').values({ finished: 0, body }).returning('id'),
-    );
-    if (inserted === undefined) throw new Error('the database gave a rotation no id');
     const { query } = this.#sqlite;
-    this.#sqlite.run(
-      query.deleteFrom('rotation').where('id', '<=', inserted.id - LIMITS.rotationsKept),
-    );
-    return inserted.id;
+    return this.transaction(() => {
+      const inserted = this.#sqlite.first(
+        query.insertInto('rotation').values({ finished: 0, body }).returning('id'),
+      );
+      if (inserted === undefined) throw new Error('the database gave a rotation no id');
+      this.#sqlite.run(
+        query.deleteFrom('rotation').where('id', '<=', inserted.id - LIMITS.rotationsKept),
+      );
+      return inserted.id;
+    });
   }
 
   updateRotation(id: number, body: string, finished: boolean): void {
@@ -401,7 +412,9 @@ export function isHeldByRegistry(error: unknown): boolean {
 function lockOrThrow(file: string, lockFile: string): Sqlite<Record<string, never>> {
   let lock: Sqlite<Record<string, never>> | undefined;
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file));
+    closeSync(openSync(lockFile, 'a', FILE_MODE));
+    chmodSync(lockFile, FILE_MODE);
     lock = new Sqlite(lockFile);
     lock.execute('BEGIN EXCLUSIVE');
     return lock;
@@ -440,6 +453,17 @@ function corrupt(file: string, cause: unknown): ServiceError {
     'database-corrupt',
     `${file} is damaged; restore it from a backup, or move it away to begin with an empty registry`,
     { cause },
+  );
+}
+
+function isEmpty(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.size === 0;
+}
+
+function emptied(file: string, vaultKeyFile: string): ServiceError {
+  return new ServiceError(
+    'database-corrupt',
+    `${file} is empty, and ${vaultKeyFile} says that it was not; restore it from a backup, or delete it to begin with an empty registry`,
   );
 }
 

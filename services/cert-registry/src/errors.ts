@@ -13,6 +13,7 @@ import {
   Status as RpcStatus,
 } from '@mail/proto';
 import type { Logger } from '@mail/service';
+import { isDiskFull } from './sqlite.ts';
 
 export type RegistryErrorCode =
   /** The input can't be read or breaks a limit. */
@@ -64,6 +65,8 @@ const STATUS: Record<RegistryErrorCode, status> = {
   unavailable: status.UNAVAILABLE,
 };
 
+export const DISK_FULL = 'the disk that holds the registry’s database is full';
+
 const DETAILS_KEY = 'grpc-status-details-bin';
 /** HTTP/2 peers refuse big trailers (Node's own limit is 64 KiB); an error with less is still an error. */
 const MAX_DETAILS_BYTES = 32 * 1024;
@@ -91,14 +94,22 @@ function inTheWay(rotation: Rotation): Rotation {
   };
 }
 
+/** What an operator can mend is no bug, wherever in the registry it shows. */
+function refusalIn(error: unknown): unknown {
+  if (!isDiskFull(error)) return error;
+  return new RegistryError('exhausted', `${DISK_FULL}; make room and try again`, { cause: error });
+}
+
 /** The gRPC status, and the message that goes with it, as an audit line has it. */
-export function describeOutcome(error: unknown): string {
+export function describeOutcome(thrown: unknown): string {
+  const error = refusalIn(thrown);
   if (error instanceof RegistryError) return `${status[STATUS[error.code]]}: ${error.message}`;
   return 'INTERNAL';
 }
 
 /** Makes the error that a caller gets, and logs it: refusals quietly, bugs loudly. */
-export function toGrpcError(error: unknown, method: string, logger: Logger): GrpcError {
+export function toGrpcError(thrown: unknown, method: string, logger: Logger): GrpcError {
+  const error = refusalIn(thrown);
   if (!(error instanceof RegistryError)) {
     logger.error({ error, method }, 'a call failed by a fault of the registry');
     return grpcError(status.INTERNAL, 'internal error; the registry has logged it', []);

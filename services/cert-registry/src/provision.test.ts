@@ -24,8 +24,7 @@ const logger = silentLogger();
 
 /** Holds the database as a registry does, while `work` runs. */
 async function besideRegistry(work: () => Promise<void>): Promise<void> {
-  const { databaseFile, lockFile } = readConfig(settings);
-  const database = RegistryDatabase.open(databaseFile, lockFile);
+  const database = RegistryDatabase.open(readConfig(settings));
   try {
     await work();
   } finally {

@@ -11,7 +11,7 @@ import {
   type Settings,
 } from '@mail/service';
 import { readConfig } from './config.ts';
-import { isHeldByRegistry, RegistryDatabase } from './database.ts';
+import { type DatabaseFiles, isHeldByRegistry, RegistryDatabase } from './database.ts';
 import { Identities } from './identities.ts';
 import { isSealed, loadVaultKey, openVault } from './key-vault.ts';
 import { parseIdentity } from './roles.ts';
@@ -25,7 +25,7 @@ import { parseIdentity } from './roles.ts';
 export async function provision(settings: Settings, logger: Logger): Promise<void> {
   const config = readConfig(settings);
   const { identitiesFolder, identities: names } = config;
-  const database = openUnlessRunning(config.databaseFile, config.lockFile);
+  const database = openUnlessRunning(config);
   if (database === undefined) {
     for (const name of names) await expectUsable(identitiesFolder, name);
     logger.info('the registry is running, and the identities are there');
@@ -44,9 +44,9 @@ export async function provision(settings: Settings, logger: Logger): Promise<voi
 }
 
 /** Undefined where a registry holds the database. */
-function openUnlessRunning(file: string, lockFile: string): RegistryDatabase | undefined {
+function openUnlessRunning(files: DatabaseFiles): RegistryDatabase | undefined {
   try {
-    return RegistryDatabase.open(file, lockFile);
+    return RegistryDatabase.open(files);
   } catch (error) {
     if (isHeldByRegistry(error)) return undefined;
     throw error;

@@ -11,8 +11,10 @@ import {
   RotationState,
   SubscriberPhase,
 } from '@mail/proto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SWITCH_STEPS, type SwitchStep } from './conductor.ts';
+import { RegistryDatabase } from './database.ts';
+import { Sqlite } from './sqlite.ts';
 import {
   call,
   checksIn,
@@ -404,5 +406,46 @@ describe('the history', () => {
     const next = { limit: 1, beforeId: newest?.id ?? 0n };
     const [older] = (await call(operator, operator.listRotations, next)).rotations;
     expect(older?.toGeneration).toBe(2n);
+  });
+});
+
+describe('a full disk', () => {
+  test('refuses rotations in plain words, and the registry serves on', async () => {
+    const opened = vi.spyOn(Sqlite.prototype, 'pragma');
+    await registry.remove();
+    await start({ REGISTRY_LEASE: '1h' });
+    const [sqlite] = opened.mock.contexts as Sqlite<unknown>[];
+    opened.mockRestore();
+    let died: unknown;
+    registry.failed?.catch((error) => {
+      died = error;
+    });
+    const ids = [await selfSigned('localhost'), await selfSigned('localhost')];
+    const pages = Number(sqlite?.pragma('page_count'));
+    sqlite?.execute(`PRAGMA max_page_count = ${pages}`);
+    // what is written goes into pages that have room left, and sooner or later none has
+    let refused: Error | undefined;
+    for (let round = 0; round < 100 && refused === undefined; round += 1) {
+      await rotate(ids[round % 2] ?? '').catch((error) => {
+        refused = error;
+      });
+    }
+    expect(refused?.message).toMatch(/the disk that holds the registry’s database is full/);
+    const imports = Promise.all(Array.from({ length: 10 }, () => selfSigned('localhost')));
+    expect((await refusal(imports)).code).toBe(status.RESOURCE_EXHAUSTED);
+    const remember = vi.spyOn(RegistryDatabase.prototype, 'rememberSubscriber');
+    remember.mockImplementationOnce(() => {
+      throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+    });
+    const subscriber = await joined('imap', 'newcomer');
+    expect(remember).toHaveBeenCalled();
+    expect(died).toBeUndefined();
+
+    sqlite?.execute(`PRAGMA max_page_count = ${pages + 1_000}`);
+    const [last] = (await rotate(ids[0] ?? '')).slice(-1);
+    expect(last?.rotation?.outcomes).toMatchObject([{ service: 'imap', instance: 'newcomer' }]);
+    await subscriber.hear('activate');
+    const open = (await history()).filter(({ finishedAt }) => finishedAt === undefined);
+    expect(open).toEqual([]);
   });
 });

@@ -62,6 +62,8 @@ export interface RotationsOptions {
 export class Rotations {
   readonly #options: RotationsOptions;
   #current: RotationFacts | undefined;
+  /** Ends that a full disk has not taken yet, by rotation. */
+  readonly #owedEnds = new Map<number, string>();
   #running: { ended: Promise<unknown>; reject: (error: RegistryError) => void } | undefined;
   #stopped = false;
 
@@ -229,6 +231,7 @@ export class Rotations {
       drainPrevious: options.drainGraceMs !== undefined,
     });
     const material = { ...certificates.material(row), ticketSeed: randomBytes(SEED_BYTES) };
+    this.#writeOwedEnds();
     const id = BigInt(database.insertRotation(toBody(begun)));
     const facts: RotationFacts = {
       id,
@@ -273,7 +276,7 @@ export class Rotations {
     });
     const end = (rotation: Rotation) => {
       progress.stop();
-      database.updateRotation(Number(facts.id), toBody(rotation), true);
+      this.#keepEnd(Number(facts.id), toBody(rotation));
       this.#current = undefined;
       logger.info(summaryOf(rotation), 'a rotation has ended');
       this.#count(rotation);
@@ -326,6 +329,23 @@ export class Rotations {
         resolve(rotation);
       },
     };
+  }
+
+  /** It has ended whether or not that can be written: what the disk does not take is owed to it. */
+  #keepEnd(id: number, body: string): void {
+    this.#owedEnds.set(id, body);
+    try {
+      this.#writeOwedEnds();
+    } catch (error) {
+      this.#options.logger.error({ error, rotation: id }, 'the end of a rotation is not written');
+    }
+  }
+
+  #writeOwedEnds(): void {
+    for (const [id, body] of this.#owedEnds) {
+      this.#options.database.updateRotation(id, body, true);
+      this.#owedEnds.delete(id);
+    }
   }
 
   #writeGeneration(number: number, certificateId: string, ticketSeed: Uint8Array): void {

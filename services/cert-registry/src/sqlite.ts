@@ -84,7 +84,8 @@ export class Sqlite<Tables> {
 
   /**
    * All of `body` or nothing. Throws what `body` throws, after a rollback, so that nothing has happened;
-   * throws CommitUncertainError when the commit itself failed.
+   * so does a commit that finds the disk full, since the log then lacks the record that ends it. Throws
+   * CommitUncertainError when the commit failed in any other way.
    */
   transaction<T>(body: () => T): T {
     this.#connection.exec('BEGIN IMMEDIATE');
@@ -98,7 +99,9 @@ export class Sqlite<Tables> {
     try {
       this.#connection.exec('COMMIT');
     } catch (error) {
-      throw new CommitUncertainError(error);
+      if (!isDiskFull(error)) throw new CommitUncertainError(error);
+      if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK');
+      throw error;
     }
     return result;
   }
@@ -126,6 +129,13 @@ export class Sqlite<Tables> {
     }
     return statement;
   }
+}
+
+const SQLITE_FULL = 13;
+
+/** Whether a write failed for want of room. */
+export function isDiskFull(error: unknown): boolean {
+  return sqliteErrorCode(error) === SQLITE_FULL;
 }
 
 /** SQLite's primary result code of an error, undefined for other errors (sqlite.org/rescode.html). */
