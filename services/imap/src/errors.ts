@@ -3,6 +3,7 @@
  * `ReplyError` is an expected refusal, answered in its own words; `SessionEnd` closes the connection
  * after a BYE. Anything else is a bug: logged, answered NO [SERVERBUG].
  */
+import { StoreError } from '@mail/store';
 
 export type SyntaxErrorCode = 'malformed' | 'too-long' | 'too-deep' | 'too-many';
 
@@ -57,6 +58,11 @@ export function refuse(
   cause?: unknown,
 ): ReplyError {
   return new ReplyError('NO', code, message, cause === undefined ? undefined : { cause });
+}
+
+/** Whether the store is out of reach for now: what failed may be tried again. */
+export function isStoreUnavailable(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'database-unavailable';
 }
 
 /** Ends the session: `* BYE message`, then the connection closes (RFC 3501 §7.1.5). */

@@ -7,7 +7,7 @@ import { StoreError } from '@mail/store';
 import { CommandReader, type ReaderLimits } from './command-reader.ts';
 import { COMMANDS } from './commands/index.ts';
 import { MAX_BAD_IN_A_ROW } from './config.ts';
-import { ImapSyntaxError, ReplyError, refuse, SessionEnd } from './errors.ts';
+import { ImapSyntaxError, isStoreUnavailable, ReplyError, refuse, SessionEnd } from './errors.ts';
 import { parseVerb } from './parser/command.ts';
 import { type CommandText, Lexer } from './parser/lexer.ts';
 import { ResponseWriter } from './response.ts';
@@ -136,11 +136,18 @@ async function perform(
       );
     }
     const { status, code, message } = reply ?? refuse('SERVERBUG', 'Something went wrong here');
-    if (status === 'NO') await session.tellChanges(!keepsNumbers);
+    if (status === 'NO' && code !== 'UNAVAILABLE') {
+      await session.tellChanges(!keepsNumbers).catch(leaveForLater);
+    }
     response.tagged(tag, status, code, message);
     await response.flush();
     return status === 'BAD' ? 'bad' : 'ok';
   }
+}
+
+/** Changes that the store cannot say now are told behind the next command. */
+function leaveForLater(error: unknown): void {
+  if (!isStoreUnavailable(error)) throw error;
 }
 
 async function complete(

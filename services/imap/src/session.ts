@@ -127,6 +127,8 @@ export class Session {
       const { mailbox, view } = selected;
       view.apply(await this.store.messages.changesSince(mailbox.id, view.highestModSeq));
     } catch (error) {
+      // what could not be read is told another time
+      selected.stale = true;
       if (!(error instanceof StoreError && error.code === 'no-such-mailbox')) throw error;
       throw new SessionEnd('The selected mailbox was deleted', { cause: error });
     }

@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import type { Account, MailboxId } from '@mail/store';
+import { type Account, type MailboxId, StoreError } from '@mail/store';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { INBOX_MESSAGES } from './testing/messages.ts';
@@ -343,6 +343,29 @@ describe('IDLE', () => {
     b.send('DONE\r\n');
     expect(await b.line()).toBe('i OK IDLE completed');
     expect(await b.say('SEARCH ALL')).toEqual(['* SEARCH 1 2', 'OK SEARCH completed']);
+  });
+
+  test('goes on while the store is out of reach, and tells later what it could not', async () => {
+    const { messages } = server.store;
+    const b = await open('Archive');
+    const archive = await server.store.mailboxes.find(account.id, 'Archive');
+    const { changesSince } = messages;
+    let asked = 0;
+    messages.changesSince = (...args) => {
+      asked += 1;
+      if (asked > 1) return changesSince(...args);
+      return Promise.reject(new StoreError('database-unavailable', 'it is being restarted'));
+    };
+    onTestFinished(() => {
+      messages.changesSince = changesSince;
+    });
+    b.send('i IDLE\r\n');
+    expect(await b.line()).toBe('+ Idling');
+    await messages.append(archive?.id ?? 0, [message('four')]);
+    expect(await b.line()).toBe('* 1 EXISTS');
+    expect(asked).toBeGreaterThan(1);
+    b.send('DONE\r\n');
+    expect(await b.line()).toBe('i OK IDLE completed');
   });
 
   test('ends with BYE when the mailbox is deleted', async () => {

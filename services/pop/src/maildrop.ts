@@ -111,6 +111,11 @@ export class Maildrop {
     return expunged.length;
   }
 
+  /** Aborted when another session may have the maildrop, since the store could not keep its lock. */
+  get lost(): AbortSignal {
+    return this.#lock.lost;
+  }
+
   /** Lets the next session in. Idempotent. */
   release(): Promise<void> {
     return this.#lock.release();

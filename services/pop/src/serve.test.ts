@@ -101,6 +101,26 @@ describe('the maildrop', () => {
     session.close();
   });
 
+  it('is left when its lock is lost, with nothing deleted', async () => {
+    const loss = new AbortController();
+    const losing = await startTestServer({}, (store) => ({
+      ...bound(store),
+      lockMaildrop: async () => ({ release: async () => {}, lost: loss.signal }),
+    }));
+    try {
+      const account = await losing.addAccount(MESSAGES);
+      const session = await openSession(losing, account.address);
+      expect(await session.say('DELE 1')).toMatch(/^\+OK/);
+      loss.abort(new StoreError('database-unavailable', 'the connection is gone'));
+      expect(await session.next()).toMatch(/^-ERR \[SYS\/TEMP\]/);
+      session.close();
+      const inbox = await losing.store.mailboxes.find(account.id, 'INBOX');
+      expect((await losing.store.mailboxes.status(inbox?.id ?? 0)).messages).toBe(3);
+    } finally {
+      await losing.close();
+    }
+  });
+
   it('counts the octets that it sends', async () => {
     const messages = [
       'A: 1\r\n\r\nx\r\n',

@@ -62,7 +62,7 @@ async function converse(session: Session): Promise<string> {
       session.state.name === 'transaction'
         ? context.idleTimeoutMs
         : Math.max(loginDeadline - context.now(), 1);
-    const line = await connection.readLine();
+    const line = await nextLine(session);
     if (line === undefined) return '';
     let reply: Reply;
     try {
@@ -76,6 +76,19 @@ async function converse(session: Session): Promise<string> {
     await answer(session, reply);
   }
   return '-ERR Too many errors\r\n';
+}
+
+/** The client's next line. Throws SessionEnd when the maildrop is this session's no more. */
+async function nextLine({ connection, state }: Session): Promise<Buffer | undefined> {
+  if (state.name !== 'transaction') return connection.readLine();
+  const { lost } = state.maildrop;
+  try {
+    return await connection.readLine({ signal: lost });
+  } catch (cause) {
+    if (!lost.aborted || cause !== lost.reason) throw cause;
+    // RFC 1939 §6: without QUIT nothing is deleted
+    throw new SessionEnd('SYS/TEMP', 'The mail store was out of reach, try again later', cause);
+  }
 }
 
 class UnknownCommand extends ReplyError {}

@@ -1,6 +1,10 @@
 /** IDLE (RFC 2177): changes are told as they happen, until the client says DONE. */
-import { ReplyError, SessionEnd } from '../errors.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isStoreUnavailable, ReplyError, SessionEnd } from '../errors.ts';
 import type { Completion, Session } from '../session.ts';
+
+/** Before changes that the store could not say are asked for again. */
+const RETRY_MS = 1_000;
 
 export async function idle(session: Session): Promise<Completion> {
   const { connection, response, state } = session;
@@ -23,8 +27,14 @@ export async function idle(session: Session): Promise<Completion> {
         if (event.toString('latin1').toUpperCase() === 'DONE') return { text: 'IDLE completed' };
         throw new ReplyError('BAD', undefined, 'Expected DONE');
       }
-      await session.tellChanges(true);
-      await response.flush();
+      try {
+        await session.tellChanges(true);
+        await response.flush();
+      } catch (error) {
+        if (!isStoreUnavailable(error)) throw error;
+        // still idling, and still to be told
+        await Promise.race([line, pause(RETRY_MS, undefined, { signal: letGo.signal })]);
+      }
     }
   } finally {
     if (selected !== undefined) selected.onStale = undefined;
