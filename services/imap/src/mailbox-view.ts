@@ -8,9 +8,10 @@ import type { MailboxChanges, MessageSummary, ModSeq, Uid } from '@mail/store';
 import { SYSTEM_FLAGS } from './parser/flags.ts';
 import {
   lowerBound,
+  type MessageSet,
   type NumberRange,
+  rangesOf,
   resolveSet,
-  type SequenceSet,
 } from './parser/sequence-set.ts';
 
 /** A message and the number by which this session knows it now. */
@@ -50,6 +51,7 @@ export class MailboxView {
   readonly #flagsInUse = new Set<string>(SYSTEM_FLAGS);
   #flagsTold: number;
   #highestModSeq: ModSeq;
+  #saved: readonly Uid[] = [];
 
   constructor(messages: readonly MessageSummary[], highestModSeq: ModSeq) {
     this.#messages = [...messages];
@@ -85,6 +87,11 @@ export class MailboxView {
     for (const [index, message] of this.#messages.entries()) {
       if (!this.#gone.has(message.uid)) yield { sequence: index + 1, message };
     }
+  }
+
+  /** What "$" stands for from now on, in UID order (RFC 5182). */
+  saveResult(uids: readonly Uid[]): void {
+    this.#saved = uids;
   }
 
   /** Takes in what the store says has happened; nothing is told yet. */
@@ -191,30 +198,40 @@ export class MailboxView {
   }
 
   /** `set` as ranges of sequence numbers; undefined where it names numbers that are not in use. */
-  sequenceRanges(set: SequenceSet): NumberRange[] | undefined {
+  sequenceRanges(set: MessageSet): NumberRange[] | undefined {
+    if (set === 'saved') return rangesOf(this.#savedIndexes().map((index) => index + 1));
     const ranges = resolveSet(set, this.count);
     if (this.count > 0) return (ranges.at(-1)?.last ?? 0) > this.count ? undefined : ranges;
     // an empty mailbox: clients that ask for 1:* mean "whatever there is"
     return set.every(({ from, to }) => from === '*' || to === '*') ? [] : undefined;
   }
 
-  uidRanges(set: SequenceSet): NumberRange[] {
+  uidRanges(set: MessageSet): NumberRange[] {
+    if (set === 'saved') return rangesOf(this.#saved);
     return resolveSet(set, this.#uids.at(-1) ?? 0);
   }
 
   /** As sequenceRanges, but the messages themselves. */
-  bySequence(set: SequenceSet): Selection | undefined {
+  bySequence(set: MessageSet): Selection | undefined {
     const ranges = this.sequenceRanges(set);
     return ranges && this.#collect(ranges.map(({ first, last }) => [first - 1, last]));
   }
 
   /** UIDs that are not there are passed over without a word (RFC 3501 §6.4.8). */
-  byUid(set: SequenceSet): Selection {
+  byUid(set: MessageSet): Selection {
     const indexes = this.uidRanges(set).map(({ first, last }): [number, number] => [
       lowerBound(this.#uids, first),
       lowerBound(this.#uids, last + 1),
     ]);
     return this.#collect(indexes);
+  }
+
+  /** Messages that are gone have left the saved result (RFC 5182 §2.1). */
+  #savedIndexes(): number[] {
+    return this.#saved
+      .filter((uid) => !this.#gone.has(uid))
+      .map((uid) => this.#indexOf(uid))
+      .filter((index) => index !== undefined);
   }
 
   #collect(ranges: readonly [start: number, end: number][]): Selection {

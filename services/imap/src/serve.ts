@@ -117,6 +117,7 @@ async function perform(
   try {
     const lexer = new Lexer(text);
     tag = lexer.tag();
+    session.tag = tag;
     if (refusal !== undefined) throw refusal;
     const rule = COMMANDS.get(parseVerb(lexer));
     if (rule === undefined) throw new ReplyError('BAD', undefined, 'Unknown command');

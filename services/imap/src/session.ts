@@ -8,7 +8,7 @@ import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { MailboxView, type Selection } from './mailbox-view.ts';
-import type { SequenceSet } from './parser/sequence-set.ts';
+import type { MessageSet } from './parser/sequence-set.ts';
 import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
 import type { Selected, SessionState } from './state.ts';
 
@@ -43,6 +43,8 @@ export class Session {
   readonly response: ResponseWriter;
   readonly context: SessionContext;
   readonly logins: LoginDesk<Account>;
+  /** Of the command that is being answered; ESEARCH repeats it. */
+  tag = '*';
   #state: SessionState = { name: 'not-authenticated' };
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
@@ -179,7 +181,7 @@ export class Session {
   }
 
   /** The messages that `set` names. Throws ReplyError BAD for sequence numbers that are not in use. */
-  resolve(set: SequenceSet, numbering: Numbering): Selection {
+  resolve(set: MessageSet, numbering: Numbering): Selection {
     const { view } = this.selected;
     const selection = numbering === 'uid' ? view.byUid(set) : view.bySequence(set);
     // RFC 3501 §9, seq-number

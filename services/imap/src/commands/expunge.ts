@@ -1,12 +1,12 @@
 /** EXPUNGE (RFC 3501 §6.4.3) and UID EXPUNGE (RFC 4315 §2.1). */
-import { rangesHold, type SequenceSet } from '../parser/sequence-set.ts';
+import { type MessageSet, rangesHold } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
 /**
  * Removes what is \Deleted, of `among` where it is given; the view hears of it by the store, which has
  * the last word on the flags: somebody may be taking one back at this moment.
  */
-export async function expungeDeleted(session: Session, among?: SequenceSet): Promise<void> {
+export async function expungeDeleted(session: Session, among?: MessageSet): Promise<void> {
   await session.refresh();
   const { mailbox, view } = session.selected;
   const ranges = among && view.uidRanges(among);
@@ -20,7 +20,7 @@ export async function expungeDeleted(session: Session, among?: SequenceSet): Pro
   session.selected.stale = true;
 }
 
-export async function expunge(session: Session, among?: SequenceSet): Promise<Completion> {
+export async function expunge(session: Session, among?: MessageSet): Promise<Completion> {
   session.requireWritable();
   await expungeDeleted(session, among);
   return { text: 'EXPUNGE completed' };

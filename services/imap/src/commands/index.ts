@@ -139,6 +139,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     states: SELECTED,
     parse: parseSearch,
     handle: search,
+    capability: ['ESEARCH', 'SEARCHRES', 'WITHIN'],
     keepsNumbers: true,
   }),
   ...inBothForms('FETCH', {

@@ -1,5 +1,5 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 §6.4.4). Messages are read only as far as it takes to decide, and
+ * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182). Messages are read only as far as it takes to decide, and
  * other sessions have their turn in between.
  */
 import { type MessageStructure, searchedPieces } from '@mail/message';
@@ -7,7 +7,9 @@ import { StoreError } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { MessageOctets } from '../message-octets.ts';
-import type { SearchArguments } from '../parser/search.ts';
+import type { ReturnOption, SearchArguments } from '../parser/search.ts';
+import { formatSet } from '../parser/sequence-set.ts';
+import { encodeString } from '../response.ts';
 import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
 import { findTexts } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
@@ -21,14 +23,67 @@ const MESSAGE_OCTETS = 2 * 1024;
 
 export async function search(
   session: Session,
-  { charset, key }: SearchArguments,
+  { returns, charset, key }: SearchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  if (charset === undefined) throw refuse('BADCHARSET (US-ASCII UTF-8)', 'Unknown charset');
-  const compiled = compileSearch(key, session.selected.view);
+  const { view } = session.selected;
+  if (charset === undefined) {
+    // a SEARCH that is refused leaves nothing saved (RFC 5182 §2.1)
+    if (returns?.includes('SAVE')) view.saveResult([]);
+    throw refuse('BADCHARSET (US-ASCII UTF-8)', 'Unknown charset');
+  }
+  const compiled = compileSearch(key, view, Date.now());
   if (compiled === 'no-such-number') {
     throw new ReplyError('BAD', undefined, 'No such message number');
   }
+  const found = await findAll(session, compiled);
+  if (returns?.includes('SAVE')) {
+    view.saveResult(savedOf(found, returns).map(({ message }) => message.uid));
+  }
+  const numbers = found.map(({ sequence, message }) =>
+    numbering === 'uid' ? message.uid : sequence,
+  );
+  if (returns === undefined) tellList(session, numbers);
+  else tellExtended(session, numbers, returns, numbering);
+  return { text: 'SEARCH completed' };
+}
+
+/** What SAVE keeps: all, unless only the ends were asked for (RFC 5182 §2.4). */
+function savedOf(found: readonly Numbered[], returns: readonly ReturnOption[]): Numbered[] {
+  const least = returns.includes('MIN');
+  const most = returns.includes('MAX');
+  if (returns.includes('ALL') || returns.includes('COUNT') || !(least || most)) return [...found];
+  const ends = new Set([...(least ? found.slice(0, 1) : []), ...(most ? found.slice(-1) : [])]);
+  return [...ends];
+}
+
+function tellList({ response }: Session, numbers: readonly number[]): void {
+  response.raw('* SEARCH');
+  for (const number of numbers) response.raw(` ${number}`);
+  response.raw('\r\n');
+}
+
+/** RFC 4731 §3.1; of nothing but SAVE nothing is told (RFC 5182 §2.4). */
+function tellExtended(
+  { response, tag }: Session,
+  numbers: readonly number[],
+  returns: readonly ReturnOption[],
+  numbering: Numbering,
+): void {
+  if (returns.every((option) => option === 'SAVE')) return;
+  const [least] = numbers;
+  const items = [
+    ...(returns.includes('MIN') && least !== undefined ? [`MIN ${least}`] : []),
+    ...(returns.includes('MAX') && least !== undefined ? [`MAX ${numbers.at(-1)}`] : []),
+    ...(returns.includes('COUNT') ? [`COUNT ${numbers.length}`] : []),
+    ...(returns.includes('ALL') && least !== undefined ? [`ALL ${formatSet(numbers)}`] : []),
+  ];
+  const head = `ESEARCH (TAG ${encodeString(tag)})${numbering === 'uid' ? ' UID' : ''}`;
+  response.untagged([head, ...items].join(' '));
+}
+
+/** Every message that matches, in order. */
+async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
   const turns = new Turns(TURN_OCTETS);
   const found: Numbered[] = [];
   let undecided: Numbered[] = [];
@@ -48,13 +103,7 @@ export async function search(
     await turns.spend(MESSAGE_OCTETS);
   }
   await decide();
-  const numbers = found.map(({ sequence, message }) =>
-    numbering === 'uid' ? message.uid : sequence,
-  );
-  session.response.raw('* SEARCH');
-  for (const number of numbers) session.response.raw(` ${number}`);
-  session.response.raw('\r\n');
-  return { text: 'SEARCH completed' };
+  return found;
 }
 
 /** Those of `undecided` that match once they are read; what has gone meanwhile matches nothing. */

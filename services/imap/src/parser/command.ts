@@ -2,7 +2,7 @@
 import { ImapSyntaxError } from '../errors.ts';
 import type { Lexer } from './lexer.ts';
 import { parseOneMailbox } from './mailbox.ts';
-import { parseSequenceSet, type SequenceSet } from './sequence-set.ts';
+import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 /** The verb in upper case; "UID FETCH" and the like are one verb. */
 export function parseVerb(lexer: Lexer): string {
@@ -45,21 +45,21 @@ export function parseAuthenticate(lexer: Lexer): AuthenticateArguments {
 }
 
 export interface CopyArguments {
-  readonly set: SequenceSet;
+  readonly set: MessageSet;
   readonly mailbox: string;
 }
 
 /** Of COPY and MOVE, and of both with UID (RFC 3501 §6.4.7, RFC 6851 §3). */
 export function parseCopy(lexer: Lexer): CopyArguments {
   lexer.space();
-  const set = parseSequenceSet(lexer);
+  const set = parseMessageSet(lexer);
   return { set, mailbox: parseOneMailbox(lexer) };
 }
 
 /** RFC 4315 §2.1. */
-export function parseUidExpunge(lexer: Lexer): SequenceSet {
+export function parseUidExpunge(lexer: Lexer): MessageSet {
   lexer.space();
-  return parseSequenceSet(lexer);
+  return parseMessageSet(lexer);
 }
 
 /** RFC 2971 §3.3: at most 30 pairs, names of 30 octets, values of 1024. */

@@ -2,7 +2,7 @@
 import { ImapSyntaxError } from '../errors.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_PART_LEVELS } from './limits.ts';
-import { parseSequenceSet, type SequenceSet } from './sequence-set.ts';
+import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 /** What of a part: all of it, its header, ... `mime` is a part's own header (RFC 3501 §6.4.5). */
 export type SectionText =
@@ -53,7 +53,7 @@ export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN
 export type FetchItem = PlainItem | SectionItem;
 
 export interface FetchArguments {
-  readonly set: SequenceSet;
+  readonly set: MessageSet;
   readonly items: readonly FetchItem[];
 }
 
@@ -137,7 +137,7 @@ function parseItem(lexer: Lexer): FetchItem {
 
 export function parseFetch(lexer: Lexer): FetchArguments {
   lexer.space();
-  const set = parseSequenceSet(lexer);
+  const set = parseMessageSet(lexer);
   lexer.space();
   if (lexer.peek() === '(') return { set, items: lexer.filledList(() => parseItem(lexer)) };
   for (const [name, items] of MACROS) if (lexer.accept(name)) return { set, items };

@@ -1,7 +1,7 @@
 /** Flags as arguments (RFC 3501 §2.3.2, §9: flag, flag-list). */
 import type { FlagChange } from '@mail/store';
 import type { Lexer } from './lexer.ts';
-import { parseSequenceSet, type SequenceSet } from './sequence-set.ts';
+import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 export const SYSTEM_FLAGS = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft'] as const;
 
@@ -29,7 +29,7 @@ export function parseFlagList(lexer: Lexer): string[] {
 }
 
 export interface StoreArguments {
-  readonly set: SequenceSet;
+  readonly set: MessageSet;
   readonly change: FlagChange;
   readonly silent: boolean;
   readonly flags: readonly string[];
@@ -38,7 +38,7 @@ export interface StoreArguments {
 /** Of STORE and UID STORE (RFC 3501 §6.4.6). */
 export function parseStore(lexer: Lexer): StoreArguments {
   lexer.space();
-  const set = parseSequenceSet(lexer);
+  const set = parseMessageSet(lexer);
   lexer.space();
   const change = lexer.accept('+') ? 'add' : lexer.accept('-') ? 'remove' : 'replace';
   lexer.expect('FLAGS');

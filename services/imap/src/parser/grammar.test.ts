@@ -11,8 +11,8 @@ import { type FetchItem, parseFetch, type Section } from './fetch.ts';
 import { parseStore, SYSTEM_FLAGS } from './flags.ts';
 import { type CommandText, Lexer, literalHead } from './lexer.ts';
 import { parseList, parseRename, parseStatus } from './mailbox.ts';
-import { parseSearch, type SearchKey } from './search.ts';
-import type { SequenceSet, SetNumber } from './sequence-set.ts';
+import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
+import type { MessageSet, SetNumber } from './sequence-set.ts';
 
 /** Octets as they come over the wire, as one character each, to a command. */
 function split(wire: string): CommandText {
@@ -56,6 +56,8 @@ const VALID = [
   'a STORE 1 FLAGS \\Seen \\Draft',
   'a SEARCH CHARSET UTF-8 OR (FROM {3}\r\nabc NOT SUBJECT "x") 1:3 SINCE 1-Feb-1994 UID 4 LARGER 9',
   'a UID SEARCH KEYWORD $Junk UNDELETED SENTON "1-Feb-1994" HEADER X-Foo ""',
+  'a SEARCH RETURN (MIN SAVE) CHARSET UTF-8 OR $ YOUNGER 60 UID $',
+  'a SEARCH RETURN () ALL',
   'a UID COPY 1:3 Trash',
   'a UID EXPUNGE 3:9',
   'a MOVE * Archive/2026',
@@ -207,11 +209,18 @@ const setNumbers = fc.oneof(
   fc.integer({ min: 1, max: 4_294_967_295 }),
   fc.constant<SetNumber>('*'),
 );
-const sets: fc.Arbitrary<SequenceSet> = fc.array(fc.record({ from: setNumbers, to: setNumbers }), {
-  minLength: 1,
-  maxLength: 4,
-});
-const writeSet = (set: SequenceSet): string => set.map(({ from, to }) => `${from}:${to}`).join(',');
+const sets: fc.Arbitrary<MessageSet> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.array(fc.record({ from: setNumbers, to: setNumbers }), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant('saved' as const) },
+);
+const writeSet = (set: MessageSet): string =>
+  set === 'saved' ? '$' : set.map(({ from, to }) => `${from}:${to}`).join(',');
 const keywords = fc.stringMatching(/^[a-zA-Z$][a-zA-Z0-9]{0,8}$/);
 const flagLists = fc.uniqueArray(fc.oneof(fc.constantFrom(...SYSTEM_FLAGS), keywords), {
   maxLength: 5,
@@ -357,6 +366,10 @@ const { key: searchKeys } = fc.letrec<{ key: SearchKey }>((tie) => ({
         octets: fc.nat(4_294_967_295),
       }),
       fc.record({
+        kind: fc.constantFrom('younger' as const, 'older' as const),
+        seconds: fc.integer({ min: 1, max: 4_294_967_295 }),
+      }),
+      fc.record({
         kind: fc.constant('date' as const),
         of: fc.constantFrom('internal' as const, 'sent' as const),
         relation: fc.constantFrom('before' as const, 'on' as const, 'since' as const),
@@ -393,6 +406,9 @@ function writeKey(key: SearchKey, way: number): string {
     case 'larger':
     case 'smaller':
       return `${key.kind.toUpperCase()} ${key.octets}`;
+    case 'younger':
+    case 'older':
+      return `${key.kind.toUpperCase()} ${key.seconds}`;
     case 'date': {
       const date = new Date(key.day * DAY_MS);
       const text = `${date.getUTCDate()}-${MONTHS[date.getUTCMonth()]}-${date.getUTCFullYear()}`;
@@ -408,9 +424,14 @@ function writeKey(key: SearchKey, way: number): string {
 
 test('SEARCH', () => {
   fc.assert(
-    fc.property(searchKeys, ways, (key, way) => {
-      const wire = ` CHARSET UTF-8 ${writeKey(key, way)}`;
-      expect(reads(parseSearch, wire)).toEqual({ charset: 'UTF-8', key });
+    fc.property(searchKeys, ways, fc.subarray([...RETURN_OPTIONS]), (key, way, returns) => {
+      const head = returns.length === 0 ? '' : ` RETURN (${returns.join(' ')})`;
+      const wire = `${head} CHARSET UTF-8 ${writeKey(key, way)}`;
+      expect(reads(parseSearch, wire)).toEqual({
+        returns: returns.length === 0 ? undefined : returns,
+        charset: 'UTF-8',
+        key,
+      });
     }),
     { numRuns: 500 },
   );

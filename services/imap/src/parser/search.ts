@@ -4,15 +4,15 @@ import { ImapSyntaxError } from '../errors.ts';
 import { parseDate } from './date.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_SEARCH_KEYS } from './limits.ts';
-import { parseSequenceSet, type SequenceSet } from './sequence-set.ts';
+import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 export type SearchKey =
   | { readonly kind: 'all' }
   | { readonly kind: 'and'; readonly keys: readonly SearchKey[] }
   | { readonly kind: 'or'; readonly left: SearchKey; readonly right: SearchKey }
   | { readonly kind: 'not'; readonly key: SearchKey }
-  | { readonly kind: 'sequence'; readonly set: SequenceSet }
-  | { readonly kind: 'uid'; readonly set: SequenceSet }
+  | { readonly kind: 'sequence'; readonly set: MessageSet }
+  | { readonly kind: 'uid'; readonly set: MessageSet }
   /** A system flag, \Recent, or a keyword. */
   | { readonly kind: 'flag'; readonly flag: string }
   | { readonly kind: 'larger'; readonly octets: number }
@@ -24,12 +24,19 @@ export type SearchKey =
       /** Days since 1970-01-01. */
       readonly day: number;
     }
+  /** Arrived less than, or at least, so many seconds ago (RFC 5032). */
+  | { readonly kind: 'younger' | 'older'; readonly seconds: number }
   /** An empty `value` asks whether the field is there. */
   | { readonly kind: 'header'; readonly name: string; readonly value: string }
   | { readonly kind: 'body'; readonly value: string }
   | { readonly kind: 'text'; readonly value: string };
 
+export const RETURN_OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] as const;
+export type ReturnOption = (typeof RETURN_OPTIONS)[number];
+
 export interface SearchArguments {
+  /** What the client wants to know, in ESEARCH's way (RFC 4731); undefined for rev1's plain list. */
+  readonly returns: readonly ReturnOption[] | undefined;
   /** Undefined where the client names a charset that we have not. */
   readonly charset: 'US-ASCII' | 'UTF-8' | undefined;
   readonly key: SearchKey;
@@ -73,6 +80,8 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['SENTSINCE', date('sent', 'since')],
   ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number() })],
   ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number() })],
+  ['YOUNGER', (reader) => ({ kind: 'younger', seconds: reader.positive() })],
+  ['OLDER', (reader) => ({ kind: 'older', seconds: reader.positive() })],
   ['BCC', header('Bcc')],
   ['CC', header('Cc')],
   ['FROM', header('From')],
@@ -106,7 +115,7 @@ class SearchReader {
     if (next === '(') {
       return { kind: 'and', keys: lexer.filledList(() => this.key()) };
     }
-    if (/[\d*]/.test(next)) return { kind: 'sequence', set: parseSequenceSet(lexer) };
+    if (/[\d*$]/.test(next)) return { kind: 'sequence', set: parseMessageSet(lexer) };
     const parse = KEYS.get(lexer.word());
     return parse === undefined ? lexer.fail('Unknown search key') : parse(this);
   }
@@ -136,14 +145,19 @@ class SearchReader {
     return this.#lexer.number();
   }
 
+  positive(): number {
+    this.#lexer.space();
+    return this.#lexer.positive();
+  }
+
   day(): number {
     this.#lexer.space();
     return parseDate(this.#lexer);
   }
 
-  set(): SequenceSet {
+  set(): MessageSet {
     this.#lexer.space();
-    return parseSequenceSet(this.#lexer);
+    return parseMessageSet(this.#lexer);
   }
 }
 
@@ -154,12 +168,30 @@ function parseCharset(lexer: Lexer): SearchArguments['charset'] {
   return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
 }
 
+/** "RETURN (...)"; none named is ALL (RFC 4731 §3.1). */
+function parseReturn(lexer: Lexer): SearchArguments['returns'] {
+  if (!lexer.accept('RETURN (')) return undefined;
+  const options = new Set<ReturnOption>();
+  if (!lexer.accept(')')) {
+    do {
+      const word = lexer.word();
+      options.add(
+        RETURN_OPTIONS.find((option) => option === word) ?? lexer.fail('Unknown RETURN option'),
+      );
+    } while (lexer.accept(' '));
+    lexer.expect(')');
+  }
+  lexer.space();
+  return options.size === 0 ? ['ALL'] : [...options];
+}
+
 export function parseSearch(lexer: Lexer): SearchArguments {
   lexer.space();
+  const returns = parseReturn(lexer);
   const charset = parseCharset(lexer);
   const reader = new SearchReader(lexer, charset !== undefined);
   const keys = [reader.key()];
   while (lexer.accept(' ')) keys.push(reader.key());
   const only = keys.length === 1 ? keys[0] : undefined;
-  return { charset, key: only ?? { kind: 'and', keys } };
+  return { returns, charset, key: only ?? { kind: 'and', keys } };
 }

@@ -15,6 +15,9 @@ export interface SetRange {
 }
 export type SequenceSet = readonly SetRange[];
 
+/** A set as commands take it: also "$", what SEARCH has saved (RFC 5182 §2.1). */
+export type MessageSet = SequenceSet | 'saved';
+
 /** `first` to `last`, both included. */
 export interface NumberRange {
   readonly first: number;
@@ -41,6 +44,21 @@ export function parseSequenceSet(lexer: Lexer): SequenceSet {
     }
     return { from: parseNumber(text.slice(0, colon)), to: parseNumber(text.slice(colon + 1)) };
   });
+}
+
+export function parseMessageSet(lexer: Lexer): MessageSet {
+  return lexer.accept('$') ? 'saved' : parseSequenceSet(lexer);
+}
+
+/** Ascending numbers as ranges. */
+export function rangesOf(ascending: readonly number[]): NumberRange[] {
+  const ranges: { first: number; last: number }[] = [];
+  for (const number of ascending) {
+    const previous = ranges.at(-1);
+    if (previous?.last === number - 1) previous.last = number;
+    else ranges.push({ first: number, last: number });
+  }
+  return ranges;
 }
 
 /** Ranges in ascending order, apart from each other; "*" is `largest`, and 4:2 is 2:4. */
@@ -93,15 +111,7 @@ export function rangesHold(ranges: readonly NumberRange[], number: number): bool
 
 /** The shortest writing of ascending numbers: 1:3,7. */
 export function formatSet(ascending: readonly number[]): string {
-  const ranges: string[] = [];
-  for (let index = 0; index < ascending.length; index += 1) {
-    const first = ascending[index] ?? 0;
-    let last = first;
-    while (ascending[index + 1] === last + 1) {
-      last += 1;
-      index += 1;
-    }
-    ranges.push(first === last ? `${first}` : `${first}:${last}`);
-  }
-  return ranges.join(',');
+  return rangesOf(ascending)
+    .map(({ first, last }) => (first === last ? `${first}` : `${first}:${last}`))
+    .join(',');
 }

@@ -76,12 +76,13 @@ export function sentDay(date: string | null): number | undefined {
 }
 
 /**
- * Makes a key ready for one view. No message is ever \Recent: who was told first of a message is not
+ * Makes a key ready for one view; `now` in milliseconds since the epoch. No message is ever \Recent: who was told first of a message is not
  * kept, and IMAP4rev2 has dropped the flag (RFC 9051 appendix E).
  */
 export function compileSearch(
   key: SearchKey,
   view: MailboxView,
+  now: number,
 ): CompiledSearch | 'no-such-number' {
   let badNumber = false;
   let looksAtHeader = false;
@@ -114,6 +115,10 @@ export function compileSearch(
         return ({ message }) => message.size > inner.octets;
       case 'smaller':
         return ({ message }) => message.size < inner.octets;
+      case 'younger':
+        return ({ message }) => now - message.internalDate.getTime() <= inner.seconds * 1000;
+      case 'older':
+        return ({ message }) => now - message.internalDate.getTime() >= inner.seconds * 1000;
       case 'date': {
         const relates = RELATIONS[inner.relation];
         if (inner.of === 'internal') {
