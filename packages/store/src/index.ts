@@ -2,6 +2,6 @@ export { type AccountAddress, parseAddress } from './addresses.ts';
 export { CHUNK_BYTES } from './content.ts';
 export * from './errors.ts';
 export * from './mail-store.ts';
-export { INBOX, isInferior, parseMailboxName, superiorsOf } from './mailbox-names.ts';
+export { compareNames, INBOX, isInferior, parseMailboxName, superiorsOf } from './mailbox-names.ts';
 export * from './open-store.ts';
 export * from './settings.ts';

@@ -24,6 +24,8 @@ export interface Mailbox {
   readonly id: MailboxId;
   readonly accountId: AccountId;
   readonly name: string;
+  /** Stable for ever, through renaming too (RFC 8474 §4). */
+  readonly objectId: string;
   readonly uidValidity: number;
   readonly subscribed: boolean;
   /** "\\Drafts" and the like (RFC 6154). */

@@ -35,6 +35,7 @@ function selectMailboxes(db: Kysely<Schema>, accountId: AccountId) {
     .select([
       'mailboxes.id',
       'mailboxes.name',
+      'mailboxes.object_id',
       'mailboxes.uid_validity',
       'mailboxes.special_use',
       'subscriptions.name as subscription',
@@ -44,7 +45,7 @@ function selectMailboxes(db: Kysely<Schema>, accountId: AccountId) {
     .$narrowType<{ name: string }>();
 }
 
-type SelectedMailbox = Pick<MailboxRow, 'id' | 'uid_validity' | 'special_use'> & {
+type SelectedMailbox = Pick<MailboxRow, 'id' | 'object_id' | 'uid_validity' | 'special_use'> & {
   name: string;
   subscription: string | null;
 };
@@ -54,6 +55,7 @@ function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
     id: row.id,
     accountId,
     name: row.name,
+    objectId: row.object_id,
     uidValidity: row.uid_validity,
     subscribed: row.subscription !== null,
     specialUse: row.special_use ?? undefined,

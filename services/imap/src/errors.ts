@@ -32,7 +32,8 @@ export type RefusalCode =
   | 'SERVERBUG'
   | 'TOOBIG'
   | 'TRYCREATE'
-  | 'UNAVAILABLE';
+  | 'UNAVAILABLE'
+  | 'USEATTR';
 
 export class ReplyError extends Error {
   readonly status: 'NO' | 'BAD';

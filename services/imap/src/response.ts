@@ -38,6 +38,7 @@ export function encodeFlags(flags: readonly string[]): string {
 /** Response codes that we send with OK, besides those of refusals. */
 export type StatusCode =
   | `CAPABILITY ${string}`
+  | `MAILBOXID ${string}`
   | `PERMANENTFLAGS ${string}`
   | `UIDNEXT ${number}`
   | `UIDVALIDITY ${number}`

@@ -1,5 +1,5 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2): which messages, in which order, and every item but the
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 8474 §5): which messages, in which order, and every item but the
  * sections, which are fetch-sections.ts. Structures come in batches.
  */
 import type { MessageStructure } from '@mail/message';
@@ -165,6 +165,11 @@ function renderItem(
       return `RFC822.SIZE ${message.size}`;
     case 'uid':
       return `UID ${message.uid}`;
+    case 'email-id':
+      return `EMAILID (${message.emailId})`;
+    case 'thread-id':
+      // threads are not kept (RFC 8474 §5.2)
+      return 'THREADID NIL';
     case 'envelope':
       return `ENVELOPE ${structure ? renderEnvelope(structure.envelope) : 'NIL'}`;
     case 'body':

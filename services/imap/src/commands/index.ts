@@ -13,7 +13,14 @@ import {
 } from '../parser/command.ts';
 import { parseFetch } from '../parser/fetch.ts';
 import { parseStore } from '../parser/flags.ts';
-import { parseList, parseOneMailbox, parseRename, parseStatus } from '../parser/mailbox.ts';
+import {
+  parseCreate,
+  parseList,
+  parseLsub,
+  parseOneMailbox,
+  parseRename,
+  parseStatus,
+} from '../parser/mailbox.ts';
 import { parseSearch } from '../parser/search.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
@@ -26,9 +33,10 @@ import { fetch } from './fetch.ts';
 import { idle } from './idle.ts';
 import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
-import { create, remove, rename, status, subscribe, unsubscribe } from './mailboxes.ts';
+import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
+import { status } from './status.ts';
 import { store } from './store.ts';
 
 const BEFORE_LOGIN: readonly StateName[] = ['not-authenticated'];
@@ -88,7 +96,15 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
 
   ['SELECT', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: select })],
   ['EXAMINE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: examine })],
-  ['CREATE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: create })],
+  [
+    'CREATE',
+    command({
+      states: LOGGED_IN,
+      parse: parseCreate,
+      handle: create,
+      capability: ['CREATE-SPECIAL-USE'],
+    }),
+  ],
   ['DELETE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: remove })],
   ['RENAME', command({ states: LOGGED_IN, parse: parseRename, handle: rename })],
   ['SUBSCRIBE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: subscribe })],
@@ -99,11 +115,19 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       states: LOGGED_IN,
       parse: parseList,
       handle: list,
-      capability: ['CHILDREN', 'SPECIAL-USE'],
+      capability: ['CHILDREN', 'LIST-EXTENDED', 'LIST-STATUS', 'SPECIAL-USE'],
     }),
   ],
-  ['LSUB', command({ states: LOGGED_IN, parse: parseList, handle: lsub })],
-  ['STATUS', command({ states: LOGGED_IN, parse: parseStatus, handle: status })],
+  ['LSUB', command({ states: LOGGED_IN, parse: parseLsub, handle: lsub })],
+  [
+    'STATUS',
+    command({
+      states: LOGGED_IN,
+      parse: parseStatus,
+      handle: status,
+      capability: ['STATUS=SIZE'],
+    }),
+  ],
   ['APPEND', command({ states: LOGGED_IN, parse: parseAppend, handle: append })],
   [
     'NAMESPACE',
@@ -146,6 +170,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     states: SELECTED,
     parse: parseFetch,
     handle: fetch,
+    capability: ['OBJECTID'],
     keepsNumbers: true,
   }),
   ...inBothForms('STORE', {

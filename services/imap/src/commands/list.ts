@@ -1,13 +1,29 @@
-/** LIST and LSUB (RFC 3501 §6.3.8, §6.3.9), with CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154). */
-import { INBOX, isInferior, type Mailbox, superiorsOf } from '@mail/store';
+/**
+ * LIST and LSUB (RFC 3501 §6.3.8, §6.3.9), with CHILDREN (RFC 3348), SPECIAL-USE (RFC 6154), LIST-EXTENDED
+ * (RFC 5258) and LIST-STATUS (RFC 5819).
+ */
+import {
+  compareNames,
+  INBOX,
+  isInferior,
+  type Mailbox,
+  StoreError,
+  superiorsOf,
+} from '@mail/store';
 import { matchesPattern } from '../list-pattern.ts';
-import { DELIMITER, type ListArguments } from '../parser/mailbox.ts';
+import {
+  DELIMITER,
+  type ListArguments,
+  type LsubArguments,
+  type StatusItem,
+} from '../parser/mailbox.ts';
 import { encodeAstring, encodeString } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
 import { encodeMailboxName } from '../utf7.ts';
+import { tellStatus } from './status.ts';
 
 /** As the store takes names: in Unicode's NFC, and INBOX, the first level, in any case (RFC 3501 §5.1). */
-function compilePattern({ reference, pattern }: ListArguments): (name: string) => boolean {
+function compilePattern(reference: string, pattern: string): (name: string) => boolean {
   const whole = (reference + pattern).normalize('NFC');
   return (name) => {
     const inInbox = name === INBOX || isInferior(name, INBOX);
@@ -15,61 +31,139 @@ function compilePattern({ reference, pattern }: ListArguments): (name: string) =
   };
 }
 
-function tell(session: Session, verb: 'LIST' | 'LSUB', attributes: string[], name: string): void {
-  const wireName = encodeAstring(encodeMailboxName(name));
-  const delimiter = encodeString(DELIMITER);
-  session.response.untagged(`${verb} (${attributes.join(' ')}) ${delimiter} ${wireName}`);
+interface Told {
+  readonly name: string;
+  readonly attributes: readonly string[];
+  /** Selection options that hold for names below this one (RFC 5258 §3.5). */
+  readonly childInfo?: readonly string[];
 }
 
-/** Each name with its attributes; superiors that have no mailbox are there as \Noselect. */
-function withAttributes(mailboxes: readonly Mailbox[]): Map<string, string[]> {
-  const superiors = new Set(mailboxes.flatMap(({ name }) => superiorsOf(name)));
+function tell(
+  session: Session,
+  verb: 'LIST' | 'LSUB',
+  { name, attributes, childInfo }: Told,
+): void {
+  const wireName = encodeAstring(encodeMailboxName(name));
+  const delimiter = encodeString(DELIMITER);
+  const below = childInfo?.map(encodeString).join(' ');
+  const extra = below === undefined ? '' : ` ("CHILDINFO" (${below}))`;
+  session.response.untagged(`${verb} (${attributes.join(' ')}) ${delimiter} ${wireName}${extra}`);
+}
+
+/** A name with what is there: a mailbox, or only inferiors or a subscription. */
+interface Entry {
+  readonly name: string;
+  readonly mailbox: Mailbox | undefined;
+  readonly hasChildren: boolean;
+  readonly subscribed: boolean;
+}
+
+/** All names that there are, `subscribed` ones without a mailbox among them, in order. */
+function entriesOf(mailboxes: readonly Mailbox[], subscribed: ReadonlySet<string>): Entry[] {
   const named = new Map(mailboxes.map((mailbox) => [mailbox.name, mailbox]));
-  // mailboxes come in their order; what is only a superior goes where its first inferior is
-  const names = new Set(mailboxes.flatMap(({ name }) => [...superiorsOf(name), name]));
-  return new Map(
-    [...names].map((name) => {
-      const mailbox = named.get(name);
-      const attributes = [superiors.has(name) ? '\\HasChildren' : '\\HasNoChildren'];
-      if (mailbox === undefined) attributes.push('\\Noselect');
-      if (mailbox?.specialUse !== undefined) attributes.push(mailbox.specialUse);
-      return [name, attributes];
-    }),
-  );
+  const superiors = new Set(mailboxes.flatMap(({ name }) => superiorsOf(name)));
+  const subscribedSuperiors = [...subscribed].flatMap((name) => superiorsOf(name));
+  const names = new Set([...superiors, ...named.keys(), ...subscribedSuperiors, ...subscribed]);
+  return [...names].sort(compareNames).map((name) => ({
+    name,
+    mailbox: named.get(name),
+    hasChildren: superiors.has(name),
+    subscribed: subscribed.has(name),
+  }));
+}
+
+function attributesOf(entry: Entry, { extended, select, returns }: ListArguments): string[] {
+  const { mailbox, hasChildren, subscribed } = entry;
+  const tellsSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
+  return [
+    hasChildren ? '\\HasChildren' : '\\HasNoChildren',
+    // \NonExistent says as much and more, to clients that know it (RFC 5258 §3)
+    ...(mailbox === undefined ? [extended ? '\\NonExistent' : '\\Noselect'] : []),
+    ...(mailbox?.specialUse === undefined ? [] : [mailbox.specialUse]),
+    ...(tellsSubscribed && subscribed ? ['\\Subscribed'] : []),
+  ];
+}
+
+/** Which names are asked for, patterns aside. */
+function isSelected(
+  { mailbox, hasChildren, subscribed }: Entry,
+  { select }: ListArguments,
+): boolean {
+  if (select.includes('SUBSCRIBED')) {
+    if (!subscribed) return false;
+  } else if (mailbox === undefined && !hasChildren) return false;
+  return !select.includes('SPECIAL-USE') || mailbox?.specialUse !== undefined;
 }
 
 export async function list(session: Session, parsed: ListArguments): Promise<Completion> {
+  const { reference, patterns, select, returns, status, extended } = parsed;
+  const text = 'LIST completed';
   // an empty pattern asks for the delimiter (RFC 3501 §6.3.8)
-  if (parsed.pattern === '') tell(session, 'LIST', ['\\Noselect'], '');
-  else {
-    const matches = compilePattern(parsed);
-    const mailboxes = await session.store.mailboxes.list(session.account.id);
-    for (const [name, attributes] of withAttributes(mailboxes)) {
-      if (matches(name)) tell(session, 'LIST', attributes, name);
-    }
+  if (!extended && patterns[0] === '') {
+    tell(session, 'LIST', { name: '', attributes: ['\\Noselect'] });
+    return { text };
   }
-  return { text: 'LIST completed' };
+  const { mailboxes } = session.store;
+  const existing = await mailboxes.list(session.account.id);
+  const asksSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
+  const subscriptions = asksSubscribed ? await mailboxes.subscriptions(session.account.id) : [];
+  const entries = entriesOf(existing, new Set(subscriptions));
+  const matchers = patterns.map((pattern) => compilePattern(reference, pattern));
+  const selected = new Set(entries.filter((entry) => isSelected(entry, parsed)));
+  const aboveSelected = new Set(
+    select.includes('RECURSIVEMATCH') ? [...selected].flatMap(({ name }) => superiorsOf(name)) : [],
+  );
+  const criteria = select.filter((option) => option === 'SUBSCRIBED' || option === 'SPECIAL-USE');
+  for (const entry of entries) {
+    const { name } = entry;
+    const above = aboveSelected.has(name);
+    if (!(selected.has(entry) || above) || !matchers.some((matches) => matches(name))) continue;
+    const attributes = attributesOf(entry, parsed);
+    tell(session, 'LIST', { name, attributes, ...(above && { childInfo: criteria }) });
+    await tellStatusOf(session, entry.mailbox, status);
+    await session.response.room;
+  }
+  return { text };
+}
+
+/** RFC 5819: of what can be selected. */
+async function tellStatusOf(
+  session: Session,
+  mailbox: Mailbox | undefined,
+  items: readonly StatusItem[],
+): Promise<void> {
+  if (mailbox === undefined || items.length === 0) return;
+  try {
+    await tellStatus(session, mailbox, items);
+  } catch (error) {
+    // deleted since it was listed
+    if (!(error instanceof StoreError && error.code === 'no-such-mailbox')) throw error;
+  }
 }
 
 /**
  * Subscribed names, whether or not there is a mailbox. A pattern with "%" that matches a name only as
  * the superior of a subscribed one gets it as \Noselect (RFC 3501 §6.3.9).
  */
-export async function lsub(session: Session, parsed: ListArguments): Promise<Completion> {
+export async function lsub(
+  session: Session,
+  { reference, pattern }: LsubArguments,
+): Promise<Completion> {
   const subscribed = await session.store.mailboxes.subscriptions(session.account.id);
-  const matches = compilePattern(parsed);
+  const matches = compilePattern(reference, pattern);
   const told = new Set<string>();
   for (const name of subscribed) {
     if (matches(name)) {
       told.add(name);
-      tell(session, 'LSUB', [], name);
+      tell(session, 'LSUB', { name, attributes: [] });
     }
   }
-  if (parsed.pattern.includes('%')) {
+  if (pattern.includes('%')) {
     const hidden = subscribed.filter((name) => !told.has(name));
     const superiors = new Set(hidden.flatMap((name) => superiorsOf(name)));
     for (const name of superiors) {
-      if (!told.has(name) && matches(name)) tell(session, 'LSUB', ['\\Noselect'], name);
+      if (told.has(name) || !matches(name)) continue;
+      tell(session, 'LSUB', { name, attributes: ['\\Noselect'] });
     }
   }
   return { text: 'LSUB completed' };

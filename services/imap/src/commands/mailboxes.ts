@@ -1,14 +1,30 @@
-/** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 §6.3.3 to §6.3.7, §6.3.10). */
-import { isInferior, type MailboxStatus, parseMailboxName } from '@mail/store';
+/** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3 to §6.3.7). */
+import { isInferior, parseMailboxName } from '@mail/store';
 import { refuse } from '../errors.ts';
-import type { RenameArguments, StatusArguments, StatusItem } from '../parser/mailbox.ts';
-import { encodeAstring } from '../response.ts';
+import type { CreateArguments, RenameArguments } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
-import { encodeMailboxName } from '../utf7.ts';
 
-export async function create(session: Session, name: string): Promise<Completion> {
-  await session.store.mailboxes.create(session.account.id, name);
-  return { text: 'CREATE completed' };
+/** Uses that the store keeps, in their usual spelling; \\All and \\Flagged would be views (RFC 6154 §2). */
+const USES = ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash'];
+
+/** The one use that a mailbox can have. Throws ReplyError (USEATTR: RFC 6154 §5.3). */
+function useOf(uses: readonly string[]): string | undefined {
+  const [asked, another] = uses;
+  if (asked === undefined) return undefined;
+  const known = USES.find((use) => use.toLowerCase() === asked.toLowerCase());
+  if (known === undefined) throw refuse('USEATTR', 'No mailbox can have that use here');
+  if (another !== undefined) throw refuse('USEATTR', 'A mailbox has one use here');
+  return known;
+}
+
+/** With its id, as RFC 8474 §4.2 has it. */
+export async function create(
+  session: Session,
+  { mailbox: name, uses }: CreateArguments,
+): Promise<Completion> {
+  const { mailboxes } = session.store;
+  const { objectId } = await mailboxes.create(session.account.id, name, useOf(uses));
+  return { code: `MAILBOXID (${objectId})`, text: 'CREATE completed' };
 }
 
 async function isSuperior(session: Session, text: string): Promise<boolean> {
@@ -47,25 +63,4 @@ export async function subscribe(session: Session, name: string): Promise<Complet
 export async function unsubscribe(session: Session, name: string): Promise<Completion> {
   await session.store.mailboxes.subscribe(session.account.id, name, false);
   return { text: 'UNSUBSCRIBE completed' };
-}
-
-const STATUS_VALUES: Record<StatusItem, (status: MailboxStatus) => number> = {
-  MESSAGES: ({ messages }) => messages,
-  // no message is \Recent here: see match.ts
-  RECENT: () => 0,
-  UIDNEXT: ({ uidNext }) => uidNext,
-  UIDVALIDITY: ({ uidValidity }) => uidValidity,
-  UNSEEN: ({ unseen }) => unseen,
-};
-
-export async function status(
-  session: Session,
-  { mailbox: name, items }: StatusArguments,
-): Promise<Completion> {
-  const mailbox = await session.findMailbox(name, 'NONEXISTENT');
-  const found = await session.store.mailboxes.status(mailbox.id);
-  const values = items.map((item) => `${item} ${STATUS_VALUES[item](found)}`);
-  const wireName = encodeAstring(encodeMailboxName(mailbox.name));
-  session.response.untagged(`STATUS ${wireName} (${values.join(' ')})`);
-  return { text: 'STATUS completed' };
 }

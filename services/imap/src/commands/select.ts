@@ -16,6 +16,7 @@ async function open(session: Session, name: string, readOnly: boolean): Promise<
   if (unseen !== undefined) response.notice(`UNSEEN ${unseen}`, 'First unseen message');
   response.notice(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are valid');
   response.notice(`UIDNEXT ${uidNext}`, 'Predicted next UID');
+  response.notice(`MAILBOXID (${mailbox.objectId})`, 'Its id');
   return readOnly
     ? { code: 'READ-ONLY', text: 'EXAMINE completed' }
     : { code: 'READ-WRITE', text: 'SELECT completed' };

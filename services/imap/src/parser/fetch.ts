@@ -47,6 +47,8 @@ const PLAIN_ITEMS = {
   BODYSTRUCTURE: 'body-structure',
   BODY: 'body',
   UID: 'uid',
+  EMAILID: 'email-id',
+  THREADID: 'thread-id',
 } as const;
 
 export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };

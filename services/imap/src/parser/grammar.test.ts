@@ -10,7 +10,7 @@ import { formatDateTime, MONTHS } from './date.ts';
 import { type FetchItem, parseFetch, type Section } from './fetch.ts';
 import { parseStore, SYSTEM_FLAGS } from './flags.ts';
 import { type CommandText, Lexer, literalHead } from './lexer.ts';
-import { parseList, parseRename, parseStatus } from './mailbox.ts';
+import { parseList, parseLsub, parseRename, parseStatus } from './mailbox.ts';
 import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
 import type { MessageSet, SetNumber } from './sequence-set.ts';
 
@@ -46,7 +46,10 @@ const VALID = [
   'a SELECT "Entw&APw-rfe"',
   'a RENAME foo/bar {3}\r\nbaz',
   'a LIST "" (%*)'.replace('(%*)', '%*'),
-  'a STATUS INBOX (MESSAGES UIDNEXT UNSEEN)',
+  'a LIST (SUBSCRIBED RECURSIVEMATCH) "" (% "a b" *) RETURN (CHILDREN STATUS (SIZE UNSEEN))',
+  'a LIST () "" * RETURN ()',
+  'a CREATE x (USE (\\Sent))',
+  'a STATUS INBOX (MESSAGES UIDNEXT UNSEEN SIZE DELETED MAILBOXID)',
   'a APPEND INBOX (\\Seen $Junk) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
   'a ID ("name" "x" "version" NIL)',
   'a ID NIL',
@@ -80,7 +83,14 @@ test.each([
   'a SELECT "a&b"',
   'a SELECT a  b',
   'a STATUS INBOX ()',
-  'a STATUS INBOX (SIZE)',
+  'a STATUS INBOX (SIZES)',
+  'a LIST (RECURSIVEMATCH) "" *',
+  'a LIST (SUBSCRIBED REMOTE FROB) "" *',
+  'a LIST "" ()',
+  'a LIST "" * RETURN (STATUS)',
+  'a LIST "" * (CHILDREN)',
+  'a CREATE x (USE \\Sent)',
+  'a CREATE x ()',
   'a APPEND INBOX "x"',
   'a APPEND INBOX "31-Feb-1994 12:00:00 +0100" {0}\r\n',
   'a APPEND INBOX "01-Feb-1994 25:00:00 +0100" {0}\r\n',
@@ -232,7 +242,12 @@ test('mailboxes', () => {
     fc.property(mailboxes, mailboxes, ways, (from, to, way) => {
       const wire = ` ${written(encodeMailboxName(from), way)} ${written(encodeMailboxName(to), 2)}`;
       expect(reads(parseRename, wire)).toEqual({ from, to });
-      expect(reads(parseList, wire)).toEqual({ reference: from, pattern: to });
+      expect(reads(parseLsub, wire)).toEqual({ reference: from, pattern: to });
+      expect(reads(parseList, wire)).toMatchObject({
+        reference: from,
+        patterns: [to],
+        extended: false,
+      });
     }),
   );
   expect(reads(parseStatus, ' inBox (MESSAGES)').mailbox).toBe('inBox');
@@ -332,6 +347,8 @@ const ITEM_WORDS = {
   'body-structure': 'BODYSTRUCTURE',
   body: 'BODY',
   uid: 'UID',
+  'email-id': 'EMAILID',
+  'thread-id': 'THREADID',
 };
 function writeItem(item: FetchItem): string {
   if (item.kind !== 'section') return ITEM_WORDS[item.kind];
@@ -365,6 +382,7 @@ const { key: searchKeys } = fc.letrec<{ key: SearchKey }>((tie) => ({
         kind: fc.constantFrom('larger' as const, 'smaller' as const),
         octets: fc.nat(4_294_967_295),
       }),
+      fc.record({ kind: fc.constant('email-id' as const), id: keywords }),
       fc.record({
         kind: fc.constantFrom('younger' as const, 'older' as const),
         seconds: fc.integer({ min: 1, max: 4_294_967_295 }),
@@ -406,6 +424,10 @@ function writeKey(key: SearchKey, way: number): string {
     case 'larger':
     case 'smaller':
       return `${key.kind.toUpperCase()} ${key.octets}`;
+    case 'email-id':
+      return `EMAILID ${key.id}`;
+    case 'thread-id':
+      return `THREADID ${key.id}`;
     case 'younger':
     case 'older':
       return `${key.kind.toUpperCase()} ${key.seconds}`;

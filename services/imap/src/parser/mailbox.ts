@@ -30,35 +30,133 @@ export function parseRename(lexer: Lexer): RenameArguments {
   return { from, to: parseOneMailbox(lexer) };
 }
 
-export interface ListArguments {
+export interface CreateArguments {
+  readonly mailbox: string;
+  /** As they were written: "\\Sent" (RFC 6154 §3). */
+  readonly uses: readonly string[];
+}
+
+/** CREATE mailbox [(USE (uses))] (RFC 3501 §6.3.3, RFC 6154 §5.3). */
+export function parseCreate(lexer: Lexer): CreateArguments {
+  const mailbox = parseOneMailbox(lexer);
+  if (!lexer.accept(' ')) return { mailbox, uses: [] };
+  lexer.expect('(USE ');
+  const uses = lexer.list(() => lexer.flag());
+  lexer.expect(')');
+  return { mailbox, uses };
+}
+
+export interface LsubArguments {
   readonly reference: string;
   /** With "*" and "%" as wildcards. */
   readonly pattern: string;
 }
 
-/** Of LIST and LSUB (RFC 3501 §6.3.8). */
-export function parseList(lexer: Lexer): ListArguments {
+/** RFC 3501 §6.3.9. */
+export function parseLsub(lexer: Lexer): LsubArguments {
   lexer.space();
   const reference = decode(lexer.astring());
   lexer.space();
   return { reference, pattern: decode(lexer.listMailbox()) };
 }
 
-export const STATUS_ITEMS = ['MESSAGES', 'RECENT', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN'] as const;
+const SELECTIONS = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'] as const;
+export type ListSelection = (typeof SELECTIONS)[number];
+
+const RETURNS = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'] as const;
+export type ListReturn = (typeof RETURNS)[number];
+
+export interface ListArguments {
+  readonly reference: string;
+  /** With "*" and "%" as wildcards. */
+  readonly patterns: readonly string[];
+  /** Which names; empty for all. */
+  readonly select: readonly ListSelection[];
+  /** What of them. */
+  readonly returns: readonly ListReturn[];
+  /** Items that STATUS would give of each; empty for none (RFC 5819). */
+  readonly status: readonly StatusItem[];
+  /** Whether it was written as RFC 5258 has it, rather than RFC 3501. */
+  readonly extended: boolean;
+}
+
+/** One of `words`, and nothing else. */
+function oneOf<Word extends string>(lexer: Lexer, words: readonly Word[]): Word | undefined {
+  const found = lexer.word();
+  return words.find((word) => word === found);
+}
+
+function parseSelection(lexer: Lexer): ListSelection[] {
+  const select = lexer.list(
+    () => oneOf(lexer, SELECTIONS) ?? lexer.fail('Unknown LIST selection option'),
+  );
+  // RFC 5258 §3: RECURSIVEMATCH widens what another option selects
+  if (
+    select.includes('RECURSIVEMATCH') &&
+    !select.some((option) => option === 'SUBSCRIBED' || option === 'SPECIAL-USE')
+  ) {
+    lexer.fail('RECURSIVEMATCH needs another selection option');
+  }
+  return select;
+}
+
+/** LIST [selection] reference pattern(s) [RETURN (...)] (RFC 3501 §6.3.8, RFC 5258 §6). */
+export function parseList(lexer: Lexer): ListArguments {
+  lexer.space();
+  let select: ListSelection[] | undefined;
+  if (lexer.peek() === '(') {
+    select = parseSelection(lexer);
+    lexer.space();
+  }
+  const reference = decode(lexer.astring());
+  lexer.space();
+  const several = lexer.peek() === '(';
+  const patterns = several
+    ? lexer.filledList(() => decode(lexer.listMailbox()))
+    : [decode(lexer.listMailbox())];
+  const returns: ListReturn[] = [];
+  let status: readonly StatusItem[] = [];
+  const returning = lexer.accept(' ');
+  if (returning) {
+    lexer.expect('RETURN ');
+    lexer.list(() => {
+      const word = lexer.word();
+      const known = RETURNS.find((option) => option === word);
+      if (known !== undefined) return returns.push(known);
+      if (word !== 'STATUS') return lexer.fail('Unknown LIST return option');
+      lexer.space();
+      status = parseStatusItems(lexer);
+      return undefined;
+    });
+  }
+  const extended = select !== undefined || several || returning;
+  return { reference, patterns, select: select ?? [], returns, status, extended };
+}
+
+export const STATUS_ITEMS = [
+  'MESSAGES',
+  'RECENT',
+  'UIDNEXT',
+  'UIDVALIDITY',
+  'UNSEEN',
+  'DELETED',
+  'SIZE',
+  'MAILBOXID',
+] as const;
 export type StatusItem = (typeof STATUS_ITEMS)[number];
+
+function parseStatusItems(lexer: Lexer): StatusItem[] {
+  return lexer.filledList(() => oneOf(lexer, STATUS_ITEMS) ?? lexer.fail('Unknown status item'));
+}
 
 export interface StatusArguments {
   readonly mailbox: string;
   readonly items: readonly StatusItem[];
 }
 
-/** RFC 3501 §6.3.10. */
+/** RFC 3501 §6.3.10, RFC 8438, RFC 8474 §4.3. */
 export function parseStatus(lexer: Lexer): StatusArguments {
   const mailbox = parseOneMailbox(lexer);
   lexer.space();
-  const items = lexer.filledList((): StatusItem => {
-    const word = lexer.word();
-    return STATUS_ITEMS.find((item) => item === word) ?? lexer.fail('Unknown status item');
-  });
-  return { mailbox, items };
+  return { mailbox, items: parseStatusItems(lexer) };
 }

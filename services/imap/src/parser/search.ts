@@ -15,6 +15,8 @@ export type SearchKey =
   | { readonly kind: 'uid'; readonly set: MessageSet }
   /** A system flag, \Recent, or a keyword. */
   | { readonly kind: 'flag'; readonly flag: string }
+  /** RFC 8474 §6; no message has a thread's id here. */
+  | { readonly kind: 'email-id' | 'thread-id'; readonly id: string }
   | { readonly kind: 'larger'; readonly octets: number }
   | { readonly kind: 'smaller'; readonly octets: number }
   | {
@@ -72,6 +74,8 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['NEW', () => ({ kind: 'and', keys: [RECENT, UNSEEN] })],
   ['KEYWORD', (reader) => ({ kind: 'flag', flag: reader.keyword() })],
   ['UNKEYWORD', (reader) => ({ kind: 'not', key: { kind: 'flag', flag: reader.keyword() } })],
+  ['EMAILID', (reader) => ({ kind: 'email-id', id: reader.keyword() })],
+  ['THREADID', (reader) => ({ kind: 'thread-id', id: reader.keyword() })],
   ['BEFORE', date('internal', 'before')],
   ['ON', date('internal', 'on')],
   ['SINCE', date('internal', 'since')],

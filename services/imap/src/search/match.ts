@@ -111,6 +111,10 @@ export function compileSearch(
         const flag = inner.flag.toLowerCase();
         return ({ message }) => message.flags.some((one) => one.toLowerCase() === flag);
       }
+      case 'email-id':
+        return ({ message }) => message.emailId === inner.id;
+      case 'thread-id':
+        return () => false;
       case 'larger':
         return ({ message }) => message.size > inner.octets;
       case 'smaller':

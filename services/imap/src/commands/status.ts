@@ -1,0 +1,39 @@
+/** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11) and MAILBOXID (RFC 8474). */
+import type { Mailbox, MailboxStatus } from '@mail/store';
+import type { StatusArguments, StatusItem } from '../parser/mailbox.ts';
+import { encodeAstring } from '../response.ts';
+import type { Completion, Session } from '../session.ts';
+import { encodeMailboxName } from '../utf7.ts';
+
+const VALUES: Record<StatusItem, (status: MailboxStatus, mailbox: Mailbox) => number | string> = {
+  MESSAGES: ({ messages }) => messages,
+  // no message is \Recent here: see match.ts
+  RECENT: () => 0,
+  UIDNEXT: ({ uidNext }) => uidNext,
+  UIDVALIDITY: ({ uidValidity }) => uidValidity,
+  UNSEEN: ({ unseen }) => unseen,
+  DELETED: ({ deleted }) => deleted,
+  SIZE: ({ size }) => size,
+  MAILBOXID: (_, { objectId }) => `(${objectId})`,
+};
+
+/** Throws StoreError (no-such-mailbox). */
+export async function tellStatus(
+  session: Session,
+  mailbox: Mailbox,
+  items: readonly StatusItem[],
+): Promise<void> {
+  const status = await session.store.mailboxes.status(mailbox.id);
+  const values = items.map((item) => `${item} ${VALUES[item](status, mailbox)}`);
+  const wireName = encodeAstring(encodeMailboxName(mailbox.name));
+  session.response.untagged(`STATUS ${wireName} (${values.join(' ')})`);
+}
+
+export async function status(
+  session: Session,
+  { mailbox: name, items }: StatusArguments,
+): Promise<Completion> {
+  const mailbox = await session.findMailbox(name, 'NONEXISTENT');
+  await tellStatus(session, mailbox, items);
+  return { text: 'STATUS completed' };
+}
