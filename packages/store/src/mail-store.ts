@@ -149,14 +149,16 @@ export interface Messages {
   structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;
   /**
    * Durable. Returns those of `uids` that exist, in UID order, as they are now. The modification
-   * sequence grows only where something changed. Throws bad-flag for what is neither a system flag nor a
-   * keyword.
+   * sequence grows only where something changed. With `unchangedSince`, those that have changed since are
+   * left alone and out of what is returned (RFC 7162 §3.1.3). Throws bad-flag for what is neither a system
+   * flag nor a keyword.
    */
   changeFlags(
     mailboxId: MailboxId,
     uids: readonly Uid[],
     change: FlagChange,
     flags: readonly string[],
+    options?: { readonly unchangedSince: ModSeq },
   ): Promise<MessageSummary[]>;
   /**
    * Removes those of `uids` that exist, with `onlyDeleted` those that have \\Deleted at that moment,

@@ -298,15 +298,19 @@ export async function changeFlags(
     uids: readonly Uid[];
     change: FlagChange;
     flags: readonly string[];
+    unchangedSince: ModSeq | undefined;
   },
 ): Promise<MessageSummary[]> {
   const { db } = context;
-  const { mailboxId, uids } = args;
+  const { mailboxId, unchangedSince = Number.POSITIVE_INFINITY } = args;
   const given = encodeFlags(args.flags);
   await lockMailbox(context, mailboxId);
   const before: MessageRow[] = [];
   const after: (MessageRow & StoredFlags)[] = [];
-  for (const row of await selectRows(db, mailboxId, uids)) {
+  const uids: Uid[] = [];
+  for (const row of await selectRows(db, mailboxId, args.uids)) {
+    if (row.modseq > unchangedSince) continue;
+    uids.push(row.uid);
     const changed = applyFlags(row, args.change, given);
     if (changed.flags === row.flags && changed.keywords === row.keywords) continue;
     before.push(row);

@@ -59,8 +59,14 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     read: (mailboxId, uid, start = 0, end = Number.POSITIVE_INFINITY) =>
       engine.read((db) => readContent(db, mailboxId, uid, start, end)),
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
-    changeFlags: (mailboxId, uids, change, flags) =>
-      engine.write('changeFlags', { mailboxId, uids, change, flags }),
+    changeFlags: (mailboxId, uids, change, flags, options) =>
+      engine.write('changeFlags', {
+        mailboxId,
+        uids,
+        change,
+        flags,
+        unchangedSince: options?.unchangedSince,
+      }),
     expunge: (mailboxId, uids, { onlyDeleted } = { onlyDeleted: false }) =>
       engine.write('expunge', { mailboxId, uids, onlyDeleted }),
     copy: (mailboxId, uids, target) => engine.write('copy', { mailboxId, uids, target }),

@@ -22,7 +22,7 @@ describe('what is told when', () => {
     expect(view.release(false)).toEqual([]);
     expect(view.bySequence(one(2))?.found.map(({ message: { uid } }) => uid)).toEqual([2]);
     expect(view.bySequence(one(1))).toEqual({ found: [], missing: true });
-    expect(view.release(true)).toEqual([{ kind: 'expunge', sequence: 1 }]);
+    expect(view.release(true)).toEqual([{ kind: 'expunge', sequence: 1, uid: 1 }]);
     expect(view.bySequence(one(1))?.found[0]?.message.uid).toBe(2);
   });
 

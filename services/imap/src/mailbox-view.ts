@@ -22,7 +22,7 @@ export interface Numbered {
 
 /** What the client is told, in order. */
 export type Update =
-  | { readonly kind: 'expunge'; readonly sequence: number }
+  | { readonly kind: 'expunge'; readonly sequence: number; readonly uid: Uid }
   | { readonly kind: 'exists'; readonly count: number }
   /** The flags in use have grown. */
   | { readonly kind: 'flags'; readonly flags: readonly string[] }
@@ -69,6 +69,11 @@ export class MailboxView {
   /** Where to go on from in the store's changes. */
   get highestModSeq(): ModSeq {
     return this.#highestModSeq;
+  }
+
+  /** 0 where there is no message. */
+  get lastUid(): Uid {
+    return this.#uids.at(-1) ?? 0;
   }
 
   /** The system flags, and keywords that were seen here. */
@@ -154,9 +159,8 @@ export class MailboxView {
     const updates: Update[] = [];
     if (expunges && this.#gone.size > 0) {
       // from the end, so that each number is right when it is said
-      const sequences = [...this.#gone].map((uid) => lowerBound(this.#uids, uid) + 1);
-      for (const sequence of sequences.sort((a, b) => b - a)) {
-        updates.push({ kind: 'expunge', sequence });
+      for (const uid of [...this.#gone].sort((a, b) => b - a)) {
+        updates.push({ kind: 'expunge', sequence: lowerBound(this.#uids, uid) + 1, uid });
       }
       for (const uid of this.#gone) this.#untold.delete(uid);
       this.#messages = this.#messages.filter(({ uid }) => !this.#gone.has(uid));
@@ -208,7 +212,7 @@ export class MailboxView {
 
   uidRanges(set: MessageSet): NumberRange[] {
     if (set === 'saved') return rangesOf(this.#saved);
-    return resolveSet(set, this.#uids.at(-1) ?? 0);
+    return resolveSet(set, this.lastUid);
   }
 
   /** As sequenceRanges, but the messages themselves. */

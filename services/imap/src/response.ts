@@ -38,7 +38,10 @@ export function encodeFlags(flags: readonly string[]): string {
 /** Response codes that we send with OK, besides those of refusals. */
 export type StatusCode =
   | `CAPABILITY ${string}`
+  | 'CLOSED'
+  | `HIGHESTMODSEQ ${number}`
   | `MAILBOXID ${string}`
+  | `MODIFIED ${string}`
   | `PERMANENTFLAGS ${string}`
   | `UIDNEXT ${number}`
   | `UIDVALIDITY ${number}`

@@ -7,8 +7,8 @@ import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
-import { MailboxView, type Selection } from './mailbox-view.ts';
-import type { MessageSet } from './parser/sequence-set.ts';
+import { MailboxView, type Selection, type Update } from './mailbox-view.ts';
+import { formatSet, type MessageSet } from './parser/sequence-set.ts';
 import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
 import type { Selected, SessionState } from './state.ts';
 
@@ -35,6 +35,12 @@ export interface Completion {
   readonly next?: 'start-tls' | 'end';
 }
 
+/**
+ * What changes how we answer once a client knows it: CONDSTORE adds MODSEQ to what is told of flags,
+ * QRESYNC has VANISHED in the place of EXPUNGE and includes CONDSTORE.
+ */
+export type Extension = 'CONDSTORE' | 'QRESYNC';
+
 /** How a set names messages: by the session's sequence numbers, or by UID (RFC 3501 §6.4.8). */
 export type Numbering = 'sequence' | 'uid';
 
@@ -45,6 +51,8 @@ export class Session {
   readonly logins: LoginDesk<Account>;
   /** Of the command that is being answered; ESEARCH repeats it. */
   tag = '*';
+  /** What the client has switched on (RFC 5161, RFC 7162 §3.1). */
+  readonly enabled = new Set<Extension>();
   #state: SessionState = { name: 'not-authenticated' };
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
@@ -114,6 +122,15 @@ export class Session {
     return selected;
   }
 
+  /** A command that only a client of CONDSTORE sends switches it on (RFC 7162 §3.1). */
+  enableCondStore(): void {
+    this.enabled.add('CONDSTORE');
+  }
+
+  get condStore(): boolean {
+    return this.enabled.has('CONDSTORE');
+  }
+
   /** Back to the authenticated state, if a mailbox is selected. */
   deselect(): void {
     if (this.#state.name !== 'selected') return;
@@ -144,10 +161,12 @@ export class Session {
     if (this.#state.name !== 'selected') return;
     const { selected } = this.#state;
     if (selected.stale) await this.refresh();
-    for (const update of selected.view.release(expunges)) {
+    const updates = selected.view.release(expunges);
+    if (this.enabled.has('QRESYNC')) this.#tellVanished(updates);
+    for (const update of updates) {
       switch (update.kind) {
         case 'expunge':
-          this.response.untagged(`${update.sequence} EXPUNGE`);
+          if (!this.enabled.has('QRESYNC')) this.response.untagged(`${update.sequence} EXPUNGE`);
           break;
         case 'exists':
           this.response.untagged(`${update.count} EXISTS`);
@@ -156,14 +175,21 @@ export class Session {
           this.tellFlagsInUse(update.flags);
           break;
         case 'fetch': {
-          const { uid, flags } = update.message;
-          this.response.untagged(
-            `${update.sequence} FETCH (UID ${uid} FLAGS ${encodeFlags(flags)})`,
-          );
+          const { uid, flags, modSeq } = update.message;
+          const items = `UID ${uid} FLAGS ${encodeFlags(flags)}`;
+          const more = this.condStore ? ` MODSEQ (${modSeq})` : '';
+          this.response.untagged(`${update.sequence} FETCH (${items}${more})`);
         }
       }
       await this.response.room;
     }
+  }
+
+  /** All at once, by UID (RFC 7162 §3.2.10). */
+  #tellVanished(updates: readonly Update[]): void {
+    const uids = updates.filter((update) => update.kind === 'expunge').map(({ uid }) => uid);
+    if (uids.length === 0) return;
+    this.response.untagged(`VANISHED ${formatSet(uids.sort((a, b) => a - b))}`);
   }
 
   /** FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1). */

@@ -23,5 +23,9 @@ export async function expungeDeleted(session: Session, among?: MessageSet): Prom
 export async function expunge(session: Session, among?: MessageSet): Promise<Completion> {
   session.requireWritable();
   await expungeDeleted(session, among);
-  return { text: 'EXPUNGE completed' };
+  const text = 'EXPUNGE completed';
+  if (!session.condStore) return { text };
+  // RFC 7162 §3.2.7: so that a client knows up to where it has heard
+  await session.refresh();
+  return { code: `HIGHESTMODSEQ ${session.selected.view.highestModSeq}`, text };
 }

@@ -1,17 +1,21 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 8474 §5): which messages, in which order, and every item but the
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162; RFC 8474 §5): which messages, in which order, and every item but the
  * sections, which are fetch-sections.ts. Structures come in batches.
  */
 import type { MessageStructure } from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary } from '@mail/store';
+import { ReplyError } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { formatDateTime } from '../parser/date.ts';
 import type { FetchArguments, FetchItem, SectionItem } from '../parser/fetch.ts';
+import { MAX_UINT32 } from '../parser/limits.ts';
+import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
 import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { Turns } from '../turns.ts';
 import { isWholeMessage, Sections } from './fetch-sections.ts';
+import { tellVanishedEarlier } from './resync.ts';
 
 /** Messages whose structures are read at once. */
 const BATCH_MESSAGES = 64;
@@ -39,18 +43,58 @@ function needsStructure(item: FetchItem): boolean {
   }
 }
 
+/** The UIDs of a set as one who asks for expunged ones means it: "*" is above all that ever were. */
+function uidsNamed(session: Session, set: MessageSet): readonly NumberRange[] {
+  return set === 'saved' ? session.selected.view.uidRanges(set) : resolveSet(set, MAX_UINT32);
+}
+
+/** What is told besides: UID to UID FETCH, and MODSEQ to who looks for changes (RFC 7162 §3.1.4.1). */
+function completeItems(
+  session: Session,
+  asked: readonly FetchItem[],
+  changedSince: boolean,
+  numbering: Numbering,
+): readonly FetchItem[] {
+  const asks = (kind: FetchItem['kind']) => asked.some((item) => item.kind === kind);
+  if (changedSince || asks('modseq')) session.enableCondStore();
+  return [
+    ...(numbering === 'uid' && !asks('uid') ? [{ kind: 'uid' } as const] : []),
+    ...asked,
+    ...(changedSince && !asks('modseq') ? [{ kind: 'modseq' } as const] : []),
+  ];
+}
+
+/** Of a message whose flags the FETCH itself has changed. */
+function withFlags(session: Session, items: readonly FetchItem[]): readonly FetchItem[] {
+  const asks = (kind: FetchItem['kind']) => items.some((item) => item.kind === kind);
+  return [
+    ...items,
+    ...(asks('flags') ? [] : [{ kind: 'flags' } as const]),
+    ...(session.condStore && !asks('modseq') ? [{ kind: 'modseq' } as const] : []),
+  ];
+}
+
 export async function fetch(
   session: Session,
-  { set, items: asked }: FetchArguments,
+  { set, items: asked, changedSince, vanished }: FetchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
+  if (vanished && (numbering !== 'uid' || !session.enabled.has('QRESYNC'))) {
+    throw new ReplyError('BAD', undefined, 'VANISHED is for UID FETCH once QRESYNC is enabled');
+  }
+  if (changedSince !== undefined) await session.refresh();
   const selection = session.resolve(set, numbering);
-  const named = numbering === 'uid' && !asked.some(({ kind }) => kind === 'uid');
-  const items: readonly FetchItem[] = named ? [{ kind: 'uid' }, ...asked] : asked;
+  const items = completeItems(session, asked, changedSince !== undefined, numbering);
   const structured = items.some(needsStructure);
   const reads =
     !session.selected.readOnly && items.some((item) => item.kind === 'section' && !item.peek);
-  const { found } = selection;
+  if (changedSince !== undefined && vanished) {
+    await tellVanishedEarlier(session, changedSince, uidsNamed(session, set));
+  }
+  const found =
+    changedSince === undefined
+      ? selection.found
+      : selection.found.filter(({ message }) => message.modSeq > changedSince);
   const turns = new Turns(TURN_OCTETS);
   for (let start = 0; start < found.length; start += BATCH_MESSAGES) {
     const batch = found.slice(start, start + BATCH_MESSAGES);
@@ -63,10 +107,7 @@ export async function fetch(
         // somebody has expunged it; the client hears of that at a time that suits it
         if (structures !== undefined && structure === undefined) continue;
         const now = seen.get(uid);
-        const told: readonly FetchItem[] =
-          now !== undefined && !items.some(({ kind }) => kind === 'flags')
-            ? [...items, { kind: 'flags' }]
-            : items;
+        const told = now === undefined ? items : withFlags(session, items);
         await tell(session, { sequence, message: now ?? message, structure }, told, turns);
         await turns.spend(MESSAGE_OCTETS);
       }
@@ -167,6 +208,8 @@ function renderItem(
       return `UID ${message.uid}`;
     case 'email-id':
       return `EMAILID (${message.emailId})`;
+    case 'modseq':
+      return `MODSEQ (${message.modSeq})`;
     case 'thread-id':
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';

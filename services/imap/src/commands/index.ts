@@ -22,6 +22,7 @@ import {
   parseStatus,
 } from '../parser/mailbox.ts';
 import { parseSearch } from '../parser/search.ts';
+import { parseEnable, parseSelect } from '../parser/select.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
 import { append } from './append.ts';
@@ -34,6 +35,7 @@ import { idle } from './idle.ts';
 import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
+import { enable } from './resync.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
 import { status } from './status.ts';
@@ -94,8 +96,20 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     }),
   ],
 
-  ['SELECT', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: select })],
-  ['EXAMINE', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: examine })],
+  [
+    'ENABLE',
+    command({ states: LOGGED_IN, parse: parseEnable, handle: enable, capability: ['ENABLE'] }),
+  ],
+  [
+    'SELECT',
+    command({
+      states: LOGGED_IN,
+      parse: parseSelect,
+      handle: select,
+      capability: ['CONDSTORE', 'QRESYNC'],
+    }),
+  ],
+  ['EXAMINE', command({ states: LOGGED_IN, parse: parseSelect, handle: examine })],
   [
     'CREATE',
     command({

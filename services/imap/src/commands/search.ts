@@ -43,8 +43,13 @@ export async function search(
   const numbers = found.map(({ sequence, message }) =>
     numbering === 'uid' ? message.uid : sequence,
   );
-  if (returns === undefined) tellList(session, numbers);
-  else tellExtended(session, numbers, returns, numbering);
+  let modSeq: number | undefined;
+  if (compiled.looksAtModSeq) {
+    session.enableCondStore();
+    modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns));
+  }
+  if (returns === undefined) tellList(session, numbers, modSeq);
+  else tellExtended(session, numbers, returns, numbering, modSeq);
   return { text: 'SEARCH completed' };
 }
 
@@ -57,10 +62,20 @@ function savedOf(found: readonly Numbered[], returns: readonly ReturnOption[]): 
   return [...ends];
 }
 
-function tellList({ response }: Session, numbers: readonly number[]): void {
+/** RFC 7162 §3.1.5; undefined where nothing was found. */
+function highestModSeq(found: readonly Numbered[]): number | undefined {
+  if (found.length === 0) return undefined;
+  return found.reduce((highest, { message }) => Math.max(highest, message.modSeq), 0);
+}
+
+function tellList(
+  { response }: Session,
+  numbers: readonly number[],
+  modSeq: number | undefined,
+): void {
   response.raw('* SEARCH');
   for (const number of numbers) response.raw(` ${number}`);
-  response.raw('\r\n');
+  response.raw(modSeq === undefined ? '\r\n' : ` (MODSEQ ${modSeq})\r\n`);
 }
 
 /** RFC 4731 §3.1; of nothing but SAVE nothing is told (RFC 5182 §2.4). */
@@ -69,6 +84,7 @@ function tellExtended(
   numbers: readonly number[],
   returns: readonly ReturnOption[],
   numbering: Numbering,
+  modSeq: number | undefined,
 ): void {
   if (returns.every((option) => option === 'SAVE')) return;
   const [least] = numbers;
@@ -77,6 +93,7 @@ function tellExtended(
     ...(returns.includes('MAX') && least !== undefined ? [`MAX ${numbers.at(-1)}`] : []),
     ...(returns.includes('COUNT') ? [`COUNT ${numbers.length}`] : []),
     ...(returns.includes('ALL') && least !== undefined ? [`ALL ${formatSet(numbers)}`] : []),
+    ...(modSeq === undefined ? [] : [`MODSEQ ${modSeq}`]),
   ];
   const head = `ESEARCH (TAG ${encodeString(tag)})${numbering === 'uid' ? ' UID' : ''}`;
   response.untagged([head, ...items].join(' '));

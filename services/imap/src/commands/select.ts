@@ -1,13 +1,27 @@
-/** SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2; RFC 3691). */
+/** SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2; RFC 3691; RFC 7162). */
+import { ReplyError } from '../errors.ts';
+import type { SelectArguments } from '../parser/select.ts';
 import type { Completion, Session } from '../session.ts';
 import { expungeDeleted } from './expunge.ts';
+import { tellChangesSince } from './resync.ts';
 
-async function open(session: Session, name: string, readOnly: boolean): Promise<Completion> {
+async function open(
+  session: Session,
+  { mailbox: name, condStore, resync }: SelectArguments,
+  readOnly: boolean,
+): Promise<Completion> {
+  const { response } = session;
+  if (resync !== undefined && !session.enabled.has('QRESYNC')) {
+    throw new ReplyError('BAD', undefined, 'ENABLE QRESYNC first');
+  }
+  if (condStore) session.enableCondStore();
   // even a SELECT that fails leaves no mailbox selected (RFC 3501 §6.3.1)
-  session.deselect();
+  if (session.state.name === 'selected') {
+    session.deselect();
+    response.notice('CLOSED', 'The mailbox before is closed');
+  }
   const mailbox = await session.findMailbox(name, 'NONEXISTENT');
   const { view } = await session.select(mailbox, readOnly);
-  const { response } = session;
   const { uidNext } = await session.store.mailboxes.status(mailbox.id);
   session.tellFlagsInUse(view.flagsInUse);
   response.untagged(`${view.count} EXISTS`);
@@ -16,18 +30,20 @@ async function open(session: Session, name: string, readOnly: boolean): Promise<
   if (unseen !== undefined) response.notice(`UNSEEN ${unseen}`, 'First unseen message');
   response.notice(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are valid');
   response.notice(`UIDNEXT ${uidNext}`, 'Predicted next UID');
+  response.notice(`HIGHESTMODSEQ ${view.highestModSeq}`, 'Changes are numbered');
   response.notice(`MAILBOXID (${mailbox.objectId})`, 'Its id');
+  if (resync !== undefined) await tellChangesSince(session, resync);
   return readOnly
     ? { code: 'READ-ONLY', text: 'EXAMINE completed' }
     : { code: 'READ-WRITE', text: 'SELECT completed' };
 }
 
-export function select(session: Session, name: string): Promise<Completion> {
-  return open(session, name, false);
+export function select(session: Session, parsed: SelectArguments): Promise<Completion> {
+  return open(session, parsed, false);
 }
 
-export function examine(session: Session, name: string): Promise<Completion> {
-  return open(session, name, true);
+export function examine(session: Session, parsed: SelectArguments): Promise<Completion> {
+  return open(session, parsed, true);
 }
 
 /** Removes what is \Deleted without a word, unless the mailbox was opened by EXAMINE. */

@@ -1,4 +1,4 @@
-/** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11) and MAILBOXID (RFC 8474). */
+/** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11), MAILBOXID (RFC 8474), HIGHESTMODSEQ (RFC 7162). */
 import type { Mailbox, MailboxStatus } from '@mail/store';
 import type { StatusArguments, StatusItem } from '../parser/mailbox.ts';
 import { encodeAstring } from '../response.ts';
@@ -14,6 +14,7 @@ const VALUES: Record<StatusItem, (status: MailboxStatus, mailbox: Mailbox) => nu
   UNSEEN: ({ unseen }) => unseen,
   DELETED: ({ deleted }) => deleted,
   SIZE: ({ size }) => size,
+  HIGHESTMODSEQ: ({ highestModSeq }) => highestModSeq,
   MAILBOXID: (_, { objectId }) => `(${objectId})`,
 };
 
@@ -23,6 +24,7 @@ export async function tellStatus(
   mailbox: Mailbox,
   items: readonly StatusItem[],
 ): Promise<void> {
+  if (items.includes('HIGHESTMODSEQ')) session.enableCondStore();
   const status = await session.store.mailboxes.status(mailbox.id);
   const values = items.map((item) => `${item} ${VALUES[item](status, mailbox)}`);
   const wireName = encodeAstring(encodeMailboxName(mailbox.name));

@@ -49,6 +49,7 @@ const PLAIN_ITEMS = {
   UID: 'uid',
   EMAILID: 'email-id',
   THREADID: 'thread-id',
+  MODSEQ: 'modseq',
 } as const;
 
 export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };
@@ -57,6 +58,10 @@ export type FetchItem = PlainItem | SectionItem;
 export interface FetchArguments {
   readonly set: MessageSet;
   readonly items: readonly FetchItem[];
+  /** Only what has changed since (RFC 7162 §3.1.4). */
+  readonly changedSince: number | undefined;
+  /** And which of the set have been expunged since (§3.2.6). */
+  readonly vanished: boolean;
 }
 
 const section = (label: SectionLabel, text: SectionText, peek: boolean): SectionItem => ({
@@ -137,11 +142,22 @@ function parseItem(lexer: Lexer): FetchItem {
   return { kind: PLAIN_ITEMS[name as keyof typeof PLAIN_ITEMS] };
 }
 
+function parseItems(lexer: Lexer): readonly FetchItem[] {
+  if (lexer.peek() === '(') return lexer.filledList(() => parseItem(lexer));
+  for (const [name, items] of MACROS) if (lexer.accept(name)) return items;
+  return [parseItem(lexer)];
+}
+
 export function parseFetch(lexer: Lexer): FetchArguments {
   lexer.space();
   const set = parseMessageSet(lexer);
   lexer.space();
-  if (lexer.peek() === '(') return { set, items: lexer.filledList(() => parseItem(lexer)) };
-  for (const [name, items] of MACROS) if (lexer.accept(name)) return { set, items };
-  return { set, items: [parseItem(lexer)] };
+  const items = parseItems(lexer);
+  if (!lexer.accept(' (CHANGEDSINCE ')) {
+    return { set, items, changedSince: undefined, vanished: false };
+  }
+  const changedSince = lexer.modSeq();
+  const vanished = lexer.accept(' VANISHED');
+  lexer.expect(')');
+  return { set, items, changedSince, vanished };
 }

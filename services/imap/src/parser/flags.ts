@@ -30,6 +30,8 @@ export function parseFlagList(lexer: Lexer): string[] {
 
 export interface StoreArguments {
   readonly set: MessageSet;
+  /** Messages that have changed since are left alone (RFC 7162 §3.1.3). */
+  readonly unchangedSince: number | undefined;
   readonly change: FlagChange;
   readonly silent: boolean;
   readonly flags: readonly string[];
@@ -40,12 +42,18 @@ export function parseStore(lexer: Lexer): StoreArguments {
   lexer.space();
   const set = parseMessageSet(lexer);
   lexer.space();
+  let unchangedSince: number | undefined;
+  if (lexer.accept('(UNCHANGEDSINCE ')) {
+    unchangedSince = lexer.modSeq();
+    lexer.expect(') ');
+  }
   const change = lexer.accept('+') ? 'add' : lexer.accept('-') ? 'remove' : 'replace';
   lexer.expect('FLAGS');
   const silent = lexer.accept('.SILENT');
   lexer.space();
-  if (lexer.peek() === '(') return { set, change, silent, flags: parseFlagList(lexer) };
+  if (lexer.peek() === '(')
+    return { set, unchangedSince, change, silent, flags: parseFlagList(lexer) };
   const flags = [parseFlag(lexer)];
   while (lexer.accept(' ')) flags.push(parseFlag(lexer));
-  return { set, change, silent, flags: settable(flags) };
+  return { set, unchangedSince, change, silent, flags: settable(flags) };
 }

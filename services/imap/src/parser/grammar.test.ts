@@ -57,6 +57,14 @@ const VALID = [
   'a FETCH 1 FULL',
   'a STORE 1:5 -FLAGS.SILENT (\\Deleted custom)',
   'a STORE 1 FLAGS \\Seen \\Draft',
+  'a STORE 1 (UNCHANGEDSINCE 9223372036854775807) +FLAGS.SILENT (\\Seen)',
+  'a UID FETCH $ (MODSEQ) (CHANGEDSINCE 0 VANISHED)',
+  'a ENABLE QRESYNC X-FOO',
+  'a SELECT INBOX (CONDSTORE)',
+  'a SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211,214:541))',
+  'a SELECT INBOX (QRESYNC (67890007 90060115194045000 41:211 (1:29,31 1:29,41:211)))',
+  'a SELECT INBOX (QRESYNC (67890007 90060115194045000 (1:2 1:2)))',
+  'a SEARCH MODSEQ "/flags/\\\\draft" all 620162338',
   'a SEARCH CHARSET UTF-8 OR (FROM {3}\r\nabc NOT SUBJECT "x") 1:3 SINCE 1-Feb-1994 UID 4 LARGER 9',
   'a UID SEARCH KEYWORD $Junk UNDELETED SENTON "1-Feb-1994" HEADER X-Foo ""',
   'a SEARCH RETURN (MIN SAVE) CHARSET UTF-8 OR $ YOUNGER 60 UID $',
@@ -117,6 +125,14 @@ test.each([
   'a SEARCH SINCE 30-Feb-2020',
   'a SEARCH SUBJECT "\xff"',
   'a SEARCH FROB',
+  'a SEARCH MODSEQ 9223372036854775808',
+  'a SEARCH MODSEQ "/flags/\\\\draft" mine 1',
+  'a STORE 1 (UNCHANGEDSINCE) FLAGS ()',
+  'a FETCH 1 FLAGS (CHANGEDSINCE 1',
+  'a ENABLE',
+  'a SELECT INBOX ()',
+  'a SELECT INBOX (QRESYNC (0 1))',
+  'a SELECT INBOX (QRESYNC (1 1 1:2 3))',
   'a AUTHENTICATE PLAIN  ',
   'a ID ("x")',
 ])('BAD: %j', (wire) => expect(() => prepare(wire)).toThrow(ImapSyntaxError));
@@ -254,13 +270,22 @@ test('mailboxes', () => {
 });
 
 test('STORE', () => {
+  const conditions = fc.option(fc.maxSafeNat(), { nil: undefined });
   const changes = fc.constantFrom('replace' as const, 'add' as const, 'remove' as const);
   fc.assert(
-    fc.property(sets, changes, fc.boolean(), flagLists, (set, change, silent, flags) => {
-      const sign = { replace: '', add: '+', remove: '-' }[change];
-      const wire = ` ${writeSet(set)} ${sign}FLAGS${silent ? '.SILENT' : ''} (${flags.join(' ')})`;
-      expect(reads(parseStore, wire)).toEqual({ set, change, silent, flags });
-    }),
+    fc.property(
+      sets,
+      conditions,
+      changes,
+      fc.boolean(),
+      flagLists,
+      (set, unchangedSince, change, silent, flags) => {
+        const condition = unchangedSince === undefined ? '' : ` (UNCHANGEDSINCE ${unchangedSince})`;
+        const sign = { replace: '', add: '+', remove: '-' }[change];
+        const wire = ` ${writeSet(set)}${condition} ${sign}FLAGS${silent ? '.SILENT' : ''} (${flags.join(' ')})`;
+        expect(reads(parseStore, wire)).toEqual({ set, unchangedSince, change, silent, flags });
+      },
+    ),
   );
 });
 
@@ -349,6 +374,7 @@ const ITEM_WORDS = {
   uid: 'UID',
   'email-id': 'EMAILID',
   'thread-id': 'THREADID',
+  modseq: 'MODSEQ',
 };
 function writeItem(item: FetchItem): string {
   if (item.kind !== 'section') return ITEM_WORDS[item.kind];
@@ -363,7 +389,7 @@ test('FETCH', () => {
   fc.assert(
     fc.property(sets, fc.array(fetchItems, { minLength: 1, maxLength: 5 }), (set, items) => {
       const wire = ` ${writeSet(set)} (${items.map(writeItem).join(' ')})`;
-      expect(reads(parseFetch, wire)).toEqual({ set, items });
+      expect(reads(parseFetch, wire)).toMatchObject({ set, items });
       expect(reads(parseFetch, wire.toLowerCase()).items).toHaveLength(items.length);
     }),
   );
@@ -383,6 +409,7 @@ const { key: searchKeys } = fc.letrec<{ key: SearchKey }>((tie) => ({
         octets: fc.nat(4_294_967_295),
       }),
       fc.record({ kind: fc.constant('email-id' as const), id: keywords }),
+      fc.record({ kind: fc.constant('modseq' as const), atLeast: fc.maxSafeNat() }),
       fc.record({
         kind: fc.constantFrom('younger' as const, 'older' as const),
         seconds: fc.integer({ min: 1, max: 4_294_967_295 }),
@@ -428,6 +455,8 @@ function writeKey(key: SearchKey, way: number): string {
       return `EMAILID ${key.id}`;
     case 'thread-id':
       return `THREADID ${key.id}`;
+    case 'modseq':
+      return `MODSEQ ${key.atLeast}`;
     case 'younger':
     case 'older':
       return `${key.kind.toUpperCase()} ${key.seconds}`;

@@ -9,6 +9,7 @@ import {
   MAX_DEPTH,
   MAX_LINE_OCTETS,
   MAX_LIST_ITEMS,
+  MAX_MODSEQ_DIGITS,
   MAX_TAG_OCTETS,
   MAX_UINT32,
 } from './limits.ts';
@@ -155,6 +156,13 @@ export class Lexer {
     if (digits.length !== count || !/^\d+$/.test(digits)) return this.fail('Expected digits');
     this.#at += count;
     return Number(digits);
+  }
+
+  /** mod-sequence-valzer: 0 to 2^63-1, of which the store uses those below 2^53 (RFC 7162 §7). */
+  modSeq(): number {
+    const digits = this.#take(DIGIT, MAX_MODSEQ_DIGITS);
+    if (digits === '' || BigInt(digits) >= 2n ** 63n) return this.fail('Expected a mod-sequence');
+    return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
   }
 
   /** The text of a base64 string, unchecked; may be "=" alone. */

@@ -142,6 +142,7 @@ export const STATUS_ITEMS = [
   'DELETED',
   'SIZE',
   'MAILBOXID',
+  'HIGHESTMODSEQ',
 ] as const;
 export type StatusItem = (typeof STATUS_ITEMS)[number];
 

@@ -17,6 +17,8 @@ export type SearchKey =
   | { readonly kind: 'flag'; readonly flag: string }
   /** RFC 8474 §6; no message has a thread's id here. */
   | { readonly kind: 'email-id' | 'thread-id'; readonly id: string }
+  /** Changed at that modification sequence or later (RFC 7162 §3.1.5). */
+  | { readonly kind: 'modseq'; readonly atLeast: number }
   | { readonly kind: 'larger'; readonly octets: number }
   | { readonly kind: 'smaller'; readonly octets: number }
   | {
@@ -75,6 +77,7 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['KEYWORD', (reader) => ({ kind: 'flag', flag: reader.keyword() })],
   ['UNKEYWORD', (reader) => ({ kind: 'not', key: { kind: 'flag', flag: reader.keyword() } })],
   ['EMAILID', (reader) => ({ kind: 'email-id', id: reader.keyword() })],
+  ['MODSEQ', (reader) => ({ kind: 'modseq', atLeast: reader.modSeq() })],
   ['THREADID', (reader) => ({ kind: 'thread-id', id: reader.keyword() })],
   ['BEFORE', date('internal', 'before')],
   ['ON', date('internal', 'on')],
@@ -152,6 +155,19 @@ class SearchReader {
   positive(): number {
     this.#lexer.space();
     return this.#lexer.positive();
+  }
+
+  /** An entry, which could name a single flag, changes nothing: one sequence counts for all of them. */
+  modSeq(): number {
+    const lexer = this.#lexer;
+    lexer.space();
+    if (lexer.peek() === '"') {
+      lexer.string();
+      lexer.space();
+      if (!['ALL', 'PRIV', 'SHARED'].includes(lexer.word())) lexer.fail('Unknown kind of entry');
+      lexer.space();
+    }
+    return lexer.modSeq();
   }
 
   day(): number {

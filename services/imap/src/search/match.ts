@@ -27,6 +27,8 @@ export interface CompiledSearch {
   readonly matches: Matcher;
   /** Whether any key looks at header fields. */
   readonly looksAtHeader: boolean;
+  /** Whether any key looks at modification sequences: the answer then tells the highest. */
+  readonly looksAtModSeq: boolean;
   /** What BODY and TEXT look for, in lower case. */
   readonly texts: ReadonlySet<string>;
 }
@@ -86,6 +88,7 @@ export function compileSearch(
 ): CompiledSearch | 'no-such-number' {
   let badNumber = false;
   let looksAtHeader = false;
+  let looksAtModSeq = false;
   const texts = new Set<string>();
 
   const compile = (inner: SearchKey): Matcher => {
@@ -113,6 +116,9 @@ export function compileSearch(
       }
       case 'email-id':
         return ({ message }) => message.emailId === inner.id;
+      case 'modseq':
+        looksAtModSeq = true;
+        return ({ message }) => message.modSeq >= inner.atLeast;
       case 'thread-id':
         return () => false;
       case 'larger':
@@ -155,5 +161,5 @@ export function compileSearch(
   };
 
   const matches = compile(key);
-  return badNumber ? 'no-such-number' : { matches, looksAtHeader, texts };
+  return badNumber ? 'no-such-number' : { matches, looksAtHeader, looksAtModSeq, texts };
 }

@@ -1,0 +1,50 @@
+/** How a client that comes back catches up: ENABLE, and what QRESYNC tells (RFC 5161, RFC 7162 §3.2). */
+import type { ResyncArguments } from '../parser/select.ts';
+import { formatSet, type NumberRange, rangesHold, resolveSet } from '../parser/sequence-set.ts';
+import { encodeFlags } from '../response.ts';
+import type { Completion, Extension, Session } from '../session.ts';
+
+const EXTENSIONS: readonly Extension[] = ['CONDSTORE', 'QRESYNC'];
+
+/** Names that mean nothing here are passed over without a word (RFC 5161 §3.1). */
+export function enable(session: Session, names: readonly string[]): Completion {
+  const { enabled, response } = session;
+  const fresh = EXTENSIONS.filter((name) => names.includes(name) && !enabled.has(name));
+  for (const name of fresh) enabled.add(name);
+  // QRESYNC has CONDSTORE in it (RFC 7162 §3.2.3)
+  if (enabled.has('QRESYNC')) enabled.add('CONDSTORE');
+  response.untagged(['ENABLED', ...fresh].join(' '));
+  return { text: 'ENABLE completed' };
+}
+
+/** Which of `among` have been expunged since. Tombstones are kept, so the answer is exact. */
+export async function tellVanishedEarlier(
+  session: Session,
+  modSeq: number,
+  among: readonly NumberRange[] | undefined,
+): Promise<void> {
+  const { mailbox } = session.selected;
+  const { expunged } = await session.store.messages.changesSince(mailbox.id, modSeq);
+  const uids = expunged.filter((uid) => among === undefined || rangesHold(among, uid));
+  if (uids.length === 0) return;
+  session.response.untagged(`VANISHED (EARLIER) ${formatSet([...uids].sort((a, b) => a - b))}`);
+}
+
+/** What SELECT with QRESYNC adds, where UIDs are still what the client knows (RFC 7162 §3.2.5). */
+export async function tellChangesSince(
+  session: Session,
+  { uidValidity, modSeq, known }: ResyncArguments,
+): Promise<void> {
+  const { mailbox, view } = session.selected;
+  if (uidValidity !== mailbox.uidValidity) return;
+  const ranges = known === undefined ? undefined : resolveSet(known, view.lastUid);
+  await tellVanishedEarlier(session, modSeq, ranges);
+  for (const { sequence, message } of view) {
+    if (message.modSeq <= modSeq) continue;
+    if (ranges !== undefined && !rangesHold(ranges, message.uid)) continue;
+    const { uid, flags } = message;
+    const items = `UID ${uid} FLAGS ${encodeFlags(flags)} MODSEQ (${message.modSeq})`;
+    session.response.untagged(`${sequence} FETCH (${items})`);
+    await session.response.room;
+  }
+}
