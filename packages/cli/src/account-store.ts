@@ -13,6 +13,9 @@ const CODES: Partial<Record<StoreErrorCode, CliErrorCode>> = {
   'schema-too-new': 'store-unavailable',
 };
 
+/** Somebody is waiting: a database that does not answer by then is told as such. */
+const PATIENCE_MS = 5_000;
+
 /**
  * Opens the store that the services of this host use, does the work and closes it again. Throws
  * CliError for what the store refuses, ServiceError where it can't be opened.
@@ -28,7 +31,7 @@ export async function withStore<R>(
     CONCERT_DATA: context.dataFolder,
   });
   try {
-    const store = await openStore({ url });
+    const store = await openStore({ url, patienceMs: PATIENCE_MS });
     try {
       return await work(store);
     } finally {

@@ -1,8 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
 import { PasswordHasher } from '@mail/auth';
@@ -19,7 +21,7 @@ import {
   SubscriberPhase,
 } from '@mail/proto';
 import { openStore } from '@mail/store';
-import { readSigningRequest } from '@mail/x509';
+import { bundleToPem, createSelfSigned, readSigningRequest } from '@mail/x509';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommandLine } from './program.ts';
 import type { Terminal } from './terminal.ts';
@@ -254,6 +256,16 @@ describe('cert', () => {
       },
     });
   });
+
+  test.each(['rotate', 'rollback'])(
+    '%s that is refused does not say that it goes ahead',
+    async (word) => {
+      const refused = refusal({ code: status.NOT_FOUND, message: 'no certificate' });
+      registry.answer(`${word}Certificate`, refused);
+      const { code, out, err } = await run(['cert', word, ...(word === 'rotate' ? ['zzzz'] : [])]);
+      expect([code, out, err]).toEqual([3, '', 'concert: no certificate\n']);
+    },
+  );
 
   test('source list tells how each stands, and what the checks refused', async () => {
     registry.answer('listSources', { sources: [FOLDER, { ...FOLDER, name: 'acme', ...REFUSED }] });
@@ -644,6 +656,7 @@ describe('what goes wrong', () => {
     ['a bad policy', ['cert', 'rotate', 'x', '--require', 'IMAP!'], 2],
     ['a file that is not there', ['cert', 'import', '/no/such/file.pem'], 2],
     ['help', ['cert', 'rotate', '--help'], 0],
+    ['the version', ['--version'], 0],
   ])('%s', async (_name, args, code) => {
     const plain = await run(args);
     expect(plain.code).toBe(code);
@@ -687,6 +700,29 @@ describe('what goes wrong', () => {
     expect(code).toBe(69);
     expect(err).toContain('not reachable at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1\n');
     expect(err).toContain('npm start');
+  });
+
+  test.each<[string, string | undefined, RegExp]>([
+    ['in the clear', undefined, /: no TLS there, [^:]*$/m],
+    ['TLS and another protocol', 'imap', /: TLS there but no gRPC, [^:]*$/m],
+    ['TLS of another CA', 'h2', /: what answers there has no certificate of the CA in /],
+  ])('the port of a server that speaks %s', async (_, alpn, said) => {
+    const now = new Date();
+    const { chainPem, privateKeyPem } = bundleToPem(
+      await createSelfSigned({ names: ['localhost'], days: 1, now, keyType: 'ecdsa-p256' }),
+    );
+    const server =
+      alpn === undefined
+        ? createServer((socket) => socket.on('error', () => {}).write('* OK hello\r\n'))
+        : createTlsServer({ cert: chainPem, key: privateKeyPem, ALPNProtocols: [alpn] });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { code, err } = await run(['fleet', '--registry', `127.0.0.1:${port}`]);
+    server.close();
+    expect(code).toBe(69);
+    expect(err).toMatch(said);
+    expect(err).not.toMatch(/SSL|openssl|self-signed/);
   });
 
   test('a server that does not prove that it is the registry', async () => {

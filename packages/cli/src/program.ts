@@ -1,6 +1,6 @@
 /** The command line as a whole: global options, dispatch, results and errors to their streams. */
 import { join } from 'node:path';
-import { commonSettings, parseSettings, ServiceError, type Settings } from '@mail/service';
+import { commonSettings, parseSettings, ServiceError, type Settings, VERSION } from '@mail/service';
 import { Command, CommanderError } from 'commander';
 import type { CommandContext, CommandResult } from './command.ts';
 import { addCommands } from './commands/index.ts';
@@ -57,6 +57,7 @@ function describeError(error: CliError, palette: Palette): string {
 function createProgram(terminal: Terminal, json: boolean): Command {
   return new Command('concert')
     .description('Certificates, fleet and accounts of a Concert mail system.')
+    .version(VERSION, '--version', 'print the version of Concert')
     .option('--json', 'print one JSON object, errors too')
     .option('--registry <host:port>', 'the registry (default: 127.0.0.1:7443)')
     .option('--identity <dir>', 'folder with cert.pem, key.pem and ca.pem of an operator')

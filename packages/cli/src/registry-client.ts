@@ -110,12 +110,28 @@ function whereLogged(error: ServiceError): string | undefined {
   return `Its log tells more, in the lines of the request ${request}.`;
 }
 
-/** What keeps us from the registry, without grpc-js's own words around it. */
+/** OpenSSL's words for what happens at a port that is not the registry's, and what they mean. */
+const WRONG_PORT: readonly (readonly [RegExp, string])[] = [
+  [
+    /wrong version number|packet length too long|bad record type/,
+    'no TLS there, so it is another program that answers',
+  ],
+  [/no application protocol/, 'TLS there but no gRPC, so it is another program that answers'],
+  [
+    /self-signed certificate|unable to (verify|get)/,
+    "what answers there has no certificate of the CA in the identity's ca.pem: it is another program, or another registry",
+  ],
+];
+
+/** What keeps us from the registry, without grpc-js's and OpenSSL's own words around it. */
 function connectionFault(details: string): string {
+  const [, meaning] = WRONG_PORT.find(([words]) => words.test(details)) ?? [];
+  if (meaning !== undefined) return meaning;
   return details
     .replace(/^No connection established\. Last error: /, '')
     .replace(/\.? ?Resolution note:.*$/s, '')
-    .replace(/^Error: /, '');
+    .replace(/^Error: /, '')
+    .replace(/^[0-9A-F]+:error:[^:]*:[^:]*:[^:]*:([^:]*):.*$/s, '$1');
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -28,12 +28,15 @@ const ENDS: readonly string[] = ['verified', 'incomplete', 'aborted'];
 async function follow(
   snapshots: AsyncIterable<{ rotation: Rotation | undefined }>,
   context: CommandContext,
+  heading: string,
 ): Promise<RotationView> {
   const progress = new RotationProgress();
   let last: RotationView | undefined;
   try {
     for await (const { rotation } of snapshots) {
       if (rotation === undefined) continue;
+      // only now it is known that there is one
+      if (last === undefined && !context.json) context.terminal.out(`${heading}\n`);
       last = rotationView(rotation);
       if (!context.json) tellProgress(progress.advance(last), context);
     }
@@ -103,13 +106,12 @@ export function addCertRotateCommands(cert: Command, run: Run): void {
       run(async (context) => {
         const options = toRotationOptions(flags);
         const client = await context.registry();
-        if (!context.json) context.terminal.out(`Rotating to ${certificateId}\n`);
         const snapshots = client.stream(
           CertRegistryServiceService.rotateCertificate,
           { certificateId, options },
           streamOptions(flags),
         );
-        return report(await follow(snapshots, context), context);
+        return report(await follow(snapshots, context, `Rotating to ${certificateId}`), context);
       }),
     );
   addRotationOptions(
@@ -125,13 +127,12 @@ export function addCertRotateCommands(cert: Command, run: Run): void {
       run(async (context) => {
         const options = toRotationOptions(flags);
         const client = await context.registry();
-        if (!context.json) context.terminal.out('Rolling back\n');
         const snapshots = client.stream(
           CertRegistryServiceService.rollbackCertificate,
           { options },
           streamOptions(flags),
         );
-        return report(await follow(snapshots, context), context);
+        return report(await follow(snapshots, context, 'Rolling back'), context);
       }),
     );
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Run } from '../command.ts';
 import { addAccountCommands } from './account.ts';
+import { addAcmeCommands } from './acme.ts';
 import { addAuditCommand } from './audit.ts';
 import { addCertCsrCommands } from './cert-csr.ts';
 import { addCertDeleteCommand } from './cert-delete.ts';
@@ -28,6 +29,7 @@ export function addCommands(program: Command, run: Run): void {
   addCertPreviewCommand(cert, run);
   addCertRotateCommands(cert, run);
   addSourceCommands(program, run);
+  addAcmeCommands(program, run);
   addFleetCommand(program, run);
   addRotationsCommand(program, run);
   addNamesCommands(program, run);
