@@ -14,6 +14,7 @@ const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ['Every mail service', ['packages/certs/src/certificates.ts', 'packages/store/src/settings.ts']],
   ['cert-registry', ['services/cert-registry/src/config.ts']],
   ['cert-registry: sources of certificates', ['services/cert-registry/src/sources/config.ts']],
+  ['cert-registry: certificates by ACME', ['services/cert-registry/src/sources/acme/config.ts']],
   ['cert-registry: warnings by mail and webhook', ['services/cert-registry/src/notify/config.ts']],
   ['smtp', ['services/smtp/src/config.ts']],
   ['pop', ['services/pop/src/config.ts']],

@@ -146,8 +146,9 @@ export async function buildApp(
       cutConnection: (peer) => server.cutConnection(peer),
       now,
     });
-    const sources = openSources(config.sources, {
+    const sources = openSources(config.sources, config.acme, {
       database,
+      vault,
       certificates,
       rotations,
       requiredNames,

@@ -269,6 +269,12 @@ export class Certificates {
     return { certificate, checks: [...checks] };
   }
 
+  /** Undefined for none of that id, and for a signing request that waits. */
+  whole(id: string | undefined): Certificate | undefined {
+    const row = id === undefined ? undefined : this.#database.certificate(id);
+    return row === undefined || row.chainPem === null ? undefined : this.#describe(row);
+  }
+
   /** The one in force; undefined only before there is a first. */
   active(): Certificate | undefined {
     const id = this.#activeId();

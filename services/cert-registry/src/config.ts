@@ -1,5 +1,4 @@
 /** The registry's settings, their defaults, and every limit that it puts on what callers may send. */
-import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import {
   commonSettings,
@@ -12,7 +11,9 @@ import {
 } from '@mail/service';
 import { NameError, normaliseName } from '@mail/x509';
 import { z } from 'zod';
+import { type ListenAddress, parseAddress } from './listen-address.ts';
 import { type NotifyConfig, notifySettings, readNotifyConfig } from './notify/config.ts';
+import { type AcmeConfig, acmeSettings, readAcmeConfig } from './sources/acme/config.ts';
 import { readSourcesConfig, type SourcesConfig, sourceSettings } from './sources/config.ts';
 
 /** Limits on calls and on what is kept. Sizes in bytes, times in milliseconds. */
@@ -110,6 +111,7 @@ const hostNames = list.transform((names, context) => {
 const settingsSchema = commonSettings.extend({
   ...notifySettings.shape,
   ...sourceSettings.shape,
+  ...acmeSettings.shape,
   /** host:port of the gRPC listener. */
   CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
   /** The vault's key, 32 bytes as base64 or hex; by default a file registry/vault.key is made in the data folder. */
@@ -136,11 +138,6 @@ const settingsSchema = commonSettings.extend({
   CONCERT_REGISTRY_IDENTITY_DAYS: wholeNumber(1, 825).prefault(String(IDENTITY.serviceDays)),
 });
 
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
 export interface RegistryConfig {
   readonly folder: string;
   readonly databaseFile: string;
@@ -160,12 +157,15 @@ export interface RegistryConfig {
   readonly ticketSeedAgeMs: number;
   readonly notify: NotifyConfig;
   readonly sources: SourcesConfig;
+  /** Undefined where it is switched off. */
+  readonly acme: AcmeConfig | undefined;
 }
 
 /** Throws ServiceError (bad-setting). */
 export function readConfig(settings: Settings): RegistryConfig {
   const read = parseSettings(settingsSchema, settings);
   const folder = join(read.CONCERT_DATA, 'registry');
+  const sources = readSourcesConfig(read);
   const leaseMs = read.CONCERT_REGISTRY_LEASE;
   const heartbeatMs = read.CONCERT_REGISTRY_HEARTBEAT ?? Math.ceil(leaseMs / 4);
   if (heartbeatMs > leaseMs / 2) {
@@ -180,7 +180,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     lockFile: join(folder, 'registry.lock'),
     vaultKeyFile: join(folder, 'vault.key'),
     vaultKey: read.CONCERT_REGISTRY_KEY,
-    listen: parseAddress(read.CONCERT_REGISTRY_LISTEN),
+    listen: parseAddress(read.CONCERT_REGISTRY_LISTEN, 'CONCERT_REGISTRY_LISTEN'),
     names: read.CONCERT_REGISTRY_NAMES,
     hosts: read.CONCERT_REGISTRY_HOSTS,
     identitiesFolder: read.CONCERT_IDENTITIES ?? join(read.CONCERT_DATA, 'identities'),
@@ -191,21 +191,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
     notify: readNotifyConfig(read),
-    sources: readSourcesConfig(read),
+    sources,
+    acme: readAcmeConfig(read, sources.window),
   };
-}
-
-/** "host:port", IPv6 hosts in brackets. Throws ServiceError (bad-setting). */
-function parseAddress(address: string): ListenAddress {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
-  const [, six, name, digits] = match ?? [];
-  const host = six ?? name ?? '';
-  const port = Number(digits);
-  if (match === null || port > 65_535 || (six !== undefined && !isIPv6(six))) {
-    throw new ServiceError(
-      'bad-setting',
-      `CONCERT_REGISTRY_LISTEN wants host:port such as 127.0.0.1:7443, not "${address}"`,
-    );
-  }
-  return { host, port };
 }

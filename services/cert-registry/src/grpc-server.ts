@@ -20,9 +20,10 @@ import { DESCRIPTOR_SET } from '@mail/proto';
 import { type Logger, listenError, METRICS, type Metrics } from '@mail/service';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { observeCalls } from './call-observer.ts';
-import { LIMITS, type ListenAddress } from './config.ts';
+import { LIMITS } from './config.ts';
 import { toGrpcError } from './errors.ts';
 import type { IdentityFiles } from './identities.ts';
+import type { ListenAddress } from './listen-address.ts';
 import { authorise, type Identity, identityOf } from './roles.ts';
 
 /** Mutual TLS 1.3; the registry's own certificate can be replaced while connections stay. */

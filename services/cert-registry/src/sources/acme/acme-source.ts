@@ -1,0 +1,420 @@
+/**
+ * Certificates by ACME: the source that orders one when it is due, has the registry hold it, and hands it
+ * on. When is state.ts's, renewal-time.ts's and back-off.ts's to say, how is issuer.ts's; here is in which
+ * sequence, and what is kept of it.
+ */
+import type { Source } from '@mail/proto';
+import type { Logger } from '@mail/service';
+import type { AuditTrail } from '../../audit.ts';
+import type { Certificates } from '../../certificates.ts';
+import type { RegistryDatabase } from '../../database.ts';
+import { describeOutcome, RegistryError } from '../../errors.ts';
+import type { RequiredNames } from '../../required-names.ts';
+import type { Arrivals } from '../arrivals.ts';
+import {
+  type CertificateSource,
+  type RunOptions,
+  sourceActor,
+  type TellProgress,
+} from '../source.ts';
+import type { SourceStatus } from '../source-status.ts';
+import type { AcmeAccount } from './account.ts';
+import { afterFailure, type FailureFacts, NO_ATTEMPTS } from './back-off.ts';
+import type { AcmeConfig } from './config.ts';
+import { AcmeError } from './errors.ts';
+import type { AcmeIssuer } from './issuer.ts';
+import type { NextRequest } from './next-request.ts';
+import { pollDelay } from './renewal-info.ts';
+import { renewalTime, suggestedRenewalTime } from './renewal-time.ts';
+import { type AcmeState, type Due, isLimited, loadState, nextOrder, saveState } from './state.ts';
+
+/** How often names, clock and timetable are looked at. */
+const LOOK_MS = 5_000;
+/** Failures are told loudly when less than this part of the life is left. */
+const PRESSING = 1 / 6;
+
+export interface AcmeSourceOptions {
+  readonly config: AcmeConfig;
+  readonly account: AcmeAccount;
+  /** Made with the signal that `stop` aborts. */
+  readonly issuer: (signal: AbortSignal) => AcmeIssuer;
+  /** Where http-01 is answered; undefined for dns-01. */
+  readonly listener: { listen(): Promise<void>; close(): Promise<void> } | undefined;
+  readonly nextRequest: NextRequest;
+  readonly arrivals: Arrivals;
+  readonly status: SourceStatus;
+  readonly certificates: Certificates;
+  readonly requiredNames: RequiredNames;
+  readonly database: RegistryDatabase;
+  readonly audit: AuditTrail;
+  readonly logger: Logger;
+  /** Wall clock, milliseconds. */
+  readonly now: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+const NAME = 'acme';
+const ACTOR = sourceActor(NAME);
+
+export class AcmeSource implements CertificateSource {
+  readonly name = NAME;
+  readonly #options: AcmeSourceOptions;
+  readonly #issuer: AcmeIssuer;
+  readonly #stopping = new AbortController();
+  /** Who hears of what is under way. */
+  readonly #tellers = new Set<TellProgress>();
+  #state: AcmeState;
+  /** One thing at a time. `order` where somebody who asks for one may join it. */
+  #running: { readonly kind: 'order' | 'other'; readonly ended: Promise<void> } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: AcmeSourceOptions) {
+    this.#options = options;
+    this.#issuer = options.issuer(this.#stopping.signal);
+    this.#state = loadState(options.database, options.config.account.directoryUrl);
+    this.#rest();
+  }
+
+  start(): void {
+    this.#inBackground('other', () => this.#takeUp());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    await this.#running?.ended.catch(() => {});
+    await this.#options.listener?.close();
+  }
+
+  async run({ force }: RunOptions, tell: TellProgress): Promise<void> {
+    this.#tellers.add(tell);
+    try {
+      tell(this.describe(), undefined);
+      while (this.#running?.kind === 'other') await this.#running.ended.catch(() => {});
+      await (this.#running?.ended ?? this.#runNow(force));
+    } finally {
+      this.#tellers.delete(tell);
+      tell(this.describe(), undefined);
+    }
+  }
+
+  describe(): Source {
+    const { config, account, nextRequest, status } = this.#options;
+    const { certificate, suggestion, requestId } = this.#state;
+    const renewAt = suggestion?.renewAt ?? certificate?.renewAt;
+    return {
+      ...status.describe(),
+      acme: {
+        accountUrl: account.url,
+        challenge: config.challenge.type,
+        dnsNames: [...this.#names()],
+        renewAt: renewAt === undefined ? undefined : new Date(renewAt),
+        renewAtFromCa: suggestion !== undefined,
+        nextSpkiSha256: nextRequest.spki(requestId),
+      },
+    };
+  }
+
+  async #runNow(force: boolean): Promise<void> {
+    const { now, arrivals } = this.#options;
+    const due = this.#due();
+    if (!force && due.at > now()) {
+      await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
+      return;
+    }
+    if (isLimited(this.#state, this.#wanted(), now())) {
+      const until = new Date(this.#state.attempts.nextAt).toISOString();
+      throw new RegistryError('exhausted', `the CA's rate limit says to ask again on ${until}`);
+    }
+    await this.#begin('order', () => this.#order(due));
+  }
+
+  // ---- the timetable
+
+  #begin(kind: 'order' | 'other', work: () => Promise<void>): Promise<void> {
+    clearTimeout(this.#timer);
+    const ended = work().finally(() => {
+      this.#running = undefined;
+      this.#arm();
+    });
+    this.#running = { kind, ended };
+    return ended;
+  }
+
+  /** Failures are in the status, the log and the audit trail; what is none of ours is a bug, and logged as one. */
+  #inBackground(kind: 'order' | 'other', work: () => Promise<void>): void {
+    this.#begin(kind, work).catch((error) => {
+      if (error instanceof RegistryError || this.#stopping.signal.aborted) return;
+      this.#options.logger.error({ error }, 'a fault in the ACME source');
+    });
+  }
+
+  #arm(): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#rest();
+    const next = Math.min(this.#due().actAt, this.#askAt()) - this.#options.now();
+    this.#timer = setTimeout(() => this.#look(), Math.min(Math.max(next, 0), LOOK_MS));
+  }
+
+  #look(): void {
+    const now = this.#options.now();
+    const due = this.#due();
+    if (due.actAt <= now) this.#inBackground('order', () => this.#order(due));
+    else if (this.#askAt() <= now) this.#inBackground('other', () => this.#ask());
+    else this.#inBackground('other', () => this.#prepare());
+  }
+
+  #due(): Due {
+    return nextOrder(this.#state, this.#names(), this.#wanted(), this.#options.now());
+  }
+
+  /** When to ask the CA for its suggestion. */
+  #askAt(): number {
+    const { certificate, askAt } = this.#state;
+    return certificate === undefined ? Number.POSITIVE_INFINITY : askAt;
+  }
+
+  #rest(): void {
+    const { at, why, actAt } = this.#due();
+    const when = new Date(at).toISOString();
+    const detail = {
+      first: 'orders its first certificate',
+      names: 'orders a certificate, since the names have changed',
+      renewal: `renews on ${when}`,
+      suggestion: `renews on ${when}, as the CA suggests`,
+    }[why];
+    this.#options.status.resting(detail, Math.max(actAt, this.#options.now()));
+  }
+
+  // ---- what is done
+
+  /** Goes on where the last process was. */
+  async #takeUp(): Promise<void> {
+    const { listener, logger } = this.#options;
+    await listener?.listen().catch((error) => {
+      logger.error({ reason: error.message }, 'http-01 cannot be answered');
+    });
+    this.#adopt();
+    await this.#prepare();
+    await this.#handOver();
+  }
+
+  /** The next key is made ahead. */
+  async #prepare(): Promise<void> {
+    const { requestId, certificate } = this.#state;
+    const names = this.#names();
+    const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
+    if (id === requestId) return;
+    const { order: _, ...rest } = this.#state;
+    this.#replace({ ...rest, requestId: id, requestNames: [...names] });
+  }
+
+  async #order(due: Due): Promise<void> {
+    const { logger, audit, status } = this.#options;
+    const names = this.#names();
+    const before = this.#state.attempts;
+    logger.info({ names, why: due.why }, 'orders a certificate by ACME');
+    this.#step(`prepares an order for ${names.join(', ')}`);
+    // kept before the attempt: a registry that dies in the middle does not come back at once
+    this.#save({ attempts: afterFailure(before, this.#facts()), attempted: this.#wanted() });
+    try {
+      await this.#issue(names);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) {
+        this.#save({ attempts: before });
+        throw new RegistryError('unavailable', 'the registry is stopping', { cause: error });
+      }
+      throw this.#failed(error, before, names);
+    }
+    const target = this.#state.certificate?.id ?? '';
+    audit.record({ actor: ACTOR, action: 'acme-order', target, outcome: 'ok' });
+    logger.info({ certificate: target, names }, 'a certificate has come by ACME');
+    status.succeeded();
+    await this.#handOver();
+  }
+
+  async #issue(names: readonly string[]): Promise<void> {
+    const { certificates } = this.#options;
+    await this.#prepare();
+    const { requestId = '', order, certificate } = this.#state;
+    const request = {
+      names,
+      signingRequestPem: certificates.find(requestId).signingRequestPem ?? '',
+      replacedPem: this.#mayReplace(names)
+        ? certificates.whole(certificate?.id)?.chainPem
+        : undefined,
+      url: order?.requestId === requestId ? order.url : undefined,
+    };
+    const chain = await this.#issuer.issue(request, {
+      onOrder: (url) => this.#save({ order: { url, requestId } }),
+      onStep: (step) => this.#step(step),
+    });
+    this.#step('checks the certificate');
+    try {
+      const blobs = [Buffer.from(chain)];
+      await certificates.completeSigningRequest({ certificateId: requestId, blobs }, ACTOR);
+    } catch (error) {
+      // the answer is of no use, and would be the same again
+      this.#dropOrder();
+      throw error;
+    }
+    this.#adopt();
+    await this.#prepare();
+  }
+
+  /** One that shares no name is another certificate (RFC 9773 §5). */
+  #mayReplace(names: readonly string[]): boolean {
+    return this.#state.certificate?.names.some((name) => names.includes(name)) ?? false;
+  }
+
+  /**
+   * Makes the request that has been answered the certificate, also where a former process saw to that. Its
+   * names are those that were asked for, whatever the CA made of them.
+   */
+  #adopt(): void {
+    const { certificates, now, random } = this.#options;
+    const { requestId: id, requestNames: names, directoryUrl } = this.#state;
+    const { notBefore, notAfter } = certificates.whole(id) ?? {};
+    if (id === undefined || notBefore === undefined || notAfter === undefined) return;
+    const arrivedAt = now();
+    const validity = { notBefore: notBefore.getTime(), notAfter: notAfter.getTime() };
+    const renewAt = renewalTime(validity, arrivedAt, random());
+    const certificate = { id, names, ...validity, arrivedAt, renewAt, handedOver: false };
+    const untried = { attempts: NO_ATTEMPTS, attempted: '' };
+    this.#replace({ directoryUrl, requestNames: [], certificate, askAt: 0, ...untried });
+  }
+
+  async #handOver(): Promise<void> {
+    const { arrivals, certificates } = this.#options;
+    const { certificate } = this.#state;
+    if (certificate === undefined || certificate.handedOver) return;
+    if (certificates.whole(certificate.id) === undefined) return;
+    const request = { source: NAME, certificateId: certificate.id } as const;
+    arrivals.accept(request);
+    this.#save({ certificate: { ...certificate, handedOver: true } });
+    await arrivals.settle(request, (rotation) => this.#tell(rotation));
+  }
+
+  /** RFC 9773 §4.2. What the CA cannot tell now is asked for later, and what it said before stands. */
+  async #ask(): Promise<void> {
+    const { certificates, logger, now, random } = this.#options;
+    const { certificate, suggestion: before } = this.#state;
+    if (certificate === undefined) return;
+    const chainPem = certificates.whole(certificate.id)?.chainPem;
+    // as with attempts: kept before it is made
+    this.#save({ askAt: now() + pollDelay(undefined, certificate) });
+    if (chainPem === undefined) return;
+    try {
+      const { info, retryAfterMs } = await this.#issuer.suggestion(chainPem);
+      const askAt = now() + pollDelay(retryAfterMs, certificate);
+      if (info === undefined) {
+        this.#save({ suggestion: undefined, askAt });
+        return;
+      }
+      const { window, explanation } = info;
+      const same = before?.start === window.start && before.end === window.end;
+      const renewAt = same ? before.renewAt : suggestedRenewalTime(window, certificate, random());
+      this.#save({ suggestion: { ...window, renewAt, explanation }, askAt });
+      if (!same)
+        logger.info(
+          { certificate: certificate.id, renewAt: new Date(renewAt), explanation },
+          'the CA suggests when to renew',
+        );
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      logger.info({ reason: error.message }, 'the CA does not say when to renew');
+    }
+  }
+
+  // ---- failures
+
+  #facts(): FailureFacts {
+    const { now, random } = this.#options;
+    return { now: now(), held: this.#state.certificate, random: random() };
+  }
+
+  /** Keeps and tells why there is no certificate; what the caller is to hear of it. */
+  #failed(error: unknown, before: AcmeState['attempts'], names: readonly string[]): unknown {
+    const { status, audit, logger } = this.#options;
+    const known = error instanceof AcmeError || error instanceof RegistryError;
+    const acme = error instanceof AcmeError ? error : undefined;
+    const attempts = afterFailure(before, {
+      ...this.#facts(),
+      permanent: acme?.permanent ?? known,
+      rateLimited: acme?.rateLimited ?? false,
+      retryAfterMs: acme?.retryAfterMs,
+    });
+    this.#save({ attempts });
+    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) this.#dropOrder();
+    const reason = known ? error.message : 'a fault of the registry, which its log tells';
+    const detail = `${reason}${this.#pressing()}`;
+    const checks = error instanceof RegistryError ? error.checks : [];
+    status.failed(detail, checks, attempts.nextAt);
+    const refusal =
+      error instanceof RegistryError
+        ? error
+        : new RegistryError(attempts.limited ? 'exhausted' : 'precondition', detail, {
+            cause: error,
+          });
+    audit.record({
+      actor: ACTOR,
+      action: 'acme-order',
+      target: names.join(' '),
+      outcome: describeOutcome(refusal),
+    });
+    const facts = { names, reason, failures: attempts.failures, nextAt: new Date(attempts.nextAt) };
+    logger[this.#pressing() === '' ? 'warn' : 'error'](facts, 'no certificate by ACME');
+    return known ? refusal : error;
+  }
+
+  #pressing(): string {
+    const { certificate } = this.#state;
+    if (certificate === undefined) return '';
+    const { id, notBefore, notAfter } = certificate;
+    const left = notAfter - this.#options.now();
+    if (left > (notAfter - notBefore) * PRESSING) return '';
+    const when = new Date(notAfter).toISOString();
+    return `; certificate ${id} ${left > 0 ? 'ends' : 'ended'} on ${when}`;
+  }
+
+  // ---- what is kept
+
+  #names(): readonly string[] {
+    const { config, requiredNames } = this.#options;
+    return config.names.length > 0 ? config.names : requiredNames.get();
+  }
+
+  /** What an order is made of, as AcmeState.attempted has it. Nothing of it is secret. */
+  #wanted(): string {
+    const { account, challenge, profile, keyTypeName } = this.#options.config;
+    const { termsAgreed, externalAccount } = account;
+    const how = challenge.type === 'http-01' ? challenge.listen : Object.keys(challenge.writer);
+    const names = [...this.#names()].sort();
+    return JSON.stringify([names, termsAgreed, externalAccount?.keyId, how, profile, keyTypeName]);
+  }
+
+  #dropOrder(): void {
+    const { order: _, ...rest } = this.#state;
+    this.#replace(rest);
+  }
+
+  #save(change: Partial<AcmeState>): void {
+    this.#replace({ ...this.#state, ...change });
+  }
+
+  #replace(state: AcmeState): void {
+    this.#state = state;
+    saveState(this.#options.database, state);
+  }
+
+  #tell(rotation?: Parameters<TellProgress>[1]): void {
+    const source = this.describe();
+    for (const tell of this.#tellers) tell(source, rotation);
+  }
+
+  #step(step: string): void {
+    this.#options.status.working(step);
+    this.#tell();
+  }
+}

@@ -1,0 +1,103 @@
+/** What the ACME source knows across restarts, of one directory. Times are milliseconds since the epoch. */
+import { z } from 'zod';
+import type { RegistryDatabase } from '../../database.ts';
+import { earliest, NO_ATTEMPTS } from './back-off.ts';
+import { sameNames } from './next-key.ts';
+
+const stateSchema = z.object({
+  /** Of another, all but the request with the next key is of no use any more. */
+  directoryUrl: z.string(),
+  /** The signing request with the next key. */
+  requestId: z.string().optional(),
+  requestNames: z.array(z.string()).default([]),
+  /** The one that came last. Its row may be deleted by an operator; the timetable stays. */
+  certificate: z
+    .object({
+      id: z.string(),
+      /** Those that were asked for. */
+      names: z.array(z.string()),
+      notBefore: z.number(),
+      notAfter: z.number(),
+      arrivedAt: z.number(),
+      renewAt: z.number(),
+      /** Arrivals has it. */
+      handedOver: z.boolean(),
+    })
+    .optional(),
+  /** What the CA suggests for that certificate. */
+  suggestion: z
+    .object({
+      start: z.number(),
+      end: z.number(),
+      renewAt: z.number(),
+      explanation: z.string().optional(),
+    })
+    .optional(),
+  /** When to ask for that again. */
+  askAt: z.number().default(0),
+  /** An order that has not been answered yet, and the request that it is for. */
+  order: z.object({ url: z.string(), requestId: z.string() }).optional(),
+  attempts: z
+    .object({ failures: z.number(), nextAt: z.number(), limited: z.boolean() })
+    .default(NO_ATTEMPTS),
+  /** What was ordered with which settings when it failed last: others are worth a try at once. */
+  attempted: z.string().default(''),
+});
+
+export type AcmeState = z.output<typeof stateSchema>;
+
+const SETTING = 'source/acme/state';
+
+export function loadState(database: RegistryDatabase, directoryUrl: string): AcmeState {
+  const text = database.setting(SETTING);
+  const state = stateSchema.parse(text === undefined ? { directoryUrl } : JSON.parse(text));
+  if (state.directoryUrl === directoryUrl) return state;
+  return stateSchema.parse({
+    directoryUrl,
+    ...(state.requestId && { requestId: state.requestId }),
+  });
+}
+
+export function saveState(database: RegistryDatabase, state: AcmeState): void {
+  database.setSetting(SETTING, JSON.stringify(state));
+}
+
+export interface Due {
+  /** When an order is to be made, whatever failed before. */
+  readonly at: number;
+  readonly why: 'first' | 'names' | 'renewal' | 'suggestion';
+  /** When it is made by itself: not before the back-off ends. */
+  readonly actAt: number;
+}
+
+/** When to order next. Pure. `wanted` is as AcmeState.attempted has it. */
+export function nextOrder(
+  state: AcmeState,
+  names: readonly string[],
+  wanted: string,
+  now: number,
+): Due {
+  const due = dueOrder(state, names);
+  const { attempts } = state;
+  const waits = attempts.failures > 0 && state.attempted === wanted;
+  return { ...due, actAt: waits ? Math.max(due.at, earliest(attempts, now)) : due.at };
+}
+
+function dueOrder(
+  { certificate, suggestion }: AcmeState,
+  names: readonly string[],
+): Pick<Due, 'at' | 'why'> {
+  if (certificate === undefined) return { at: 0, why: 'first' };
+  if (!sameNames(certificate.names, names)) return { at: 0, why: 'names' };
+  if (suggestion !== undefined) return { at: suggestion.renewAt, why: 'suggestion' };
+  return { at: certificate.renewAt, why: 'renewal' };
+}
+
+/** The CA's rate limit forbids to ask now. */
+export function isLimited(
+  { attempts, attempted }: AcmeState,
+  wanted: string,
+  now: number,
+): boolean {
+  return attempts.limited && attempted === wanted && now < earliest(attempts, now);
+}
