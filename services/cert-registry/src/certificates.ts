@@ -73,6 +73,8 @@ interface StoredDescription {
   readonly keyType: string;
   readonly signatureAlgorithm: string;
   readonly selfSigned: boolean;
+  /** What putting it together found: it is told again of what is immutable, and cannot be found again. */
+  readonly remarks?: readonly Check[];
 }
 
 /** Findings that time, or a change of the required names, may mend: told at import, not refused. */
@@ -185,7 +187,7 @@ export class Certificates {
       const assembled = assembleBundle(material, { anchors: PUBLIC_ROOTS });
       return { bundle: assembled.bundle, warnings: assembled.checks };
     });
-    const whole = describeWhole(bundle);
+    const whole = describeWhole(bundle, warnings);
     const row = this.find(id);
     if (row.chainPem !== null) {
       if (row.fingerprint === whole.fingerprint) {
@@ -313,13 +315,15 @@ export class Certificates {
     const activeNames = this.active()?.dnsNames ?? [];
     const certificate = this.#describe(row);
     const bundle = bundleFromPem({ chainPem, privateKeyPem: this.#openKey(row) });
-    const checks = checkBundle(bundle, {
+    const { remarks = [] }: StoredDescription = JSON.parse(row.description);
+    const found = checkBundle(bundle, {
       now: new Date(this.#now()),
       requiredNames: this.#requiredNames.get(),
       activeNames,
       allowNameLoss,
       certificate: row.id,
-    }).map(toCheckResult);
+    });
+    const checks = [...remarks, ...found].map(toCheckResult);
     return {
       row,
       certificate,
@@ -354,7 +358,7 @@ export class Certificates {
     label: string,
     actor: string,
   ): { certificate: Certificate; checks: CheckResult[]; alreadyPresent: boolean } {
-    const { fingerprint, description, chainPem, spki } = describeWhole(bundle);
+    const { fingerprint, description, chainPem, spki } = describeWhole(bundle, warnings);
     const held = this.#database.certificatesByFingerprint(fingerprint);
     const same = held.find((row) => row.chainPem === chainPem);
     if (same !== undefined) {
@@ -467,7 +471,7 @@ function spkiSha256(privateKey: KeyObject): string {
   return createHash('sha256').update(spki).digest('hex');
 }
 
-function describeWhole(bundle: CertificateBundle) {
+function describeWhole(bundle: CertificateBundle, remarks: readonly Check[]) {
   const {
     fingerprintSha256,
     spkiSha256,
@@ -481,6 +485,7 @@ function describeWhole(bundle: CertificateBundle) {
     dnsNames: [...rest.dnsNames],
     notBefore: notBefore.toISOString(),
     notAfter: notAfter.toISOString(),
+    ...(remarks.length === 0 ? {} : { remarks }),
   };
   return {
     fingerprint: fingerprintSha256,

@@ -28,6 +28,8 @@ export const LIMITS = {
   /** A page of rotations stops here, since each may list a thousand subscribers. */
   pageBytes: 2 * 1024 * 1024,
   certificates: 10_000,
+  /** Imports and makings of keys: each costs much memory or a second of a thread. */
+  costlyCalls: { atOnce: 4, waiting: 64 },
   names: 100,
   labelLength: 200,
   /** Of Hello. */

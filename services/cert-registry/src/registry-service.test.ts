@@ -84,6 +84,29 @@ describe('ImportCertificate', () => {
     expect(certificate?.dnsNames).toEqual(['localhost']);
   });
 
+  test('what a chain lacks is told at the import, and whenever it is asked for', async () => {
+    const leaf = ca.issue({ names: ['localhost'] });
+    const codes = (of: { checks: { code: string }[] }) => of.checks.map(({ code }) => code);
+    const ask = async ({ certificate }: ImportCertificateResponse) => {
+      const certificateId = certificate?.id ?? '';
+      return [
+        await call(operator, operator.getCertificate, { certificateId }),
+        await call(operator, operator.previewRotation, { certificateId, options: undefined }),
+      ];
+    };
+    const lacking = await importBlobs(whole(leaf));
+    expect(codes(lacking)).toContain('chain-incomplete');
+    for (const answer of await ask(lacking)) expect(codes(answer)).toContain('chain-incomplete');
+    const rooted = await importBlobs([
+      ...whole(ca.issue({ names: ['localhost'] })),
+      Buffer.from(ca.rootPem),
+    ]);
+    expect(codes(rooted)).not.toContain('chain-incomplete');
+    for (const answer of await ask(rooted)) {
+      expect(codes(answer)).not.toContain('chain-incomplete');
+    }
+  });
+
   test('gives the same id for the same leaf and key', async () => {
     const leaf = ca.issue({ names: ['localhost'] });
     const first = await importBlobs(whole(leaf), { label: 'first' });

@@ -33,6 +33,7 @@ import { authorise, type Identity, identityOf, parseIdentity } from './roles.ts'
 import type { Rotations } from './rotations.ts';
 import type { Sources } from './sources/source.ts';
 import { readOptions, type SwitchOptions } from './switch-options.ts';
+import { WorkQueue } from './work-queue.ts';
 
 export interface RegistryServiceOptions {
   readonly certificates: Certificates;
@@ -104,24 +105,27 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
     };
   };
 
+  const costly = new WorkQueue(LIMITS.costlyCalls);
+
   return {
     importCertificate: changing(
-      (request, actor) => certificates.import(request, actor),
+      (request, actor) => costly.run(() => certificates.import(request, actor)),
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     createSigningRequest: changing(
       async (request, actor) => {
-        const certificate = await certificates.createSigningRequest(request, actor);
+        const make = () => certificates.createSigningRequest(request, actor);
+        const certificate = await costly.run(make);
         return { certificate, signingRequestPem: certificate.signingRequestPem };
       },
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     completeSigningRequest: changing(
-      (request, actor) => certificates.completeSigningRequest(request, actor),
+      (request, actor) => costly.run(() => certificates.completeSigningRequest(request, actor)),
       ({ certificate }, request) => certificate?.id ?? request.certificateId,
     ),
     createSelfSigned: changing(
-      (request, actor) => certificates.createSelfSigned(request, actor),
+      (request, actor) => costly.run(() => certificates.createSelfSigned(request, actor)),
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     listCertificates: reading(() => ({ certificates: certificates.list() })),
