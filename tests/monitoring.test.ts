@@ -3,7 +3,8 @@
  * lines of log say which session and which call they are of; the rules and the dashboard in
  * deploy/monitoring name metrics that exist, and promtool, where it is installed, says that they work.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -136,7 +137,13 @@ describe('a running system', () => {
       expect(value('concert_identity_not_after_timestamp_seconds')).toBeGreaterThan(
         Date.now() / 1000,
       );
-      expect(value('concert_log_lines_total', { level: 'error' })).toBe(0);
+      for (const level of ['warn', 'error', 'fatal']) {
+        expect([name, level, value('concert_log_lines_total', { level })]).toEqual([
+          name,
+          level,
+          0,
+        ]);
+      }
     }
     // what a source or a failure brings is not here; what everybody has is
     expect(seen.size).toBeGreaterThan(30);
@@ -269,8 +276,14 @@ describe('a running system', () => {
       ALPNProtocols: ['h2'],
     });
     await untilClosed(wrongProtocol);
-    const after = await scrape('pop');
-    for (const reason of ['http', 'plain_text', 'no_shared_alpn']) {
+    // a client that judges the certificate, and says so in an alert
+    const address = `127.0.0.1:${system.ports.pop3s.port}`;
+    const judge = spawn('openssl', ['s_client', '-connect', address, '-verify_return_error'], {
+      stdio: 'ignore',
+    });
+    await once(judge, 'exit');
+    const after = await scrapeWhere('pop', (exposition) => failures(exposition, 'unknown_ca') > 0);
+    for (const reason of ['http', 'plain_text', 'no_shared_alpn', 'unknown_ca']) {
       expect([reason, failures(after, reason) - failures(before, reason)]).toEqual([reason, 1]);
     }
   });

@@ -4,6 +4,7 @@
  * number; each worker is a whole app on the same ports.
  */
 import cluster, { type Worker } from 'node:cluster';
+import { setTimeout as pause } from 'node:timers/promises';
 import { openAdminListener } from './admin-listener.ts';
 import {
   type CommonSettings,
@@ -84,7 +85,7 @@ async function runApp(
   const stop = signalled();
   metrics.gauge(METRICS.buildInfo).set({ component: context.service, version: VERSION }, 1);
   metrics.gauge(METRICS.processes).set(1);
-  logReadiness(health, logger);
+  logReadiness(health, logger, stop);
   let closeAdmin = async (): Promise<void> => {};
   if (cluster.isWorker) {
     // the first process answers for all workers
@@ -109,6 +110,8 @@ async function runApp(
       await tellParent({ type: 'ready' });
       const signal = await Promise.race([stop, app.failed ?? never]);
       logger.info({ signal }, 'stopping');
+      // workers are told by the first process, which has waited
+      if (!cluster.isWorker) await Promise.race([leaveSlowly(common, health), app.failed ?? never]);
     }
   } finally {
     await app.close(common.CONCERT_SHUTDOWN_GRACE);
@@ -121,12 +124,16 @@ function showReadiness(health: Health, metrics: Metrics): void {
   metrics.gaugeAtScrape(METRICS.ready, (gauge) => gauge.set(health.ready ? 1 : 0));
 }
 
-/** What is missing is for the log; probes that fail say little. */
-function logReadiness(health: Health, logger: Logger): void {
-  let wasReady = health.ready;
+/** Tells when the process becomes ready and when it no longer is; not at its end, which is meant. */
+function logReadiness(health: Health, logger: Logger, ending: Promise<unknown>): void {
+  let wasReady = false;
+  let ends = false;
+  void ending.then(() => {
+    ends = true;
+  });
   health.observe(() => {
     const { ready, unmet } = health;
-    if (ready === wasReady) return;
+    if (ready === wasReady || ends) return;
     wasReady = ready;
     if (ready) logger.info('ready');
     else logger.warn({ unmet }, 'not ready');
@@ -218,6 +225,7 @@ async function runWorkers(count: number, common: CommonSettings, logger: Logger)
   for (let slot = 1; slot <= count; slot += 1) fork(slot);
   try {
     await Promise.race([signalled(), failure.promise]);
+    await Promise.race([leaveSlowly(common, health), failure.promise]);
   } finally {
     stopping = true;
     const ended = [...gone.keys()].map(
