@@ -73,11 +73,12 @@ async function fetchKubectl(): Promise<void> {
   }
 }
 
-/** What a folder of deploy/kubernetes, with these components, comes to, as YAML. */
+/** What a folder of deploy/kubernetes, with these components and `more` of a kustomization, comes to, as YAML. */
 export async function render(
   kubectl: string,
   folder: string,
   components: readonly string[],
+  more: object = {},
 ): Promise<string> {
   const scratch = await mkdtemp(join(tmpdir(), 'concert-kustomize-'));
   try {
@@ -88,6 +89,7 @@ export async function render(
       namespace: 'concert',
       resources: [from(folder)],
       components: components.map((name) => from(`components/${name}`)),
+      ...more,
     };
     await writeFile(join(scratch, 'kustomization.yaml'), JSON.stringify(kustomization));
     const { stdout } = await run(kubectl, ['kustomize', scratch], { maxBuffer: 16 * 1024 * 1024 });
