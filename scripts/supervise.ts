@@ -15,7 +15,7 @@ import {
   ServiceError,
   type SupervisorMessage,
 } from '@mail/service';
-import { openStore, StoreError, storeSettings, storeUrl } from '@mail/store';
+import { openStore, StoreError, storeName, storeSettings, storeUrl } from '@mail/store';
 import { limitLog, openLog } from './log-file.ts';
 import { claimDataFolder } from './single-start.ts';
 
@@ -223,10 +223,10 @@ async function makeDemoAccount(): Promise<string | undefined> {
     return password;
   } catch (error) {
     // a page that is damaged shows only when it is read
-    if (!(error instanceof StoreError)) throw error;
+    if (!(error instanceof StoreError) || error.code !== 'database-corrupt') throw error;
     throw new ServiceError(
       'database-corrupt',
-      `the mail store ${url.replace(/^sqlite:/, '')}: ${error.message}; restore it from a backup`,
+      `the mail store ${storeName(url)}: ${error.message}; restore it from a backup`,
       { cause: error },
     );
   } finally {

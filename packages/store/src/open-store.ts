@@ -28,9 +28,9 @@ export interface OpenStoreOptions {
 const SQLITE = 'sqlite:';
 const PATIENCE_MS = 60_000;
 
+/** What the operator can do about a database that does not open. */
 type Remedies = Partial<Record<StoreErrorCode, { code: ServiceErrorCode; remedy: string }>>;
 
-/** What the operator can do about a database that does not open. */
 const DAMAGED = { code: 'database-corrupt', remedy: 'restore it from a backup' } as const;
 const SQLITE_REMEDIES: Remedies = {
   'database-unavailable': {

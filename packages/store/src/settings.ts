@@ -6,8 +6,9 @@ import { isPostgresUrl, withCredentials } from './engines/postgres/location.ts';
 export const storeSettings = z.object({
   /**
    * "sqlite:/path/to/mail.db", or for services on several hosts "postgres://user@host:5432/database". What
-   * its "?sslmode=" says: "disable" no TLS; "require" TLS, the server's chain checked where CONCERT_STORE_CA
-   * is set; "verify-full" TLS, chain and host name checked. By default mail/mail.db in the data folder.
+   * its "?sslmode=" says: "disable" no TLS (so without it, with a warning unless the host is loopback);
+   * "require" TLS, the server's chain checked where CONCERT_STORE_CA is set; "verify-full" TLS, chain and
+   * host name checked. By default mail/mail.db in the data folder.
    */
   CONCERT_STORE: z
     .string()

