@@ -129,6 +129,38 @@ test('what an operator rotates to meanwhile stays, and the arrival is staged', a
   expect(await source()).toEqual(staged);
 });
 
+test('what comes while the one before is being switched to follows it', async () => {
+  await start({ FOLDER_POLICY: 'stage' });
+  await registry.subscriber('imap', 'a').hear('welcome');
+  bring(ca.issue({ names: ['localhost'], beginsInDays: -2 }));
+  const first = await untilState(SourceState.SOURCE_STATE_STAGED);
+  const { settings } = registry;
+  await registry.stop();
+  // the switch that this begins waits for the subscriber to come back
+  registry = new TestRegistry({ ...settings, FOLDER_POLICY: 'rotate' }, registry.folder);
+  await registry.start();
+  await untilState(SourceState.SOURCE_STATE_WORKING, /switching/);
+  bring(ca.issue({ names: ['localhost'], beginsInDays: -1 }));
+  const second = await vi.waitFor(async () => {
+    const { certificateId = '' } = (await source()) ?? {};
+    expect(certificateId).not.toBe(first?.certificateId);
+    return certificateId;
+  }, SOON);
+  const subscriber = registry.subscriber('imap', 'a');
+  await subscriber.hear('prepare', ({ material }) => material?.certificateId === second);
+  await untilState(SourceState.SOURCE_STATE_IDLE, /is in force/);
+});
+
+test('a certificate that is not valid yet waits until it is', async () => {
+  await start();
+  bring(ca.issue({ names: ['localhost'], beginsInDays: 1 }));
+  const waiting = await untilState(SourceState.SOURCE_STATE_WAITING, /tried again/);
+  expect(waiting?.failures).toBe(0);
+  expect(waiting?.checks.map(({ code }) => code)).toContain('not-yet-valid');
+  const inMs = (waiting?.nextActionAt?.getTime() ?? 0) - Date.now();
+  expect(Math.abs(inMs - 86_400_000)).toBeLessThan(60_000);
+});
+
 test('a refusal by the checks is tried again by itself once the required names have changed', async () => {
   await start();
   const operator = registry.operator();

@@ -183,44 +183,67 @@ export class Arrivals {
   }
 
   async #rotate(source: SourceName, tell: TellSwitch): Promise<void> {
+    const { rotations, certificates, audit } = this.#options;
     const arrival = this.#load(source);
     if (arrival === undefined) return;
     const { certificateId } = arrival;
+    const validFrom = certificates.get(certificateId).certificate.notBefore?.getTime() ?? 0;
     const actor = sourceActor(source);
+    let rotation: Rotation;
     try {
-      const { rotations } = this.#options;
-      const rotation = await rotations.rotate(certificateId, PLAIN_SWITCH, actor, tell);
-      // the database may be closed by then; the next start sees what is in force
-      if (this.#stopped) return;
-      this.#save(source, { ...withoutTrouble(arrival), acted: true });
-      const target = `${certificateId} as generation ${rotation.toGeneration}`;
-      this.#options.audit.record({ actor, action: 'RotateCertificate', target, outcome: 'ok' });
+      rotation = await rotations.rotate(certificateId, PLAIN_SWITCH, actor, tell);
     } catch (error) {
       if (this.#stopped) throw error;
       const refusal = error instanceof RegistryError ? error : this.#fault(error);
-      this.#fail(source, arrival, refusal);
+      const { waitsFor } = this.#fail(source, arrival, refusal, validFrom);
+      if (waitsFor === 'tlsa' || waitsFor === 'validity') return;
       throw refusal;
     }
+    // the database may be closed by then; the next start sees what is in force
+    if (this.#stopped) return;
+    const { toGeneration } = rotation;
+    const newer = this.#newerThan(source, arrival);
+    // whatever came meanwhile is not overruled by what it takes the place of
+    if (newer !== undefined) {
+      this.#save(source, { ...newer, generation: Number(toGeneration), activeId: certificateId });
+    } else {
+      this.#save(source, { ...withoutTrouble(arrival), acted: true });
+    }
+    const target = `${certificateId} as generation ${toGeneration}`;
+    audit.record({ actor, action: 'RotateCertificate', target, outcome: 'ok' });
   }
 
-  #fail(source: SourceName, arrival: Arrival, error: RegistryError): void {
-    const { now, random, certificates, audit, logger } = this.#options;
-    const failed = afterFailure(arrival, error, {
-      now: now(),
-      basis: this.#basis(),
-      validFrom: certificates.get(arrival.certificateId).certificate.notBefore?.getTime() ?? 0,
-      random: random(),
-    });
-    this.#save(source, failed);
+  /** Keeps and tells what stood in the way. */
+  #fail(
+    source: SourceName,
+    arrival: Arrival,
+    error: RegistryError,
+    validFrom: number,
+  ): Pick<Trouble, 'waitsFor'> {
+    const { now, random, audit, logger } = this.#options;
+    const basis = this.#basis();
+    const failed = afterFailure(arrival, error, { now: now(), basis, validFrom, random: random() });
+    if (this.#newerThan(source, arrival) === undefined) this.#save(source, failed);
+    const { waitsFor, retryAt } = failed.trouble ?? {};
     // a check that goes on saying the same each minute is told once
-    if (sameTrouble(arrival, failed)) return;
-    const target = arrival.certificateId;
-    const outcome = describeOutcome(error);
-    audit.record({ actor: sourceActor(source), action: 'RotateCertificate', target, outcome });
-    logger.warn(
-      { source, certificate: target, reason: error.message, retryAt: failed.trouble?.retryAt },
-      'a certificate that arrived could not be put in force',
-    );
+    if (!sameTrouble(arrival, failed)) {
+      const target = arrival.certificateId;
+      const outcome = describeOutcome(error);
+      audit.record({ actor: sourceActor(source), action: 'RotateCertificate', target, outcome });
+      logger.warn(
+        { source, certificate: target, reason: error.message, retryAt },
+        'a certificate that arrived could not be put in force',
+      );
+    }
+    return waitsFor === undefined ? {} : { waitsFor };
+  }
+
+  /** What has come while `arrival` was being switched to. */
+  #newerThan(source: SourceName, arrival: Arrival): Arrival | undefined {
+    const kept = this.#load(source);
+    const same =
+      kept?.certificateId === arrival.certificateId && kept.arrivedAt === arrival.arrivedAt;
+    return same ? undefined : kept;
   }
 
   /** What may be over by the next try, such as a full disk, is no reason to give up. */
@@ -300,28 +323,26 @@ function sameTrouble({ trouble: before }: Arrival, { trouble: after }: Arrival):
   return told !== '' && told === codes(after?.checks) && before?.basis === after?.basis;
 }
 
+/** Messages of checks are sentences with a full stop; a detail stands among other words. */
+export function withoutStop(message: string): string {
+  return message.replace(/\.$/, '');
+}
+
 function describePlan(
   plan: Exclude<Plan, { kind: 'gone' }>,
   { certificateId, trouble }: Arrival,
   switching: boolean,
 ): Pick<Standing, 'phase' | 'detail' | 'nextActionAt'> {
-  if (switching) {
-    return { phase: 'switching', detail: `switching to ${certificateId}`, nextActionAt: undefined };
+  const nextActionAt = undefined;
+  if (switching || plan.kind === 'switch') {
+    return { phase: 'switching', detail: `switching to ${certificateId}`, nextActionAt };
   }
-  const at = (time: number) => new Date(time).toISOString();
   switch (plan.kind) {
     case 'done': {
-      const detail = plan.inForce
-        ? 'what it brought last is in force'
-        : 'what it brought last has been in force, and another certificate is now';
-      return { phase: 'done', detail, nextActionAt: undefined };
+      const more = plan.inForce ? '' : ', and another certificate is now';
+      const detail = `what it brought last ${plan.inForce ? 'is' : 'has been'} in force${more}`;
+      return { phase: 'done', detail, nextActionAt };
     }
-    case 'switch':
-      return {
-        phase: 'switching',
-        detail: `about to switch to ${certificateId}`,
-        nextActionAt: undefined,
-      };
     case 'staged': {
       const why =
         plan.why === 'policy'
@@ -330,23 +351,29 @@ function describePlan(
       return {
         phase: 'staged',
         detail: `${why}: concert cert rotate ${certificateId}`,
-        nextActionAt: undefined,
+        nextActionAt,
       };
     }
     case 'refused':
-      return { phase: 'refused', detail: plan.trouble.message, nextActionAt: undefined };
+      return { phase: 'refused', detail: withoutStop(plan.trouble.message), nextActionAt };
     case 'wait':
       return { phase: 'waiting', detail: describeWait(plan, trouble), nextActionAt: plan.until };
   }
+}
 
-  function describeWait(wait: Extract<Plan, { kind: 'wait' }>, reason: Trouble | undefined) {
-    switch (wait.waitsFor) {
-      case 'window':
-        return `the maintenance window opens ${at(wait.until)}`;
-      case 'rotation':
-        return 'another rotation is under way';
-      default:
-        return `${reason?.message ?? 'the switch was not made'}; tried again ${at(wait.until)}`;
-    }
+function describeWait(
+  { waitsFor, until }: Extract<Plan, { kind: 'wait' }>,
+  trouble: Trouble | undefined,
+): string {
+  const at = new Date(until).toISOString();
+  switch (waitsFor) {
+    case 'window':
+      return `the maintenance window opens ${at}`;
+    case 'rotation':
+      return 'another rotation is under way';
+    case 'another-try':
+    case 'tlsa':
+    case 'validity':
+      return `${withoutStop(trouble?.message ?? 'the switch was not made')}; tried again ${at}`;
   }
 }

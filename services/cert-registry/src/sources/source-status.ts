@@ -6,7 +6,7 @@ import { type CheckResult, Source, SourcePolicy, SourceState } from '@mail/proto
 import { METRICS, type Metrics } from '@mail/service';
 import type { RegistryDatabase } from '../database.ts';
 import type { ArrivalPolicy } from './arrival-plan.ts';
-import type { Arrivals, Standing } from './arrivals.ts';
+import { type Arrivals, type Standing, withoutStop } from './arrivals.ts';
 import type { SourceName } from './source.ts';
 
 export interface SourceStatusOptions {
@@ -86,7 +86,7 @@ export class SourceStatus {
       ...this.#history,
       lastFailureAt: this.#options.now(),
       failures: this.#history.failures + 1,
-      failure: { detail, checks },
+      failure: { detail: withoutStop(detail), checks },
     });
   }
 

@@ -34,6 +34,9 @@ const MAX_ENTRIES = 1_000;
 /** File systems tell writes in one tick of their clock not apart: what is younger is read again. */
 const TICK_MS = 10_000;
 
+/** What a network file system may take. */
+const ANSWER_MS = 10_000;
+
 /** Neither hidden files, such as editors' and the `..data` of a Secret, nor names that writers rename. */
 const FILE_NAME = /^[^.].*\.(?:pem|crt|cer|key|pfx|p12)$/i;
 
@@ -63,6 +66,7 @@ export class FolderReader {
   readonly #path: string;
   /** Monotonic, milliseconds. */
   readonly #now: () => number;
+  #underWay: Promise<Sight> | undefined;
   #seen: { readonly signature: string; readonly since: number } | undefined;
 
   constructor(path: string, now: () => number) {
@@ -70,8 +74,26 @@ export class FolderReader {
     this.#now = now;
   }
 
-  /** `trusting`: what is known needs no second reading while its files look the same. Throws nothing of the file system's. */
+  /**
+   * `trusting`: what is known needs no second reading while its files look the same. Answers in time even
+   * where the file system does not; throws nothing of the file system's.
+   */
   async look(trusting: boolean): Promise<Sight> {
+    // nothing ends a call to a server that is gone, and a second one would hang as well
+    this.#underWay ??= this.#look(trusting).finally(() => {
+      this.#underWay = undefined;
+    });
+    const { promise: late, resolve } = Promise.withResolvers<Sight>();
+    const silent: Sight = { kind: 'problem', detail: `${this.#path} does not answer` };
+    const timer = setTimeout(resolve, ANSWER_MS, silent);
+    try {
+      return await Promise.race([this.#underWay, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #look(trusting: boolean): Promise<Sight> {
     try {
       return await this.#read(trusting);
     } catch (error) {

@@ -11,7 +11,7 @@ import type { AuditTrail } from '../../audit.ts';
 import { type Certificates, refusing } from '../../certificates.ts';
 import type { RegistryDatabase } from '../../database.ts';
 import { describeOutcome, RegistryError } from '../../errors.ts';
-import type { Arrivals } from '../arrivals.ts';
+import { type Arrivals, withoutStop } from '../arrivals.ts';
 import type { FolderConfig } from '../config.ts';
 import {
   type CertificateSource,
@@ -190,7 +190,7 @@ export class FolderSource implements CertificateSource {
   #waitFor(sight: Sight): void {
     const { status } = this.#options;
     if (this.#refusal !== undefined) {
-      status.working(`waits for what is missing: ${this.#refusal.message}`);
+      status.working(`waits for what is missing: ${withoutStop(this.#refusal.message)}`);
     } else if (sight.kind === 'problem') {
       status.working(`waits: ${sight.detail}`);
     } else {
