@@ -147,6 +147,11 @@ export const commonSettings = z.object({
   CONCERT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
   /** How long sessions may take to end at shutdown. */
   CONCERT_SHUTDOWN_GRACE: duration(0, 600_000).prefault('10s'),
+  /**
+   * How long it goes on taking connections after it was told to stop, no longer ready, until whoever spreads
+   * connections over replicas has seen that.
+   */
+  CONCERT_SHUTDOWN_DELAY: duration(0, 600_000).prefault('0s'),
   /** Address of /metrics, /livez, /startupz and /readyz: "host:port", empty for none. */
   CONCERT_ADMIN_LISTEN: z.string().default(''),
 });

@@ -72,6 +72,25 @@ test('stops when whoever forked it vanishes', async () => {
   expect(await once(child, 'exit')).toEqual([0, null]);
 });
 
+test.each(['1', '2'])(
+  'with %s workers, told to stop, it is not ready and still takes connections for a while',
+  async (workers) => {
+    const [port, admin] = [await freePort(), await freePort()];
+    const child = start({
+      CONCERT_TEST_PORT: String(port),
+      CONCERT_ADMIN_LISTEN: `127.0.0.1:${admin}`,
+      CONCERT_WORKERS: workers,
+      CONCERT_SHUTDOWN_DELAY: '10m',
+    });
+    await firstMessage(child);
+    const ready = async () => (await fetch(`http://127.0.0.1:${admin}/readyz`)).status;
+    expect(await ready()).toBe(200);
+    child.kill('SIGTERM');
+    while ((await ready()) !== 503);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  },
+);
+
 test.each(['1', '2'])('with %s workers the admin port speaks for all of them', async (workers) => {
   const [port, admin] = [await freePort(), await freePort()];
   const child = start({

@@ -120,6 +120,12 @@ async function runApp(
   logger.info('stopped');
 }
 
+/** Not ready from now on, and still in service for a while: probes come at intervals. */
+async function leaveSlowly(common: CommonSettings, health: Health): Promise<void> {
+  health.set('process', 'stopping');
+  if (common.CONCERT_SHUTDOWN_DELAY > 0) await pause(common.CONCERT_SHUTDOWN_DELAY);
+}
+
 function showReadiness(health: Health, metrics: Metrics): void {
   metrics.gaugeAtScrape(METRICS.ready, (gauge) => gauge.set(health.ready ? 1 : 0));
 }
