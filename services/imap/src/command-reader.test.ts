@@ -84,6 +84,30 @@ describe('APPEND’s message', () => {
   });
 });
 
+describe('literals without end', () => {
+  const MANY = 1_000;
+
+  test.each([
+    ['before login', undefined, 8],
+    ['after it', 'alice', 128],
+  ])('end the session %s', async (_, holder, most) => {
+    const { commands, said } = reader(`a LOGIN${' {0+}\r\n'.repeat(MANY)}`);
+    let read = 0;
+    const { readLine } = said;
+    said.readLine = () => {
+      read += 1;
+      return readLine.call(said);
+    };
+    await expect(commands.next(holder)).rejects.toThrow('[LIMIT] Too many literals');
+    expect(read).toBeLessThanOrEqual(most + 2);
+  });
+
+  test('as many as LOGIN needs are taken', async () => {
+    const { commands } = reader('a LOGIN {1+}\r\na {1+}\r\nb\r\n');
+    expect(await commands.next(undefined)).toMatchObject({ refusal: undefined });
+  });
+});
+
 describe('memory', () => {
   const append = (octets: number): string => `a APPEND b {${octets}+}\r\n${x(octets)}\r\n`;
 

@@ -13,6 +13,7 @@ import {
   MAX_LINE_OCTETS,
   MAX_LITERAL_OCTETS_BEFORE_LOGIN,
   MAX_LITERALS,
+  MAX_LITERALS_BEFORE_LOGIN,
   MAX_SMALL_LITERAL_OCTETS,
 } from './parser/limits.ts';
 import type { ResponseWriter } from './response.ts';
@@ -53,13 +54,17 @@ class Allowance {
   readonly #share: MemoryShare | undefined;
   #small: number;
   #lineOctets = MAX_LINE_OCTETS;
-  #literals = MAX_LITERALS;
+  #literals: number;
+  /** Read past once the command is refused. */
+  #skips: number;
   #messageOctets: number;
 
   constructor(limits: ReaderLimits, holder: string | undefined) {
     this.#limits = limits;
     this.#share = holder === undefined ? undefined : limits.budget.share(holder);
     this.#small = holder === undefined ? MAX_LITERAL_OCTETS_BEFORE_LOGIN : MAX_SMALL_LITERAL_OCTETS;
+    this.#literals = holder === undefined ? MAX_LITERALS_BEFORE_LOGIN : MAX_LITERALS;
+    this.#skips = this.#literals;
     this.#messageOctets = limits.maxMessageOctets;
   }
 
@@ -78,6 +83,12 @@ class Allowance {
     if (octets > this.#small) return refuse('LIMIT', 'Literal too large');
     this.#small -= octets;
     return undefined;
+  }
+
+  /** Counts a literal of a command that is refused. Throws SessionEnd: it need not ever end. */
+  skip(): void {
+    this.#skips -= 1;
+    if (this.#skips < 0) throw new SessionEnd('[LIMIT] Too many literals');
   }
 
   /** Counts a piece of the message; where it may not be held, gives back all and says why. */
@@ -110,7 +121,7 @@ export class CommandReader {
   /**
    * The next command; undefined when the client has ended. `holder` is the party whose share of the
    * memory a message takes, undefined before login. Rejects as Connection.readLine, and with SessionEnd
-   * for a literal beyond all measure.
+   * for a literal, or a number of them, beyond all measure.
    */
   async next(holder: string | undefined): Promise<ReceivedCommand | undefined> {
     const allowance = new Allowance(this.#limits, holder);
@@ -141,7 +152,7 @@ export class CommandReader {
       const isMessage = mayAppend && announcesMessage(lines);
       const refusal = allowance.refusal(line, head.octets, isMessage);
       if (refusal !== undefined) {
-        await this.#skip(head);
+        await this.#skip(head, allowance);
         return { text, refusal };
       }
       if (head.synchronising) await this.#response.goAhead('Ready for the literal');
@@ -151,7 +162,7 @@ export class CommandReader {
       }
       const message = await this.#readMessage(head.octets, allowance);
       if (message instanceof ReplyError) {
-        await this.#skip(await this.#nextHead());
+        await this.#skip(await this.#nextHead(), allowance);
         return { text, refusal: message };
       }
       literals.push(message);
@@ -181,9 +192,10 @@ export class CommandReader {
    * Reads past the rest of a refused command. A client that waits for a go-ahead hears the refusal
    * instead, and its command ends there (RFC 3501 §7.5); one that does not wait sends all of it.
    */
-  async #skip(refused: LiteralHead | undefined): Promise<void> {
+  async #skip(refused: LiteralHead | undefined, allowance: Allowance): Promise<void> {
     let head = refused;
     while (head !== undefined && !head.synchronising) {
+      allowance.skip();
       await this.#discard(head.octets);
       head = await this.#nextHead();
     }

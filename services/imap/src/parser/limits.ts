@@ -4,6 +4,8 @@
 export const MAX_LINE_OCTETS = 64 * 1024;
 /** Lines and literals of one command. */
 export const MAX_LITERALS = 64;
+/** The same before login: LOGIN takes two. */
+export const MAX_LITERALS_BEFORE_LOGIN = 4;
 /** Octets of all literals of a command other than APPEND's message. */
 export const MAX_SMALL_LITERAL_OCTETS = 64 * 1024;
 /** The same before login, when nobody has shown who they are. */
