@@ -50,7 +50,10 @@ export function parseDate(lexer: Lexer): number {
   return midnight(lexer, day, month, year) / DAY_MS;
 }
 
-/** date-time: " 1-Feb-1994 12:00:00 +0100", quoted, the day of two places. */
+/**
+ * date-time: " 1-Feb-1994 12:00:00 +0100", quoted, the day of two places. The instant alone is kept: FETCH
+ * tells it in UTC, and SEARCH takes its day in UTC, so that the two agree wherever the server runs.
+ */
 export function parseDateTime(lexer: Lexer): Date {
   lexer.expect('"');
   const day = lexer.accept(' ') ? lexer.digits(1) : lexer.digits(2);
@@ -73,7 +76,11 @@ export function parseDateTime(lexer: Lexer): Date {
   }
   const local =
     midnight(lexer, day, month, year) + (hour * 60 + minute) * MINUTE_MS + second * SECOND_MS;
-  return new Date(local - sign * zoneMinutes * MINUTE_MS);
+  const instant = new Date(local - sign * zoneMinutes * MINUTE_MS);
+  const told = instant.getUTCFullYear();
+  // the year in which it is told has four digits too
+  if (told < 0 || told > 9999) lexer.fail('No such time');
+  return instant;
 }
 
 const twoPlaces = (value: number, pad = '0'): string => value.toString().padStart(2, pad);

@@ -323,6 +323,31 @@ test('APPEND', () => {
   );
 });
 
+test('a date-time of any zone is read to its instant, and told in UTC', () => {
+  const day = 86_400_000;
+  const instants = fc.date({
+    min: new Date(Date.UTC(1, 0, 2)),
+    max: new Date('9999-12-30T00:00:00Z'),
+    noInvalidDate: true,
+  });
+  fc.assert(
+    fc.property(
+      instants,
+      fc.integer({ min: 1 - day / 60_000, max: day / 60_000 - 1 }),
+      (at, zone) => {
+        const instant = new Date(Math.floor(at.getTime() / 1_000) * 1_000);
+        const local = formatDateTime(new Date(instant.getTime() + zone * 60_000));
+        const minutes = Math.abs(zone);
+        const digits = String(Math.floor(minutes / 60) * 100 + (minutes % 60)).padStart(4, '0');
+        const text = local.replace('+0000', `${zone < 0 ? '-' : '+'}${digits}`);
+        const { internalDate } = reads(parseAppend, ` INBOX "${text}" {0}\r\n`) as AppendArguments;
+        expect(internalDate).toEqual(instant);
+        expect(formatDateTime(internalDate ?? at)).toMatch(/^[ \d]\d-\w{3}-\d{4} [\d:]{8} \+0000$/);
+      },
+    ),
+  );
+});
+
 const SECTION_WORDS = {
   all: '',
   header: 'HEADER',
