@@ -100,6 +100,7 @@ try {
   const samples: Sample[] = loaded.samples.map((sample) => ({
     ...sample,
     helloAt: BigInt(sample.helloAt),
+    doneAt: BigInt(sample.doneAt),
   }));
   const skews = windows.map(({ from, to, old, next }) =>
     skewMs(

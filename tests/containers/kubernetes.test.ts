@@ -3,6 +3,7 @@
  * docs/kubernetes.md from the first start to a rotated certificate. No cluster: see testing/kubelet.ts.
  */
 import { execFile } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -114,6 +115,37 @@ esac
         .toBe(generation);
     }
     expect(await concert(['audit'])).toContain('folder');
+  });
+
+  test('a renewal patches the Secret that its pod mounts', async () => {
+    const pki = await TestPki.make();
+    const api = await pki.issue({ names: ['kubernetes.default.svc'] });
+    const tell = `require('node:https').createServer({ key: process.env.KEY, cert: process.env.CERT },
+      async (request, response) => {
+        let body = '';
+        for await (const chunk of request) body += chunk;
+        const { method, url, headers: { authorization } } = request;
+        console.log(JSON.stringify({ method, url, authorization, ...JSON.parse(body) }));
+        response.end('{}');
+      }).listen(443)`;
+    await kubelet.startService('kubernetes.default.svc', tell, {
+      KEY: api.privateKeyPem,
+      CERT: api.certificatePem + pki.intermediatePem,
+    });
+    await kubelet.setServiceAccount({ token: 'TOKEN', caPem: pki.rootPem });
+    await kubelet.start('renew-identity-imap');
+    expect(await kubelet.finish('renew-identity-imap')).toBe(0);
+    const { data, ...asked } = JSON.parse(await kubelet.logs('kubernetes.default.svc'));
+    expect(asked).toEqual({
+      method: 'PATCH',
+      url: '/api/v1/namespaces/concert/secrets/concert-identity-imap',
+      authorization: 'Bearer TOKEN',
+    });
+    const text = (name: string) => Buffer.from(data[name], 'base64').toString();
+    const renewed = new X509Certificate(text('cert.pem'));
+    expect(renewed.subjectAltName).toBe('URI:spiffe://concert/service/imap');
+    expect(renewed.checkPrivateKey(createPrivateKey(text('key.pem')))).toBe(true);
+    expect(renewed.verify(new X509Certificate(text('ca.pem')).publicKey)).toBe(true);
   });
 
   test('the backup of the page can be read', async () => {

@@ -105,6 +105,8 @@ export async function handshake(port: MailPort, options: HandshakeOptions = {}):
 export interface Sample {
   readonly port: string;
   readonly helloAt: bigint;
+  /** When the handshake was done here. */
+  readonly doneAt: bigint;
   readonly fingerprint: string;
 }
 
@@ -124,7 +126,8 @@ export function startLoad(
   const one = async (port: MailPort): Promise<void> => {
     try {
       const { socket, helloAt, fingerprint } = await handshake(port);
-      samples.push({ port: port.name, helloAt, fingerprint });
+      const doneAt = process.hrtime.bigint();
+      samples.push({ port: port.name, helloAt, doneAt, fingerprint });
       socket.destroy();
     } catch (error) {
       failures.push(`${port.name}: ${error instanceof Error ? error.message : error}`);
@@ -169,5 +172,19 @@ export function skewMs(samples: readonly Sample[], old: string, next: string): n
       earliestNew = helloAt;
   }
   if (latestOld === undefined || earliestNew === undefined) return Number.NaN;
+  return Math.max(0, Number(latestOld - earliestNew) / 1e6);
+}
+
+/**
+ * The part of the skew that no delay on the way to the server can explain, in milliseconds: the latest
+ * ClientHello answered with the old certificate was sent that long after a handshake that showed the new
+ * one was done.
+ */
+export function provenSkewMs(samples: readonly Sample[], old: string, next: string): number {
+  const sent = samples.filter((one) => one.fingerprint === old).map((one) => one.helloAt);
+  const done = samples.filter((one) => one.fingerprint === next).map((one) => one.doneAt);
+  if (sent.length === 0 || done.length === 0) return Number.NaN;
+  const latestOld = sent.reduce((a, b) => (a > b ? a : b));
+  const earliestNew = done.reduce((a, b) => (a < b ? a : b));
   return Math.max(0, Number(latestOld - earliestNew) / 1e6);
 }

@@ -9,7 +9,12 @@ export interface LoadOrder {
 
 /** What goes over IPC: bigint as text. */
 export interface LoadResult {
-  readonly samples: readonly { port: string; helloAt: string; fingerprint: string }[];
+  readonly samples: readonly {
+    readonly port: string;
+    readonly helloAt: string;
+    readonly doneAt: string;
+    readonly fingerprint: string;
+  }[];
   readonly failures: LoadReport['failures'];
 }
 
@@ -19,7 +24,11 @@ process.once('message', (order: LoadOrder) => {
   process.once('message', async () => {
     const { samples, failures } = await load.stop();
     const result: LoadResult = {
-      samples: samples.map((sample) => ({ ...sample, helloAt: String(sample.helloAt) })),
+      samples: samples.map((sample) => ({
+        ...sample,
+        helloAt: String(sample.helloAt),
+        doneAt: String(sample.doneAt),
+      })),
       failures,
     };
     process.send?.(result, undefined, undefined, () => process.disconnect?.());

@@ -26,7 +26,7 @@ export function identityCredentials(
 }
 
 export function operatorClient(
-  system: System,
+  system: Pick<System, 'data' | 'registryPort'>,
   identity = 'operator/admin',
 ): CertRegistryServiceClient {
   return new CertRegistryServiceClient(

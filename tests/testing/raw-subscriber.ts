@@ -28,7 +28,7 @@ export class RawSubscriber {
   readonly #heartbeat: NodeJS.Timeout;
 
   constructor(
-    system: System,
+    system: Pick<System, 'data' | 'registryPort'>,
     hello: Partial<Hello> & { service: string; instance: string },
     identity = `service/${hello.service}`,
   ) {

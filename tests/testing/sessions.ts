@@ -7,6 +7,9 @@ import type { Socket } from 'node:net';
 import { handshake } from './handshakes.ts';
 import type { System } from './system.ts';
 
+/** Where the ports are; whole systems have them, on processes or in containers. */
+type Ported = Pick<System, 'ports'>;
+
 export interface OpenSession {
   readonly name: string;
   /** Does one round trip of real work; throws when the session is not what it was. */
@@ -81,7 +84,7 @@ class LineReader {
 }
 
 async function openImap(
-  system: System,
+  system: Ported,
   port: 'imap' | 'imaps',
   { user, password }: Credentials,
 ): Promise<LineReader> {
@@ -94,7 +97,7 @@ async function openImap(
 }
 
 async function openPop(
-  system: System,
+  system: Ported,
   port: 'pop3' | 'pop3s',
   { user, password }: Credentials,
 ): Promise<LineReader> {
@@ -107,7 +110,7 @@ async function openPop(
 }
 
 async function openSubmission(
-  system: System,
+  system: Ported,
   port: 'submission' | 'submissions',
   { user, password }: Credentials,
 ): Promise<LineReader> {
@@ -122,7 +125,7 @@ async function openSubmission(
 
 /** IDLE: still told of new mail. `deliver` puts a message into the INBOX. */
 export async function imapIdle(
-  system: System,
+  system: Ported,
   port: 'imap' | 'imaps',
   login: Credentials,
 ): Promise<OpenSession> {
@@ -145,7 +148,7 @@ export async function imapIdle(
 
 /** Busy: commands one after the other. */
 export async function imapBusy(
-  system: System,
+  system: Ported,
   port: 'imap' | 'imaps',
   login: Credentials,
 ): Promise<OpenSession> {
@@ -166,7 +169,7 @@ export async function imapBusy(
 
 /** An open POP3 transaction: a maildrop that is locked. */
 export async function popTransaction(
-  system: System,
+  system: Ported,
   port: 'pop3' | 'pop3s',
   login: Credentials,
 ): Promise<OpenSession> {
@@ -186,7 +189,7 @@ export async function popTransaction(
 
 /** A message in flight: DATA has begun, lines go out one by one, the end comes at `finish`. */
 export async function smtpData(
-  system: System,
+  system: Ported,
   port: 'submission' | 'submissions',
   login: Credentials,
 ): Promise<OpenSession> {
@@ -214,7 +217,7 @@ export async function smtpData(
 
 /** Logged in and silent, then NOOP. */
 export async function smtpIdle(
-  system: System,
+  system: Ported,
   port: 'submission' | 'submissions',
   login: Credentials,
 ): Promise<OpenSession> {
@@ -234,7 +237,7 @@ export async function smtpIdle(
 
 /** Two of each kind, in the clear at first and in TLS from the start. `login` gives a user's credentials. */
 export function openSessions(
-  system: System,
+  system: Ported,
   login: (user: string) => Credentials,
 ): Promise<OpenSession[]> {
   return Promise.all([

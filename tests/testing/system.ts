@@ -82,7 +82,8 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
-function mailPorts(numbers: readonly number[]): Record<PortName, MailPort> {
+/** By the names of `npm start`, from seven numbers in the order of PortName. */
+export function mailPorts(numbers: readonly number[]): Record<PortName, MailPort> {
   const port = (index: number): number => numbers[index] ?? 0;
   return {
     smtp: { name: 'smtp', protocol: 'smtp', port: port(0), startTls: true },
@@ -217,7 +218,10 @@ export async function startSystem(
 }
 
 /** Makes a self-signed certificate in the registry and returns its id. */
-export async function makeCertificate(system: System, ...names: string[]): Promise<string> {
+export async function makeCertificate(
+  system: Pick<System, 'concertJson'>,
+  ...names: string[]
+): Promise<string> {
   const made = await system.concertJson<{ id: string }>([
     'cert',
     'self-signed',
