@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { assembleBundle, readBlobs } from '@mail/x509';
+import { assembleBundle, CertificateError, readBlobs } from '@mail/x509';
 import { issue } from '@mail/x509/testing';
+import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Leaf, TestCa } from '../../testing/test-ca.ts';
 import { pickPair } from './folder-pair.ts';
@@ -19,16 +20,49 @@ beforeAll(() => {
   elsewhere = otherCa.issue({ names: ['b.example'], beginsInDays: -30 });
 });
 
-/** The chain that would be served; the code of what is wrong otherwise. */
+/** The chain that would be served; the codes of what is wrong otherwise. */
 async function picked(...texts: string[]): Promise<string> {
-  const material = await readBlobs(texts.map((text) => Buffer.from(text)));
   try {
+    const material = await readBlobs(texts.map((text) => Buffer.from(text)));
     const { bundle } = assembleBundle(pickPair(material));
     return bundle.chain.join('');
   } catch (error) {
-    return String((error as { checks?: { code: string }[] }).checks?.map(({ code }) => code));
+    if (!(error instanceof CertificateError)) throw error;
+    return error.checks.map(({ code }) => code).join();
   }
 }
+
+describe('what a writer leaves in between', () => {
+  test('of links that are replaced in any order is one of both pairs or none', async () => {
+    const parts = ({ cert, key, chain }: Leaf) => [cert, key, chain, cert + chain];
+    const renewed = otherCa.issue({ names: ['a.example'], beginsInDays: 0 });
+    const [before, after] = [parts(older), parts(renewed)];
+    const whole = [older, renewed].map(({ cert, chain }) => cert + chain);
+    for (let replaced = 0; replaced < 2 ** before.length; replaced += 1) {
+      const mixed = before.map((text, part) => ((replaced >> part) & 1 ? after[part] : text) ?? '');
+      const outcome = await picked(...mixed);
+      expect([...whole, 'key-mismatch', 'chain-incomplete']).toContain(outcome);
+      // no key but its own, and the newer certificate as soon as it is seen
+      if (outcome === whole[0]) expect(mixed).not.toContain(renewed.cert);
+      if (outcome === whole[1]) expect(mixed).toContain(renewed.key);
+    }
+  });
+
+  test('of a file that is cut off is nothing', async () => {
+    const { cert, chain, key } = newer;
+    const orders = [
+      [cert, chain, key],
+      [key, cert, chain],
+    ].map((parts) => parts.join(''));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...orders), fc.nat(), async (text, cut) => {
+        // the line end behind the last block may be missing
+        const part = text.slice(0, cut % (text.length - 1));
+        expect(await picked(part)).toMatch(/^[a-z,-]+$/);
+      }),
+    );
+  });
+});
 
 describe('the pair that is meant', () => {
   test('of one renewal after the other, in any order', async () => {

@@ -31,6 +31,8 @@ const HANDLED_SETTING = 'source/folder/handled';
 const LONGEST_SETTLE_MS = 2_000;
 /** In times of the settling. */
 const PATIENCE = 15;
+/** After a fault of the registry's own. */
+const FAULT_PAUSE_MS = 60_000;
 
 export interface FolderSourceOptions {
   readonly config: FolderConfig;
@@ -92,9 +94,7 @@ export class FolderSource implements CertificateSource {
   }
 
   start(): void {
-    this.#watchFolder().catch((error) => {
-      if (!this.#stopped.signal.aborted) this.#fault(error);
-    });
+    void this.#watchFolder();
   }
 
   async stop(): Promise<void> {
@@ -119,22 +119,25 @@ export class FolderSource implements CertificateSource {
     return this.#options.status.describe();
   }
 
+  /** Until it is stopped. Never throws. */
   async #watchFolder(): Promise<void> {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
-      const ended = await this.#inTurn(() => this.#lookQuietly());
-      const { intervalMs } = this.#options.config;
-      await delay(ended ? intervalMs : this.#patience.settleMs, undefined, { signal });
+      const waitMs = await this.#inTurn(() => this.#lookByTimetable());
+      await delay(waitMs, undefined, { signal }).catch(() => {});
     }
   }
 
-  /** By the timetable: what is wrong is told in the log, and no reason to end. */
-  async #lookQuietly(): Promise<boolean> {
+  /** Resolves with when to look again. What is refused has been told, and is no reason to end. */
+  async #lookByTimetable(): Promise<number> {
+    const { config, logger } = this.#options;
     try {
-      return await this.#look(BY_TIMETABLE);
+      return (await this.#look(BY_TIMETABLE)) ? config.intervalMs : this.#patience.settleMs;
     } catch (error) {
-      if (!(error instanceof RegistryError)) this.#fault(error);
-      return true;
+      if (error instanceof RegistryError) return config.intervalMs;
+      // such as a full disk: nothing of it can be kept, and a line each interval would fill another
+      logger.error({ error, folder: config.path }, 'the watched folder could not be dealt with');
+      return Math.max(config.intervalMs, FAULT_PAUSE_MS);
     }
   }
 
@@ -159,12 +162,11 @@ export class FolderSource implements CertificateSource {
     const known = this.#watched !== undefined && this.#watched.key === this.#handled?.key;
     const sight = await this.#reader.look(known && !mode.asked);
     if (this.#stopped.signal.aborted || sight.kind === 'unchanged') return true;
-    const { monotonicNow, config, status } = this.#options;
     const seen = watch(
       this.#watched,
       lookOf(sight),
       this.#handled?.key,
-      monotonicNow(),
+      this.#options.monotonicNow(),
       this.#patience,
     );
     this.#watched = seen.watched;
@@ -176,26 +178,22 @@ export class FolderSource implements CertificateSource {
       case 'wait':
         if (mode.asked && sight.kind === 'problem') this.#refuse(problemRefusal(sight.detail));
         if (mode.asked && this.#refusal !== undefined) this.#refuse(this.#refusal);
-        this.#waitFor(sight);
+        this.#waitFor(sight.kind === 'problem' ? sight.detail : undefined);
         return false;
       case 'judge':
-        status.working(`reads ${config.path}`);
-        this.#tell();
-        return this.#judge(sight.kind === 'content' ? sight : { key: '', files: [] }, mode);
+        return sight.kind !== 'content' || this.#judge(sight, mode);
       case 'report':
         return this.#refuse(this.#refusal ?? problemRefusal('detail' in sight ? sight.detail : ''));
     }
   }
 
-  #waitFor(sight: Sight): void {
-    const { status } = this.#options;
-    if (this.#refusal !== undefined) {
-      status.working(`waits for what is missing: ${withoutStop(this.#refusal.message)}`);
-    } else if (sight.kind === 'problem') {
-      status.working(`waits: ${sight.detail}`);
-    } else {
-      status.working('waits until nobody writes');
-    }
+  #waitFor(problem?: string): void {
+    const missing = this.#refusal?.message;
+    this.#options.status.working(
+      missing === undefined
+        ? `waits${problem === undefined ? ' until nobody writes' : `: ${problem}`}`
+        : `waits for what is missing: ${withoutStop(missing)}`,
+    );
     this.#tell();
   }
 
@@ -217,9 +215,12 @@ export class FolderSource implements CertificateSource {
   }
 
   async #judge(
-    { key, files }: { readonly key: string; readonly files: readonly FolderFile[] },
+    { key, files }: Extract<Sight, { kind: 'content' }>,
     { asked, force }: Mode,
   ): Promise<boolean> {
+    const { arrivals, status, config } = this.#options;
+    status.working(`reads ${config.path}`);
+    this.#tell();
     let certificate: Certificate;
     try {
       certificate = await this.#import(files);
@@ -229,11 +230,10 @@ export class FolderSource implements CertificateSource {
       if (asked) return this.#refuse(refusal, key);
       this.#refusal = refusal;
       if (this.#watched !== undefined) this.#watched = { ...this.#watched, refused: true };
-      this.#waitFor({ kind: 'moving' });
+      this.#waitFor();
       return false;
     }
     if (this.#stopped.signal.aborted) return true;
-    const { arrivals, status } = this.#options;
     arrivals.accept({ source: NAME, certificateId: certificate.id, afresh: force });
     this.#keep({ key });
     status.succeeded();
@@ -293,11 +293,6 @@ export class FolderSource implements CertificateSource {
     if (this.#listeners.size === 0) return;
     const source = this.describe();
     for (const tell of this.#listeners) tell(source, rotation);
-  }
-
-  #fault(error: unknown): void {
-    this.#options.logger.error({ error }, 'the watched folder could not be looked at');
-    this.#options.status.failed('the registry failed in looking at the folder, and has logged it');
   }
 
   #inTurn<T>(body: () => Promise<T>): Promise<T> {
