@@ -15,6 +15,7 @@ const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ['cert-registry', ['services/cert-registry/src/config.ts']],
   ['cert-registry: sources of certificates', ['services/cert-registry/src/sources/config.ts']],
   ['cert-registry: certificates by ACME', ['services/cert-registry/src/sources/acme/config.ts']],
+  ['cert-registry: DANE', ['services/cert-registry/src/dane/config.ts']],
   ['cert-registry: warnings by mail and webhook', ['services/cert-registry/src/notify/config.ts']],
   ['smtp', ['services/smtp/src/config.ts']],
   ['pop', ['services/pop/src/config.ts']],

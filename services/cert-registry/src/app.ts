@@ -6,6 +6,7 @@ import { Certificates } from './certificates.ts';
 import { Conductor, type SwitchStep } from './conductor.ts';
 import { IDENTITY, readConfig } from './config.ts';
 import type { RestoredState } from './coordinator.ts';
+import { openDane } from './dane/open-dane.ts';
 import { RegistryDatabase } from './database.ts';
 import { describeOutcome } from './errors.ts';
 import { describeFleet, FleetFeed } from './fleet-feed.ts';
@@ -69,10 +70,19 @@ export async function buildApp(
     const requiredNames = new RequiredNames(database);
     const certificates = new Certificates({ database, vault, requiredNames, now });
     const audit = new AuditTrail(database, now, logger);
+    const dane = openDane(config.dane, {
+      database,
+      certificates,
+      sources: () => sources.list(),
+      logger,
+      now,
+      onFatal: failure.reject,
+    });
     const rotations: Rotations = new Rotations({
       database,
       vault,
       certificates,
+      guard: dane,
       conductor: () => conductor,
       logger,
       metrics,
@@ -158,7 +168,10 @@ export async function buildApp(
       now,
       onFatal: failure.reject,
     });
-    const otherWarnings = (): Warning[] => sourceWarnings(sources.list());
+    const otherWarnings = (): Warning[] => [
+      ...sourceWarnings(sources.list()),
+      ...(dane?.warnings() ?? []),
+    ];
     const notifier = new Notifier({
       channels: config.notify.channels(),
       warnings: () => {
@@ -180,7 +193,8 @@ export async function buildApp(
     const parts = {
       certificates,
       sources,
-      tlsaRecords: () => [],
+      tlsaRecords: () => dane?.records() ?? [],
+      guard: dane,
       rotations,
       requiredNames,
       identities,
@@ -234,6 +248,7 @@ export async function buildApp(
         audit.record({ actor, action: 'start', target, outcome: 'ok' });
         rotations.showActive();
         ticketSeed.start();
+        dane?.start();
         sources.start();
         notifier.start();
         renewal = setInterval(() => {
@@ -249,6 +264,7 @@ export async function buildApp(
         ticketSeed.stop();
         notifier.stop();
         await before(deadline, sources.stop());
+        await dane?.stop();
         // a dead conductor never ends the rotation that it was in
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();

@@ -232,10 +232,12 @@ export class Certificates {
     return this.#keep(bundle, [], label, actor);
   }
 
-  /** Newest first, without chains. */
-  list(): Certificate[] {
+  /** Newest first; without chains unless they are asked for. */
+  list({ chains = false } = {}): Certificate[] {
     const activeId = this.#activeId();
-    return this.#database.certificates().map((row) => describe(row, undefined, activeId));
+    return this.#database
+      .certificates()
+      .map((row) => describe(row, chains ? this.find(row.id) : undefined, activeId));
   }
 
   /** `prefix` is an id or an unambiguous beginning of one. Throws RegistryError. */

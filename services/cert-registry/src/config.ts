@@ -11,6 +11,7 @@ import {
 } from '@mail/service';
 import { NameError, normaliseName } from '@mail/x509';
 import { z } from 'zod';
+import { type DaneConfig, daneSettings, readDaneConfig } from './dane/config.ts';
 import { type ListenAddress, parseAddress } from './listen-address.ts';
 import { type NotifyConfig, notifySettings, readNotifyConfig } from './notify/config.ts';
 import { type AcmeConfig, acmeSettings, readAcmeConfig } from './sources/acme/config.ts';
@@ -113,6 +114,7 @@ const hostNames = list.transform((names, context) => {
 const settingsSchema = commonSettings.extend({
   ...notifySettings.shape,
   ...sourceSettings.shape,
+  ...daneSettings.shape,
   ...acmeSettings.shape,
   /** host:port of the gRPC listener. */
   CONCERT_REGISTRY_LISTEN: z.string().default('127.0.0.1:7443'),
@@ -160,6 +162,8 @@ export interface RegistryConfig {
   readonly notify: NotifyConfig;
   readonly sources: SourcesConfig;
   /** Undefined where it is switched off. */
+  readonly dane: DaneConfig | undefined;
+  /** Undefined where it is switched off. */
   readonly acme: AcmeConfig | undefined;
 }
 
@@ -193,6 +197,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     prepareTimeoutMs: read.CONCERT_REGISTRY_PREPARE_TIMEOUT,
     ticketSeedAgeMs: read.CONCERT_REGISTRY_TICKET_SEED_AGE,
     notify: readNotifyConfig(read),
+    dane: readDaneConfig(read),
     sources,
     acme: readAcmeConfig(read, sources.window),
   };

@@ -11,8 +11,10 @@ import type {
   sendUnaryData,
 } from '@grpc/grpc-js';
 import {
+  type Certificate,
   type CertRegistryServiceServer,
   CertRegistryServiceService,
+  type CheckResult,
   type Fleet,
   type IdentityServiceServer,
   IdentityServiceService,
@@ -32,6 +34,7 @@ import type { RequiredNames } from './required-names.ts';
 import { authorise, type Identity, identityOf, parseIdentity } from './roles.ts';
 import type { Rotations } from './rotations.ts';
 import type { Sources } from './sources/source.ts';
+import type { SwitchGuard } from './switch-guard.ts';
 import { readOptions, type SwitchOptions } from './switch-options.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -42,6 +45,7 @@ export interface RegistryServiceOptions {
   readonly identities: Identities;
   readonly sources: Sources;
   readonly tlsaRecords: () => TlsaRecord[];
+  readonly guard: SwitchGuard | undefined;
   readonly audit: AuditTrail;
   readonly fleet: () => Fleet;
   readonly feed: FleetFeed;
@@ -70,6 +74,14 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
   const { certificates, rotations, requiredNames, sources, audit, fleet, feed, logger, now } =
     options;
   const { reading, changing } = unaryHandlers(options);
+
+  /** Adds, as warnings, what would stand in the way of a switch besides the certificate. */
+  const warned = <Found extends { certificate: Certificate; checks: CheckResult[] }>(
+    found: Found,
+  ): Found => {
+    const more = options.guard?.check(found.certificate, { allowTlsaMissing: true }) ?? [];
+    return { ...found, checks: [...found.checks, ...more] };
+  };
 
   /** RotateCertificate and RollbackCertificate: a message per change, an error when nothing switched. */
   const switching = <Request>(
@@ -109,7 +121,7 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
 
   return {
     importCertificate: changing(
-      (request, actor) => costly.run(() => certificates.import(request, actor)),
+      async (request, actor) => warned(await costly.run(() => certificates.import(request, actor))),
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     createSigningRequest: changing(
@@ -121,7 +133,8 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     completeSigningRequest: changing(
-      (request, actor) => costly.run(() => certificates.completeSigningRequest(request, actor)),
+      async (request, actor) =>
+        warned(await costly.run(() => certificates.completeSigningRequest(request, actor))),
       ({ certificate }, request) => certificate?.id ?? request.certificateId,
     ),
     createSelfSigned: changing(
@@ -129,7 +142,7 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       ({ certificate }, request) => certificate?.id ?? request.label,
     ),
     listCertificates: reading(() => ({ certificates: certificates.list() })),
-    getCertificate: reading(({ certificateId }) => certificates.get(certificateId)),
+    getCertificate: reading(({ certificateId }) => warned(certificates.get(certificateId))),
     deleteCertificate: changing(
       ({ certificateId }) => {
         certificates.delete(certificateId, rotations.certificateInUse);
@@ -137,8 +150,9 @@ export function registryService(options: RegistryServiceOptions): RegistryHandle
       },
       (_, request) => request.certificateId,
     ),
-    previewRotation: reading(({ certificateId, options: wanted }) => {
-      const { row: _, checks, ...rest } = rotations.preview(certificateId, readOptions(wanted));
+    previewRotation: reading(async ({ certificateId, options: wanted }) => {
+      const preview = await rotations.preview(certificateId, readOptions(wanted));
+      const { row: _, checks, ...rest } = preview;
       return { ...rest, checks: [...checks] };
     }),
     rotateCertificate: switching(

@@ -13,6 +13,7 @@ import type { CertificateRow, RegistryDatabase } from './database.ts';
 import { RegistryError } from './errors.ts';
 import type { KeyVault } from './key-vault.ts';
 import { REGISTRY_IDENTITY } from './roles.ts';
+import type { SwitchGuard } from './switch-guard.ts';
 import { PLAIN_SWITCH, type SwitchOptions } from './switch-options.ts';
 
 /** Drains survive a restart: those who missed one hear of it when they come back. */
@@ -50,6 +51,8 @@ export interface RotationsOptions {
   readonly database: RegistryDatabase;
   readonly vault: KeyVault;
   readonly certificates: Certificates;
+  /** What has a say in switches besides the certificate; undefined where nothing has. */
+  readonly guard: SwitchGuard | undefined;
   readonly conductor: () => Conductor;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -104,9 +107,8 @@ export class Rotations {
   }
 
   /** What `rotate` would say, without acting. Throws RegistryError. */
-  preview(certificateId: string, options: SwitchOptions): Preview {
-    const row = this.#options.certificates.find(certificateId);
-    const evaluation = this.#options.certificates.evaluate(row, options.allowNameLoss);
+  async preview(certificateId: string, options: SwitchOptions): Promise<Preview> {
+    const evaluation = await this.#evaluate(certificateId, options);
     const participants = this.#options.conductor().preview(options.require);
     return { ...evaluation, participants };
   }
@@ -115,21 +117,20 @@ export class Rotations {
    * Moves the fleet to a certificate. `onProgress` hears of each change, the last being the end;
    * resolves with the end, or rejects with RegistryError when nothing was switched.
    */
-  rotate(
+  async rotate(
     certificateId: string,
     options: SwitchOptions,
     actor: string,
     onProgress: (rotation: Rotation) => void,
   ): Promise<Rotation> {
     const calledAt = this.#options.monotonicNow();
-    const row = this.#options.certificates.find(certificateId);
-    this.#refuseUnfit(row, options);
+    const row = await this.#fit(certificateId, options);
     const kind = RotationKind.ROTATION_KIND_ROTATE;
     return this.#switch({ kind, row, options, actor, onProgress, calledAt });
   }
 
   /** As `rotate`, to the certificate that was active before the active one. */
-  rollback(
+  async rollback(
     options: SwitchOptions,
     actor: string,
     onProgress: (rotation: Rotation) => void,
@@ -141,14 +142,13 @@ export class Rotations {
     if (previous === undefined) {
       throw new RegistryError('precondition', 'no other certificate was active before this one');
     }
-    const row = database.certificate(previous);
-    if (row === undefined) {
+    if (database.certificate(previous) === undefined) {
       throw new RegistryError(
         'precondition',
         `certificate ${previous}, active before, has been deleted; import it again and rotate to it`,
       );
     }
-    this.#refuseUnfit(row, options);
+    const row = await this.#fit(previous, options);
     const kind = RotationKind.ROTATION_KIND_ROLLBACK;
     return this.#switch({ kind, row, options, actor, onProgress, calledAt });
   }
@@ -202,9 +202,28 @@ export class Rotations {
     );
   }
 
-  #refuseUnfit(row: CertificateRow, options: SwitchOptions): void {
-    const { allowed, checks } = this.#options.certificates.evaluate(row, options.allowNameLoss);
-    if (allowed) return;
+  /** What speaks against a switch to it now, the guard's findings included. Throws RegistryError. */
+  async #evaluate(certificateId: string, options: SwitchOptions): Promise<Evaluation> {
+    const { certificates, guard } = this.#options;
+    const evaluate = () =>
+      certificates.evaluate(certificates.find(certificateId), options.allowNameLoss);
+    if (guard === undefined) return evaluate();
+    // a switch that is allowed whatever the guard sees, or refused anyhow, does not wait for it
+    const { certificate, allowed } = evaluate();
+    if (allowed && !options.allowTlsaMissing) await guard.look(certificate);
+    const evaluation = evaluate();
+    const found = guard.check(evaluation.certificate, options);
+    return {
+      ...evaluation,
+      checks: [...evaluation.checks, ...found],
+      allowed: evaluation.allowed && !found.some(isError),
+    };
+  }
+
+  /** Throws RegistryError (check-failed) where something speaks against it. */
+  async #fit(certificateId: string, options: SwitchOptions): Promise<CertificateRow> {
+    const { row, allowed, checks } = await this.#evaluate(certificateId, options);
+    if (allowed) return row;
     const reasons = checks.filter(isError).map(({ message }) => message);
     throw new RegistryError('check-failed', reasons.join(' '), { checks });
   }
