@@ -5,7 +5,7 @@
 import { setImmediate as othersTurn } from 'node:timers/promises';
 import { type Connection, LineServerError } from '@mail/line-server';
 import { StoreError } from '@mail/store';
-import type { Reply } from './commands/command.ts';
+import { type Reply, splitLine } from './commands/command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { COMMANDS_PER_TURN, MAX_BAD_COMMANDS } from './config.ts';
 import { ReplyError, SessionEnd } from './errors.ts';
@@ -94,8 +94,8 @@ async function nextLine({ connection, state }: Session): Promise<Buffer | undefi
 class UnknownCommand extends ReplyError {}
 
 function perform(session: Session, line: string): Promise<Reply> | Reply {
-  const [, verb = '', argument = ''] = /^(\S*) ?(.*)$/s.exec(line) ?? [];
-  const command = COMMANDS.get(verb.toUpperCase());
+  const { verb, argument } = splitLine(line);
+  const command = COMMANDS.get(verb);
   if (!command) throw new UnknownCommand(undefined, 'Unknown command');
   if (!command.states.includes(session.state.name)) {
     const before = session.state.name === 'authorization';

@@ -22,6 +22,12 @@ const MAX_NUMBER = 4_294_967_295;
 /** Characters that go out in one piece. */
 const ENCODE_AT = 16 * 1024;
 
+/** A line as verb, in capitals, and what stands behind it and one blank (RFC 1939 §3). */
+export function splitLine(line: string): { readonly verb: string; readonly argument: string } {
+  const [, verb = '', argument = ''] = /^(\S*) ?(.*)$/s.exec(line) ?? [];
+  return { verb: verb.toUpperCase(), argument };
+}
+
 /** Words of an argument, as many as wanted. Throws ReplyError. */
 export function wordsOf(argument: string, least: number, most: number): string[] {
   const words = argument.split(' ').filter((word) => word !== '');
