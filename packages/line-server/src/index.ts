@@ -2,6 +2,7 @@ export * from './connection.ts';
 export * from './errors.ts';
 export * from './limits.ts';
 export * from './line-reader.ts';
+export * from './line-service.ts';
 export * from './listener.ts';
 export * from './proxy-protocol.ts';
 export * from './server.ts';

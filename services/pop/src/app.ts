@@ -1,8 +1,8 @@
-/** The POP3 service: store, certificates, listeners, ready, stop. */
-import { type Certificates, openCertificatesFor } from '@mail/certs';
-import type { LineServer } from '@mail/line-server';
+/** The POP3 service: what it is made of. */
+import { openCertificatesFor } from '@mail/certs';
+import { createLineService } from '@mail/line-server';
 import { type App, parseSettings, type ServiceContext } from '@mail/service';
-import { type MailStore, openStore, storeSettings, storeUrl } from '@mail/store';
+import { openStore, storeSettings, storeUrl } from '@mail/store';
 import { popSettings } from './config.ts';
 import { openPopServer } from './pop-server.ts';
 
@@ -11,35 +11,14 @@ const ALPN = ['pop3'];
 
 /** Throws ServiceError (bad-setting). */
 export async function buildApp(context: ServiceContext): Promise<App> {
+  const { health, logger, metrics } = context;
   const settings = parseSettings(popSettings, context.settings);
   const url = storeUrl({ ...context.common, ...parseSettings(storeSettings, context.settings) });
-  const stopping = new AbortController();
-  let store: MailStore | undefined;
-  let certificates: Certificates | undefined;
-  let server: LineServer | undefined;
-  const failure = Promise.withResolvers<never>();
-  context.health.set('listeners', 'not listening yet');
-
-  return {
-    failed: failure.promise,
-    async run() {
-      store = await openStore({ url, logger: context.logger, metrics: context.metrics });
-      store.failed.catch(failure.reject);
-      certificates = await openCertificatesFor(context);
-      await certificates.ready(stopping.signal);
-      const tls = certificates.acceptor(ALPN);
-      const opened = await openPopServer({ service: context, settings, store, tls });
-      server = opened;
-      certificates.setProbeTargets(opened.probeTargets());
-      certificates.onDrain((drain) => opened.drain(drain.belowGeneration, drain.graceMs));
-      context.health.set('listeners', undefined);
-    },
-    async close(graceMs) {
-      stopping.abort(new Error('the service stops'));
-      context.health.set('listeners', 'stopping');
-      // listeners close at once: from then on no switch need wait for what sessions take to end
-      await Promise.all([server?.close(graceMs), certificates?.close()]);
-      await store?.close();
-    },
-  };
+  return createLineService({
+    health,
+    alpn: ALPN,
+    openStore: () => openStore({ url, logger, metrics }),
+    openCertificates: () => openCertificatesFor(context),
+    openServer: (store, tls) => openPopServer({ service: context, settings, store, tls }),
+  });
 }
