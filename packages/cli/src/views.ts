@@ -20,6 +20,8 @@ import {
   sourceStateToJSON,
   subscriberPhaseToJSON,
   subscriberStateToJSON,
+  type TlsaRecord,
+  tlsaUseToJSON,
 } from '@mail/proto';
 
 /** "ROTATION_STATE_VERIFIED" without its prefix as "verified". */
@@ -167,6 +169,23 @@ export function sourceView(source: Source) {
     failures: source.failures,
     checks: source.checks.map(checkView),
     acme: acme === undefined ? null : { ...acme, renewAt: instant(acme.renewAt) },
+  };
+}
+
+export type TlsaRecordView = ReturnType<typeof tlsaRecordView>;
+
+export function tlsaRecordView(record: TlsaRecord) {
+  return {
+    owner: record.owner,
+    spkiSha256: record.spkiSha256,
+    use: word(tlsaUseToJSON(record.use), 'TLSA_USE_'),
+    certificateId: record.certificateId,
+    visibleSince: instant(record.visibleSince),
+    ttlSeconds: record.ttlSeconds,
+    settled: record.settled,
+    authenticated: record.authenticated,
+    checkedAt: instant(record.checkedAt),
+    problem: record.problem,
   };
 }
 

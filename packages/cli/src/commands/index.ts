@@ -12,6 +12,7 @@ import { addCertPreviewCommand } from './cert-preview.ts';
 import { addCertRotateCommands } from './cert-rotate.ts';
 import { addCertSelfSignedCommand } from './cert-self-signed.ts';
 import { addCertShowCommand } from './cert-show.ts';
+import { addDaneCommand } from './dane.ts';
 import { addFleetCommand } from './fleet.ts';
 import { addIdentityCommands } from './identity.ts';
 import { addNamesCommands } from './names.ts';
@@ -30,6 +31,7 @@ export function addCommands(program: Command, run: Run): void {
   addCertRotateCommands(cert, run);
   addSourceCommands(program, run);
   addAcmeCommands(program, run);
+  addDaneCommand(program, run);
   addFleetCommand(program, run);
   addRotationsCommand(program, run);
   addNamesCommands(program, run);
