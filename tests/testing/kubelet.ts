@@ -16,6 +16,9 @@ const run = promisify(execFile);
 /** As the manifests run everything. */
 const USER = 1000;
 
+/** Kept as Secrets are. */
+const ACCOUNT = 'service-account';
+
 export class Kubelet {
   readonly #installation: Installation;
   readonly #images: string;
@@ -59,6 +62,38 @@ export class Kubelet {
     await rename(join(home, '..data_tmp'), join(home, '..data'));
   }
 
+  /** What pods that call the cluster's API find of their account: its token, and who vouches for the API. */
+  async setServiceAccount(account: {
+    readonly token: string;
+    readonly caPem: string;
+  }): Promise<void> {
+    await this.setSecret(ACCOUNT, {
+      token: account.token,
+      namespace: 'concert',
+      'ca.crt': account.caPem,
+    });
+  }
+
+  /** Runs a program of the cluster itself under its DNS name, from the image of an operator's pod. */
+  async startService(dnsName: string, code: string, settings: Readonly<Record<string, string>>) {
+    await run('docker', [
+      ...['run', '--detach', '--name', this.container(dnsName)],
+      ...['--network', this.#network, '--network-alias', dnsName],
+      ...Object.entries(settings).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
+      ...['--entrypoint', 'node', `concert/concert:${this.#images}`, '-e', code],
+    ]);
+    this.#containers.push(dnsName);
+  }
+
+  async logs(name: string): Promise<string> {
+    return (await run('docker', ['logs', this.container(name)])).stdout;
+  }
+
+  /** Waits for a pod that ends by itself; the exit code. */
+  async finish(name: string): Promise<number> {
+    return Number((await run('docker', ['wait', this.container(name)])).stdout);
+  }
+
   /** Starts the pod and waits until its readiness probe, where it has one, is answered with 200. */
   async start(name: string): Promise<void> {
     const pod = this.#installation.pod(name);
@@ -70,8 +105,13 @@ export class Kubelet {
         this.#mount(volume, volumes.get(volume), mountPath, readOnly === true),
       ),
     );
+    if (pod.spec.automountServiceAccountToken === true) {
+      const path = '/var/run/secrets/kubernetes.io/serviceaccount';
+      mounts.push(['--volume', `${join(this.#folder, 'secrets', ACCOUNT)}:${path}:ro`]);
+    }
     const { runAsUser, runAsGroup } = pod.spec.securityContext ?? {};
-    const [program, ...args] = [...(container.command ?? []), ...(container.args ?? [])];
+    const [program, ...rest] = container.command ?? [];
+    this.#containers.push(name);
     await run('docker', [
       'run',
       '--detach',
@@ -84,9 +124,9 @@ export class Kubelet {
       ...mounts.flat(),
       ...(program === undefined ? [] : ['--entrypoint', program]),
       `${container.image?.replace(/:[^:]*$/, '')}:${this.#images}`,
-      ...args,
+      ...rest,
+      ...(container.args ?? []),
     ]);
-    this.#containers.push(name);
     const path = container.readinessProbe?.httpGet?.path;
     if (path !== undefined) await this.#untilReady(name, path);
   }
@@ -116,7 +156,7 @@ export class Kubelet {
   async #untilReady(name: string, path: string): Promise<void> {
     const ask = `const ask = () => fetch('http://127.0.0.1:9090${path}').then(
       (answer) => answer.ok ? process.exit(0) : setTimeout(ask, 50), () => setTimeout(ask, 50));
-      setTimeout(() => process.exit(1), 30_000); ask();`;
+      setTimeout(() => process.exit(1), 60_000); ask();`;
     try {
       await this.exec(name, ['node', '-e', ask]);
     } catch (cause) {
