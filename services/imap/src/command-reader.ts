@@ -1,8 +1,8 @@
 /**
  * Gathers one whole command off the connection: its lines, and the literals between them, each measured
  * before it is accepted (RFC 3501 §4.3, §7.5; RFC 7888). Knows of the grammar only how a line announces
- * a literal, and which one is APPEND's message: that alone may be large. It takes its memory as it
- * comes, and is made ready for the store.
+ * a literal, and which ones are APPEND's messages: those alone may be large. They take their memory as
+ * they come, and are made ready for the store.
  */
 import type { Connection } from '@mail/line-server';
 import type { MemoryBudget, MemoryShare } from '@mail/service';
@@ -27,7 +27,7 @@ export interface ReceivedCommand {
 }
 
 export interface ReaderLimits {
-  /** Of the message that APPEND carries, as it is stored. */
+  /** Of each message that APPEND carries, as it is stored. */
   readonly maxMessageOctets: number;
   /** For those messages, over all connections of the process. */
   readonly budget: MemoryBudget;
@@ -39,10 +39,10 @@ const DISCARD_PIECE_OCTETS = 64 * 1024;
 const APPEND = /^\S+ APPEND /i;
 const APPEND_TO_LITERAL = /^\S+ APPEND \{\d+\+?\}$/i;
 
-/** Whether the literal that the last line announces is APPEND's message; one before it names the mailbox. */
+/** Whether the literal that the last line announces is a message of APPEND's; the first may name the mailbox. */
 function announcesMessage(lines: readonly string[]): boolean {
   const first = lines[0] ?? '';
-  return APPEND.test(first) && lines.length === (APPEND_TO_LITERAL.test(first) ? 2 : 1);
+  return APPEND.test(first) && lines.length >= (APPEND_TO_LITERAL.test(first) ? 2 : 1);
 }
 
 const tooBig = () => refuse('TOOBIG', 'Message too large');
@@ -57,6 +57,7 @@ class Allowance {
   #literals: number;
   /** Read past once the command is refused. */
   #skips: number;
+  /** Of the message that comes. */
   #messageOctets: number;
 
   constructor(limits: ReaderLimits, holder: string | undefined) {
@@ -76,6 +77,7 @@ class Allowance {
       return new ReplyError('BAD', 'LIMIT', 'Command too long');
     }
     if (isMessage) {
+      this.#messageOctets = this.#limits.maxMessageOctets;
       if (octets > this.#messageOctets) return tooBig();
       // no need to hear all of what there is no room for
       return octets > this.#limits.budget.free ? noRoom() : undefined;

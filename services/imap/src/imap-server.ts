@@ -26,6 +26,7 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
   const { service, settings, store, tls } = options;
   const stored = service.metrics.counter(METRICS.messagesStored);
   const read = service.metrics.counter(METRICS.messagesRead);
+  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
@@ -35,12 +36,12 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
       logins: service.metrics.counter(METRICS.logins),
     }),
     logger: service.logger,
-    extensions: EXTENSIONS,
+    extensions: [...EXTENSIONS, `APPENDLIMIT=${maxMessageOctets}`].sort(),
+    appendLimit: maxMessageOctets,
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
     countRead: () => read.inc({ way: 'fetch' }),
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
   };
-  const maxMessageOctets = settings.CONCERT_MAX_MESSAGE_SIZE;
   const serving: ServeOptions = {
     context,
     limits: {

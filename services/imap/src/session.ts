@@ -19,6 +19,8 @@ export interface SessionContext {
   readonly logger: Logger;
   /** Capabilities beyond IMAP4rev1 that do not depend on the connection. */
   readonly extensions: readonly string[];
+  /** Octets of the largest message that APPEND takes. */
+  readonly appendLimit: number;
   /** Counts messages that were stored. */
   readonly countStored: (messages: number) => void;
   /** Counts a message of which some text is sent. */

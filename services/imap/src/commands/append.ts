@@ -1,18 +1,32 @@
-/** APPEND (RFC 3501 §6.3.11), with APPENDUID (RFC 4315 §3). Its message comes ready for the store. */
+/**
+ * APPEND (RFC 3501 §6.3.11) of one message or several (RFC 3502), with APPENDUID (RFC 4315 §3). They come
+ * ready for the store, which takes all of them or none.
+ */
+import { refuse } from '../errors.ts';
 import type { AppendArguments } from '../parser/append.ts';
+import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
 export async function append(
   session: Session,
-  { mailbox: name, flags, internalDate, message }: AppendArguments,
+  { mailbox: name, messages }: AppendArguments,
 ): Promise<Completion> {
+  // how a client takes back what it has begun (RFC 3502 §6.3.11)
+  const last = messages.length > 1 ? messages.at(-1) : undefined;
+  if (last?.octets.every(({ length }) => length === 0)) {
+    throw refuse(undefined, 'An empty message: nothing is appended');
+  }
   const mailbox = await session.findMailbox(name, 'TRYCREATE');
-  const [appended] = await session.store.messages.append(mailbox.id, [
-    { raw: message, flags, ...(internalDate && { internalDate }) },
-  ]);
-  session.context.countStored(1);
+  const appended = await session.store.messages.append(
+    mailbox.id,
+    messages.map(({ flags, internalDate, octets }) => ({
+      raw: octets,
+      flags,
+      ...(internalDate && { internalDate }),
+    })),
+  );
+  session.context.countStored(appended.length);
   if (session.state.name === 'selected') session.selected.stale = true;
-  const text = 'APPEND completed';
-  if (appended === undefined) return { text };
-  return { code: `APPENDUID ${appended.uidValidity} ${appended.uid}`, text };
+  const uids = formatSet(appended.map(({ uid }) => uid));
+  return { code: `APPENDUID ${mailbox.uidValidity} ${uids}`, text: 'APPEND completed' };
 }

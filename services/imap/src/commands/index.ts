@@ -142,7 +142,15 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       capability: ['STATUS=SIZE'],
     }),
   ],
-  ['APPEND', command({ states: LOGGED_IN, parse: parseAppend, handle: append })],
+  [
+    'APPEND',
+    command({
+      states: LOGGED_IN,
+      parse: parseAppend,
+      handle: append,
+      capability: ['MULTIAPPEND'],
+    }),
+  ],
   [
     'NAMESPACE',
     command({

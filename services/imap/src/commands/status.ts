@@ -1,11 +1,14 @@
-/** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11), MAILBOXID (RFC 8474), HIGHESTMODSEQ (RFC 7162). */
+/** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11), MAILBOXID (RFC 8474), HIGHESTMODSEQ (RFC 7162),
+ * APPENDLIMIT (RFC 7889). */
 import type { Mailbox, MailboxStatus } from '@mail/store';
 import type { StatusArguments, StatusItem } from '../parser/mailbox.ts';
 import { encodeAstring } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
 import { encodeMailboxName } from '../utf7.ts';
 
-const VALUES: Record<StatusItem, (status: MailboxStatus, mailbox: Mailbox) => number | string> = {
+type Value = (status: MailboxStatus, mailbox: Mailbox, session: Session) => number | string;
+
+const VALUES: Record<StatusItem, Value> = {
   MESSAGES: ({ messages }) => messages,
   // no message is \Recent here: see match.ts
   RECENT: () => 0,
@@ -15,6 +18,7 @@ const VALUES: Record<StatusItem, (status: MailboxStatus, mailbox: Mailbox) => nu
   DELETED: ({ deleted }) => deleted,
   SIZE: ({ size }) => size,
   HIGHESTMODSEQ: ({ highestModSeq }) => highestModSeq,
+  APPENDLIMIT: (_, __, { context }) => context.appendLimit,
   MAILBOXID: (_, { objectId }) => `(${objectId})`,
 };
 
@@ -26,7 +30,7 @@ export async function tellStatus(
 ): Promise<void> {
   if (items.includes('HIGHESTMODSEQ')) session.enableCondStore();
   const status = await session.store.mailboxes.status(mailbox.id);
-  const values = items.map((item) => `${item} ${VALUES[item](status, mailbox)}`);
+  const values = items.map((item) => `${item} ${VALUES[item](status, mailbox, session)}`);
   const wireName = encodeAstring(encodeMailboxName(mailbox.name));
   session.response.untagged(`STATUS ${wireName} (${values.join(' ')})`);
 }

@@ -1,19 +1,25 @@
-/** APPEND mailbox [flags] [date-time] literal (RFC 3501 §6.3.11). */
+/** APPEND mailbox 1*([flags] [date-time] literal) (RFC 3501 §6.3.11, RFC 3502). */
+import { ImapSyntaxError } from '../errors.ts';
 import { parseDateTime } from './date.ts';
 import { parseFlagList } from './flags.ts';
 import type { Lexer } from './lexer.ts';
+import { MAX_LITERALS } from './limits.ts';
 import { parseOneMailbox } from './mailbox.ts';
 
-export interface AppendArguments {
-  readonly mailbox: string;
+export interface AppendedText {
   readonly flags: readonly string[];
   readonly internalDate: Date | undefined;
   /** In pieces. */
-  readonly message: readonly Buffer[];
+  readonly octets: readonly Buffer[];
 }
 
-export function parseAppend(lexer: Lexer): AppendArguments {
-  const mailbox = parseOneMailbox(lexer);
+export interface AppendArguments {
+  readonly mailbox: string;
+  /** At least one. */
+  readonly messages: readonly AppendedText[];
+}
+
+function parseMessage(lexer: Lexer): AppendedText {
   lexer.space();
   let flags: string[] = [];
   if (lexer.peek() === '(') {
@@ -25,5 +31,16 @@ export function parseAppend(lexer: Lexer): AppendArguments {
     internalDate = parseDateTime(lexer);
     lexer.space();
   }
-  return { mailbox, flags, internalDate, message: lexer.literalPieces() };
+  return { flags, internalDate, octets: lexer.literalPieces() };
+}
+
+export function parseAppend(lexer: Lexer): AppendArguments {
+  const mailbox = parseOneMailbox(lexer);
+  const messages = [parseMessage(lexer)];
+  while (lexer.peek() === ' ') {
+    if (messages.length === MAX_LITERALS)
+      throw new ImapSyntaxError('too-many', 'Too many messages');
+    messages.push(parseMessage(lexer));
+  }
+  return { mailbox, messages };
 }

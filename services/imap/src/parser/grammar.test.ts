@@ -295,31 +295,26 @@ test('APPEND', () => {
     max: new Date('9999-12-31T23:59:59Z'),
     noInvalidDate: true,
   });
+  const messages = fc.record({
+    flags: flagLists,
+    date: fc.option(dates, { nil: undefined }),
+    content: fc.string({
+      unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+    }),
+  });
   fc.assert(
-    fc.property(
-      mailboxes,
-      flagLists,
-      fc.option(dates, { nil: undefined }),
-      fc.string({
-        unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
-      }),
-      (mailbox, flags, date, content) => {
+    fc.property(mailboxes, fc.array(messages, { minLength: 1, maxLength: 3 }), (mailbox, given) => {
+      const parts = [written(encodeMailboxName(mailbox), 2)];
+      const expected: AppendArguments['messages'][number][] = [];
+      for (const { flags, date, content } of given) {
         const internalDate = date && new Date(Math.floor(date.getTime() / 1000) * 1000);
-        const parts = [
-          written(encodeMailboxName(mailbox), 2),
-          ...(flags.length > 0 ? [`(${flags.join(' ')})`] : []),
-          ...(internalDate ? [`"${formatDateTime(internalDate)}"`] : []),
-          `{${content.length}}\r\n${content}`,
-        ];
-        const expected: AppendArguments = {
-          mailbox,
-          flags,
-          internalDate,
-          message: [Buffer.from(content, 'latin1')],
-        };
-        expect(reads(parseAppend, ` ${parts.join(' ')}`)).toEqual(expected);
-      },
-    ),
+        if (flags.length > 0) parts.push(`(${flags.join(' ')})`);
+        if (internalDate) parts.push(`"${formatDateTime(internalDate)}"`);
+        parts.push(`{${content.length}}\r\n${content}`);
+        expected.push({ flags, internalDate, octets: [Buffer.from(content, 'latin1')] });
+      }
+      expect(reads(parseAppend, ` ${parts.join(' ')}`)).toEqual({ mailbox, messages: expected });
+    }),
   );
 });
 
@@ -340,7 +335,8 @@ test('a date-time of any zone is read to its instant, and told in UTC', () => {
         const minutes = Math.abs(zone);
         const digits = String(Math.floor(minutes / 60) * 100 + (minutes % 60)).padStart(4, '0');
         const text = local.replace('+0000', `${zone < 0 ? '-' : '+'}${digits}`);
-        const { internalDate } = reads(parseAppend, ` INBOX "${text}" {0}\r\n`) as AppendArguments;
+        const read = reads(parseAppend, ` INBOX "${text}" {0}\r\n`) as AppendArguments;
+        const internalDate = read.messages[0]?.internalDate;
         expect(internalDate).toEqual(instant);
         expect(formatDateTime(internalDate ?? at)).toMatch(/^[ \d]\d-\w{3}-\d{4} [\d:]{8} \+0000$/);
       },

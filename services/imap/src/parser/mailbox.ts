@@ -143,6 +143,7 @@ export const STATUS_ITEMS = [
   'SIZE',
   'MAILBOXID',
   'HIGHESTMODSEQ',
+  'APPENDLIMIT',
 ] as const;
 export type StatusItem = (typeof STATUS_ITEMS)[number];
 
