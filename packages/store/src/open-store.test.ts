@@ -84,6 +84,15 @@ describe('opening a store', () => {
     expect(error.message).toContain('its folder cannot be made');
   });
 
+  it.runIf(process.platform === 'linux')(
+    'refuses one below which nothing can be made',
+    async () => {
+      const error = await refusal('sqlite:/proc/concert/mail.db');
+      expect(error.code).toBe('folder-not-writable');
+      expect(error.message).toContain('its folder cannot be made (ENOENT)');
+    },
+  );
+
   it('refuses a database that is a folder', async () => {
     mkdirSync(database.path, { recursive: true });
     expect((await refusal(database.url)).code).toBe('folder-not-writable');

@@ -3,10 +3,10 @@
  * run on the calling thread; writes go to one thread of this process, and from there in turn with those of
  * other processes. Beside the database lie the bell (bell.ts) and the folder of maildrop locks.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Logger } from '@mail/service';
+import { type Logger, makeFolder } from '@mail/service';
 import type { Kysely } from 'kysely';
 import type { ChangeSignal, Engine, Touched } from '../engine.ts';
 import { StoreError } from '../errors.ts';
@@ -23,7 +23,7 @@ import { SqliteWriter } from './sqlite/writer.ts';
 function createFiles(path: string): void {
   let what = 'its folder cannot be made';
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     what = 'it cannot be written';
     closeSync(openSync(path, 'a', 0o600));
   } catch (error) {
