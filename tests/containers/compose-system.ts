@@ -2,12 +2,15 @@
  * The suite as `docker compose up` runs it, for tests: a project of its own on free ports, the images built
  * from the checkout, and the operator's own way in. Nothing of the product is replaced.
  */
-import { execFile } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePorts, mailPorts, ROOT, type System } from '../testing/system.ts';
+import { handshake } from '../testing/handshakes.ts';
+import type { LoadOrder, LoadResult } from '../testing/load-process.ts';
+import { freePorts, type MailPort, mailPorts, ROOT, type System } from '../testing/system.ts';
 
 const run = promisify(execFile);
 
@@ -152,4 +155,26 @@ async function copyIdentity(volume: string, folder: string): Promise<void> {
   for (const [name, text] of JSON.parse(printed) as [string, string][]) {
     writeFileSync(join(folder, name), text, { mode: 0o600 });
   }
+}
+
+/** The fingerprints that the ports show. */
+export async function servedOn(ports: readonly MailPort[]): Promise<Set<string>> {
+  const seen = await Promise.all(ports.map((port) => handshake(port)));
+  for (const { socket } of seen) socket.destroy();
+  return new Set(seen.map(({ fingerprint }) => fingerprint));
+}
+
+/** Handshakes from a process of its own; gives what happened until it is called. */
+export async function underLoad(
+  ports: MailPort[],
+  perSecondAndPort: number,
+): Promise<() => Promise<LoadResult>> {
+  const load = fork(new URL('../testing/load-process.ts', import.meta.url).pathname);
+  load.send({ ports, perSecondAndPort } satisfies LoadOrder);
+  await once(load, 'message');
+  return async () => {
+    load.send('stop');
+    const [result] = (await once(load, 'message')) as [LoadResult];
+    return result;
+  };
 }
