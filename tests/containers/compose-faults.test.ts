@@ -2,6 +2,7 @@
  * What goes wrong around containers: each is killed, the registry is paused or cut off in the middle of a
  * switch. Every end is all or nothing, the other services go on, and the fleet converges.
  */
+import { promisify } from 'node:util';
 import { type CertRegistryServiceClient, RotationState } from '@mail/proto';
 import { ImapFlow } from 'imapflow';
 import { createTransport } from 'nodemailer';
@@ -32,6 +33,7 @@ beforeAll(async () => {
   network = `${system.project}_registry`;
 });
 afterEach(async () => {
+  await system.docker('unpause', container('cert-registry')).catch(() => {});
   for (const guest of guests.splice(0)) await guest.leave();
 });
 afterAll(async () => {
@@ -46,6 +48,8 @@ const healthy = () => system.compose('up', '--wait', '--wait-timeout', '60');
 
 /** Everybody serves what is committed, and says so; the ports agree. Returns the generation. */
 async function converged(): Promise<bigint> {
+  // gRPC answers at once while it waits before it connects again
+  await promisify(client.waitForReady.bind(client))(Date.now() + 60_000);
   const fleet = await fleetWhere(
     client,
     ({ subscribers, generation, rotation }) =>
@@ -115,6 +119,7 @@ describe('a container is killed and started again', () => {
     await system.docker('restart', container('imap'));
     const seen = await servedOnceUp();
     await system.docker('start', container('cert-registry'));
+    await healthy();
     expect(seen).toEqual(new Set([activeCertificate?.fingerprintSha256]));
     expect(await converged()).toBe(generation);
   });

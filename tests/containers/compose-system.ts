@@ -33,6 +33,8 @@ export interface ComposeOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Compose files besides docker-compose.yml, from the root. */
   readonly files?: readonly string[];
+  /** Replicas of services of which there is more than one. */
+  readonly scale?: Readonly<Record<string, number>>;
 }
 
 /** A project that is up, in the shape in which whole systems are tested. */
@@ -75,6 +77,7 @@ async function docker(
 export async function startCompose({
   settings = {},
   files = [],
+  scale = {},
 }: ComposeOptions = {}): Promise<ComposeSystem> {
   const numbers = await freePorts(PORT_SETTINGS.length + 1);
   const registryPort = numbers.at(-1) ?? 0;
@@ -103,7 +106,11 @@ export async function startCompose({
   try {
     await compose('--profile', 'command', 'build');
     const started = performance.now();
-    await compose('up', '--wait', '--wait-timeout', '120');
+    const scales = Object.entries(scale).flatMap(([name, count]) => [
+      '--scale',
+      `${name}=${count}`,
+    ]);
+    await compose('up', '--wait', '--wait-timeout', '120', ...scales);
     const upMs = performance.now() - started;
     for (const [volume, identity] of [
       ['operator', 'operator/admin'],
