@@ -78,7 +78,8 @@ export class DaneWatch implements SwitchGuard {
     // under the key that is in force now nothing is refused
     if (certificate.spkiSha256 === keys.active()?.spkiSha256) return;
     const old = [...this.#views.values()].filter(
-      ({ answeredAt = Number.NEGATIVE_INFINITY }) => now() - answeredAt > FRESH_MS,
+      // a clock that was set back makes nothing fresh
+      ({ answeredAt = Number.NEGATIVE_INFINITY }) => Math.abs(now() - answeredAt) > FRESH_MS,
     );
     await Promise.all(old.map(({ owner }) => this.#lookUp(owner)));
   }
