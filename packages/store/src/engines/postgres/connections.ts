@@ -2,6 +2,7 @@
 import type { Logger } from '@mail/service';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import pg from 'pg';
+import type { StoreError } from '../../errors.ts';
 import { fromConnecting, fromConnection, isRefusal } from './errors.ts';
 import type { PostgresLocation } from './location.ts';
 
@@ -86,12 +87,15 @@ export function createPool(location: PostgresLocation, logger: Logger): Connecti
 export class ConnectionPool implements PostgresPool {
   readonly options: object = {};
   readonly #pool: pg.Pool;
+  readonly #logger: Logger | undefined;
   readonly #failure = Promise.withResolvers<never>();
   #refusedSince: number | undefined;
+  #outOfReach = false;
   #ended: Promise<void> | undefined;
 
   constructor(config: pg.PoolConfig, logger?: Logger) {
     this.#pool = new pg.Pool(config);
+    this.#logger = logger;
     this.#failure.promise.catch(() => {});
     this.#pool.on('error', (error) => logger?.debug({ error }, 'an idle connection was lost'));
     // while it is in use the pool does not listen, and an error without a listener ends the process
@@ -107,17 +111,31 @@ export class ConnectionPool implements PostgresPool {
   async connect(): Promise<PostgresPoolClient> {
     try {
       const client = await this.#pool.connect();
-      this.#refusedSince = undefined;
+      this.#noteReached();
       return new PooledConnection(client);
     } catch (cause) {
       const error = fromConnecting(cause);
-      if (isRefusal(error)) {
-        const now = performance.now();
-        this.#refusedSince ??= now;
-        if (now - this.#refusedSince > REFUSAL_PATIENCE_MS) this.#failure.reject(error);
-      }
+      this.#noteOutOfReach(error);
       throw error;
     }
+  }
+
+  #noteReached(): void {
+    this.#refusedSince = undefined;
+    if (!this.#outOfReach) return;
+    this.#outOfReach = false;
+    this.#logger?.info('PostgreSQL is reached again');
+  }
+
+  #noteOutOfReach(error: StoreError): void {
+    if (!this.#outOfReach) {
+      this.#outOfReach = true;
+      this.#logger?.error({ error }, 'PostgreSQL is out of reach: clients are told to try again');
+    }
+    if (!isRefusal(error)) return;
+    const now = performance.now();
+    this.#refusedSince ??= now;
+    if (now - this.#refusedSince > REFUSAL_PATIENCE_MS) this.#failure.reject(error);
   }
 
   end(): Promise<void> {
