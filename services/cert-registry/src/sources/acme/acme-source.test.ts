@@ -161,6 +161,7 @@ test('a rate limit: not asked again before, by nobody, also after a restart', as
 
   ca.answer = () => undefined;
   passTime(7_500 * 1000);
+  await run();
   await untilIssued();
 });
 

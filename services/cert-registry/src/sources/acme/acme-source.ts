@@ -3,7 +3,7 @@
  * on. When is state.ts's, renewal-time.ts's and back-off.ts's to say, how is issuer.ts's; here is in which
  * sequence, and what is kept of it.
  */
-import type { Source } from '@mail/proto';
+import { type Source, SourceState } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { AuditTrail } from '../../audit.ts';
 import type { Certificates } from '../../certificates.ts';
@@ -24,6 +24,7 @@ import type { AcmeConfig } from './config.ts';
 import { AcmeError } from './errors.ts';
 import type { AcmeIssuer } from './issuer.ts';
 import type { NextRequest } from './next-request.ts';
+import { outlived } from './outlived.ts';
 import { pollDelay } from './renewal-info.ts';
 import { renewalTime, suggestedRenewalTime } from './renewal-time.ts';
 import { type AcmeState, type Due, isLimited, loadState, nextOrder, saveState } from './state.ts';
@@ -103,8 +104,11 @@ export class AcmeSource implements CertificateSource {
     const { config, account, nextRequest, status } = this.#options;
     const { certificate, suggestion, requestId } = this.#state;
     const renewAt = suggestion?.renewAt ?? certificate?.renewAt;
+    const told = status.describe();
+    const idle = told.state === SourceState.SOURCE_STATE_IDLE && told.certificateId !== '';
     return {
-      ...status.describe(),
+      ...told,
+      detail: idle ? `${told.detail}; ${this.#plan()}` : told.detail,
       acme: {
         accountUrl: account.url,
         challenge: config.challenge.type,
@@ -176,15 +180,21 @@ export class AcmeSource implements CertificateSource {
   }
 
   #rest(): void {
-    const { at, why, actAt } = this.#due();
+    const { actAt } = this.#due();
+    this.#options.status.resting(this.#plan(), Math.max(actAt, this.#options.now()));
+  }
+
+  /** What comes next, for people. */
+  #plan(): string {
+    const { at, why } = this.#due();
     const when = new Date(at).toISOString();
-    const detail = {
+    const plans = {
       first: 'orders its first certificate',
       names: 'orders a certificate, since the names have changed',
       renewal: `renews on ${when}`,
       suggestion: `renews on ${when}, as the CA suggests`,
-    }[why];
-    this.#options.status.resting(detail, Math.max(actAt, this.#options.now()));
+    };
+    return plans[why];
   }
 
   // ---- what is done
@@ -231,7 +241,16 @@ export class AcmeSource implements CertificateSource {
     audit.record({ actor: ACTOR, action: 'acme-order', target, outcome: 'ok' });
     logger.info({ certificate: target, names }, 'a certificate has come by ACME');
     status.succeeded();
+    this.#tidy();
     await this.#handOver();
+  }
+
+  #tidy(): void {
+    const { certificates, audit, now } = this.#options;
+    for (const id of outlived(certificates.list(), ACTOR, now())) {
+      certificates.delete(id, undefined);
+      audit.record({ actor: ACTOR, action: 'DeleteCertificate', target: id, outcome: 'ok' });
+    }
   }
 
   async #issue(names: readonly string[]): Promise<void> {
