@@ -3,7 +3,7 @@ import type { Logger } from '@mail/service';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import pg from 'pg';
 import type { StoreError } from '../../errors.ts';
-import { fromConnecting, fromConnection, isRefusal } from './errors.ts';
+import { fromConnecting, fromConnection, isRefusal, isStaleStatement } from './errors.ts';
 import type { PostgresLocation } from './location.ts';
 
 /** Connections of one process; the change feed and the maildrop locks have one more each. */
@@ -22,6 +22,9 @@ const IDLE_CONNECTION_MS = 60_000;
 const KEEPALIVE_AFTER_MS = 10_000;
 /** So long a server may turn us away before that is taken for an operator's business. */
 const REFUSAL_PATIENCE_MS = 60_000;
+
+/** Distinct statements that are kept prepared: planning one takes longer than running it. */
+const MAX_PREPARED = 200;
 
 const INT8_OID = 20;
 
@@ -88,6 +91,7 @@ export class ConnectionPool implements PostgresPool {
   readonly options: object = {};
   readonly #pool: pg.Pool;
   readonly #logger: Logger | undefined;
+  readonly #names = new StatementNames();
   readonly #failure = Promise.withResolvers<never>();
   #refusedSince: number | undefined;
   #outOfReach = false;
@@ -112,7 +116,7 @@ export class ConnectionPool implements PostgresPool {
     try {
       const client = await this.#pool.connect();
       this.#noteReached();
-      return new PooledConnection(client);
+      return new PooledConnection(client, this.#names);
     } catch (cause) {
       const error = fromConnecting(cause);
       this.#noteOutOfReach(error);
@@ -144,23 +148,45 @@ export class ConnectionPool implements PostgresPool {
   }
 }
 
+/** Names of the statements that the server keeps prepared, the same on each connection. */
+class StatementNames {
+  readonly #names = new Map<string, string>();
+
+  /** Undefined for what comes once there are enough of them. */
+  nameOf(sql: string): string | undefined {
+    const known = this.#names.get(sql);
+    if (known !== undefined || this.#names.size >= MAX_PREPARED) return known;
+    const name = `concert_${this.#names.size}`;
+    this.#names.set(sql, name);
+    return name;
+  }
+}
+
 class PooledConnection implements PostgresPoolClient {
   readonly #client: pg.PoolClient;
+  readonly #names: StatementNames;
   #broken = false;
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: pg.PoolClient, names: StatementNames) {
     this.#client = client;
+    this.#names = names;
   }
 
   query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>;
   query(): never;
   async query(sql = '', parameters: readonly unknown[] = []): Promise<unknown> {
     try {
-      return await this.#client.query(sql, [...parameters]);
+      const values = [...parameters];
+      const name = values.length === 0 ? undefined : this.#names.nameOf(sql);
+      return await this.#client.query({
+        text: sql,
+        values,
+        ...(name === undefined ? {} : { name }),
+      });
     } catch (cause) {
       const error = fromConnection(cause);
       // in doubt the connection goes: an answer that comes late would be taken for another's
-      this.#broken ||= error !== cause;
+      this.#broken ||= error !== cause || isStaleStatement(cause);
       throw error;
     }
   }

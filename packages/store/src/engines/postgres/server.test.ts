@@ -325,6 +325,18 @@ describe.skipIf(postgresIsMissing())('a store on a PostgreSQL server', () => {
     });
   });
 
+  it('goes on when a newer version changes the tables', async () => {
+    const store = await open();
+    const { id } = await store.accounts.add('alice@x.test', 'hash');
+    const inbox = await mailboxOf(store, id, 'INBOX');
+    await store.mailboxes.status(inbox);
+    await database.query('alter table mailboxes add column later bigint');
+    const status = store.mailboxes.status(inbox);
+    await expect(status).rejects.toMatchObject({ code: 'database-unavailable' });
+    await vi.waitFor(async () => expect((await store.mailboxes.status(inbox)).messages).toBe(0));
+    await vi.waitFor(() => store.messages.deliver([id], { raw: RAW }));
+  });
+
   it('bears notifications that are none of ours', async () => {
     const store = await open();
     const { id } = await store.accounts.add('alice@x.test', 'hash');
