@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { type Source, SourceState } from '@mail/proto';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -183,6 +185,42 @@ test('what only an operator can mend is explained, and tried again hours later',
   const failed = await untilFailed();
   expect(failed.detail).toBe('the CA says rejectedIdentifier: refused (localhost: no such TLD)');
   expect((failed.nextActionAt?.getTime() ?? 0) - Date.now()).toBeGreaterThan(0.7 * HOUR_MS);
+});
+
+test('of several chains the one under the root that is preferred', async () => {
+  await start({ ACME_PREFERRED_CHAIN: 'Fake Other Root' });
+  const { certificateId } = await untilIssued();
+  const operator = registry.operator();
+  const { certificate } = await call(operator, operator.getCertificate, { certificateId });
+  const lines = (pem = '') => pem.replaceAll(/\s/g, '');
+  expect(lines(certificate?.chainPem)).toBe(lines(ca.alternateChain));
+});
+
+test('staged by the policy: held and told, and not switched to', async () => {
+  await start({ ACME_POLICY: 'stage' });
+  const staged = await sourceWhere(({ state }) => state === SourceState.SOURCE_STATE_STAGED);
+  const operator = registry.operator();
+  const { fleet } = await call(operator, operator.getFleet, {});
+  expect(fleet?.generation).toBe(1n);
+  expect(fleet?.activeCertificate?.id).not.toBe(staged.certificateId);
+  const { certificate } = await call(operator, operator.getCertificate, staged);
+  expect(certificate?.dnsNames).toEqual(['localhost']);
+  // the timetable goes on all the same
+  expect(staged.acme?.renewAt?.getTime()).toBeGreaterThan(Date.now() + 50 * DAY_MS);
+});
+
+test('a port that is taken is told at the start, and the CA is not bothered', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await start({ ACME_HTTP_LISTEN: `127.0.0.1:${port}` });
+  expect((await untilFailed()).detail).toContain(`cannot listen on 127.0.0.1:${port} for http-01`);
+  expect((await refusal(run())).details).toContain('EADDRINUSE');
+  expect(ca.orders).toHaveLength(0);
+  other.close();
+  await once(other, 'close');
+  await run();
+  expect(await untilIssued()).toMatchObject({ failures: 0 });
 });
 
 test('terms of service want a yes', async () => {

@@ -69,6 +69,8 @@ export class AcmeSource implements CertificateSource {
   /** One thing at a time. `order` where somebody who asks for one may join it. */
   #running: { readonly kind: 'order' | 'other'; readonly ended: Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Nobody answers http-01. */
+  #deaf = false;
 
   constructor(options: AcmeSourceOptions) {
     this.#options = options;
@@ -201,23 +203,37 @@ export class AcmeSource implements CertificateSource {
 
   /** Goes on where the last process was. */
   async #takeUp(): Promise<void> {
-    const { listener, logger } = this.#options;
-    await listener?.listen().catch((error) => {
-      logger.error({ reason: error.message }, 'http-01 cannot be answered');
-    });
     this.#adopt();
     await this.#prepare();
     await this.#handOver();
   }
 
-  /** The next key is made ahead. */
+  /** What is wanted between orders: somebody who answers the CA, and the next key. */
   async #prepare(): Promise<void> {
+    await this.#listen();
     const { requestId, certificate } = this.#state;
     const names = this.#names();
     const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
     if (id === requestId) return;
     const { order: _, ...rest } = this.#state;
     this.#replace({ ...rest, requestId: id, requestNames: [...names] });
+  }
+
+  /** Tells once that it cannot, and goes on trying. */
+  async #listen(): Promise<void> {
+    const { listener, status, logger } = this.#options;
+    try {
+      await listener?.listen();
+      if (this.#deaf) status.recovered();
+      this.#deaf = false;
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      if (!this.#deaf) {
+        status.failed(error.message);
+        logger.error({ reason: error.message }, 'http-01 cannot be answered');
+      }
+      this.#deaf = true;
+    }
   }
 
   async #order(due: Due): Promise<void> {
@@ -254,8 +270,10 @@ export class AcmeSource implements CertificateSource {
   }
 
   async #issue(names: readonly string[]): Promise<void> {
-    const { certificates } = this.#options;
+    const { certificates, listener } = this.#options;
     await this.#prepare();
+    // the CA is not bothered in vain
+    await listener?.listen();
     const { requestId = '', order, certificate } = this.#state;
     const request = {
       names,

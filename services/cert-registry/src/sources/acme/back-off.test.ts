@@ -65,6 +65,17 @@ test('a clock that is set back by years does not silence us', () => {
   expect(earliest(attempts, NOW)).toBeLessThan(NOW + 10 * DAY);
 });
 
+test('a registry that dies in each attempt and is started again each second asks 8 times a day', () => {
+  let attempts = NO_ATTEMPTS;
+  let asked = 0;
+  for (let now = NOW; now < NOW + DAY; now += 1_000) {
+    if (earliest(attempts, now) > now) continue;
+    attempts = afterFailure(attempts, { now, held: undefined, random: MIDDLE });
+    asked += 1;
+  }
+  expect(asked).toBe(8);
+});
+
 describe('whatever happens', () => {
   const lives = fc.option(
     fc.tuple(

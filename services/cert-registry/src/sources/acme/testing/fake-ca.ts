@@ -28,6 +28,8 @@ export class FakeCa {
   /** Of the certificates that were issued. */
   readonly issued: string[] = [];
   #chain = '';
+  /** The other chain of the certificate that was issued last, offered under another root. */
+  alternateChain = '';
   #status = 'pending';
   /** In place of the usual answer to a path, while it gives one. */
   answer: (path: string, payload: Record<string, unknown>) => Reply | undefined = () => undefined;
@@ -152,7 +154,9 @@ export class FakeCa {
         this.#issue(String(payload['csr']));
         return { body: this.#order() };
       case '/certificate':
-        return { body: this.#chain };
+        return { body: this.#chain, headers: { link: `<${at}/alternate>;rel="alternate"` } };
+      case '/alternate':
+        return { body: this.alternateChain };
       default:
         return { body: this.#order() };
     }
@@ -175,6 +179,7 @@ export class FakeCa {
     const leaf = this.#ca.sign(names, publicKey);
     this.issued.push(renewalInfoId(new X509Certificate(leaf)) ?? '');
     this.#chain = `${leaf}\n${this.#ca.intermediatePem}`;
+    this.alternateChain = `${leaf}\n${this.#ca.crossSignedIntermediate()}`;
     this.#status = 'valid';
   }
 }
