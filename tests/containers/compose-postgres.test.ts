@@ -68,15 +68,19 @@ async function subjects(): Promise<Set<string>> {
 test('without a password compose says which variable to set', () => {
   const env: NodeJS.ProcessEnv = { ...process.env, ...settings };
   delete env['CONCERT_STORE_PASSWORD'];
-  const up = ['compose', '-p', `${system.project}-unset`, 'up', '--no-start', 'postgres'];
+  const compose = ['compose', '--env-file', '/dev/null', '-p', `${system.project}-unset`];
   let said = '';
   try {
-    execFileSync('docker', up, { cwd: ROOT, env, encoding: 'utf8', stdio: 'pipe' });
+    execFileSync('docker', [...compose, 'up', '--detach', 'postgres'], {
+      cwd: ROOT,
+      env,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
   } catch (error) {
     said = String((error as { stderr?: string }).stderr);
   } finally {
-    const down = ['compose', '-p', `${system.project}-unset`, 'down', '--volumes'];
-    execFileSync('docker', down, { cwd: ROOT, env, stdio: 'ignore' });
+    execFileSync('docker', [...compose, 'down', '--volumes'], { cwd: ROOT, env, stdio: 'ignore' });
   }
   expect(said).toMatch(/CONCERT_STORE_PASSWORD.*not set/);
 });

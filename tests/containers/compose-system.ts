@@ -94,7 +94,15 @@ export async function startCompose({
     env[`CONCERT_PORT_${name}`] = String(numbers[index]);
   }
   const all = ['docker-compose.yml', 'tests/containers/registry-access.yml', ...files];
-  const prefix = ['compose', '-p', project, ...all.flatMap((file) => ['-f', file])];
+  // whatever .env this checkout is used with
+  const prefix = [
+    'compose',
+    '--env-file',
+    '/dev/null',
+    '-p',
+    project,
+    ...all.flatMap((file) => ['-f', file]),
+  ];
   const compose = (...args: string[]) => docker([...prefix, ...args], env);
   const concert = (args: readonly string[], input?: string) =>
     docker([...prefix, 'run', '--rm', '-T', 'concert', ...args], env, input);
