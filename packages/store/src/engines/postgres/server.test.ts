@@ -97,6 +97,22 @@ describe.skipIf(postgresIsMissing())('a store on a PostgreSQL server', () => {
     expect(deadlocks).toBe(0);
   });
 
+  it('loses many accounts at once through several, to the last row', async () => {
+    const stores = await Promise.all([open(), open(), open()]);
+    const [first] = stores;
+    const ids = await Promise.all(
+      Array.from({ length: 9 }, async (_, at) => {
+        const { id } = await first.accounts.add(`user${at}@x.test`, 'hash');
+        await first.messages.deliver([id], { raw: RAW });
+        return id;
+      }),
+    );
+    await Promise.all(ids.map((id, at) => stores[at % 3]?.accounts.remove(id)));
+    for (const table of ['accounts', 'mailboxes', 'messages', 'contents', 'content_chunks']) {
+      expect(await database.query(`select 1 as left_over from ${table}`), table).toEqual([]);
+    }
+  });
+
   it('shows UIDs in their order, without gaps, while several deliver', async () => {
     const stores = await Promise.all([open(), open(), open()]);
     const [first, second, reader] = stores;
