@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { type Source, SourceState } from '@mail/proto';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -221,6 +223,25 @@ test('a port that is taken is told at the start, and the CA is not bothered', as
   await once(other, 'close');
   await run();
   expect(await untilIssued()).toMatchObject({ failures: 0 });
+});
+
+test('an order that a server failed in the middle is gone on with', async () => {
+  ca.answer = (path) =>
+    path === '/finalize'
+      ? problem(503, 'serverInternal', 'come back', { 'retry-after': '600' })
+      : undefined;
+  await start();
+  const failed = await untilFailed();
+  expect((failed.nextActionAt?.getTime() ?? 0) - Date.now()).toBeGreaterThan(500_000);
+  ca.answer = () => undefined;
+  await run();
+  expect(ca.orders).toHaveLength(1);
+  expect(await untilIssued()).toMatchObject({ failures: 0 });
+  // the account's key and the certificates' lie there sealed
+  const folder = join(registry.folder, 'registry');
+  for (const name of readdirSync(folder)) {
+    expect(readFileSync(join(folder, name), 'latin1')).not.toContain('PRIVATE KEY');
+  }
 });
 
 test('terms of service want a yes', async () => {

@@ -58,8 +58,13 @@ test('one that is not there, and one that is no longer wanted', async () => {
   const missing = new DnsHook(join(folder, 'missing'), silentLogger());
   await expect(missing.add('o', 't', signal)).rejects.toThrow(/can't be run \(ENOENT\)/);
   const stop = new AbortController();
-  const slow = new DnsHook(program('sleep 60'), silentLogger());
+  // it ends when nobody holds its output any more: whatever the script began has ended too
+  const slow = new DnsHook(
+    program(`sleep 600 & echo begun > ${folder}/said; wait`),
+    silentLogger(),
+  );
   const running = slow.add('o', 't', stop.signal);
+  await vi.waitFor(said);
   stop.abort();
   await expect(running).rejects.toMatchObject({ code: 'stopped' });
 });
