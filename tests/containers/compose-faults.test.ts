@@ -65,6 +65,18 @@ async function converged(): Promise<bigint> {
   return fleet.generation;
 }
 
+/** The kernel may fail to freeze a process that is busy; the engine has let it go on then. */
+async function pauseRegistry(): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await system.docker('pause', container('cert-registry'));
+      return;
+    } catch (error) {
+      if (tries === 10 || !/unable to freeze/.test(String(error))) throw error;
+    }
+  }
+}
+
 /** A subscriber that a test plays: the switch waits in its prepare until it says ready. */
 async function holdPrepare(): Promise<RawSubscriber> {
   const guest = new RawSubscriber(system, { service: 'pop', instance: `slow-${guests.length}` });
@@ -146,7 +158,7 @@ describe('the registry is paused in the middle of a switch', () => {
     const stop = await underLoad(ports(), 5);
     const rotation = rotate(client, certificate);
     const prepare = await slow.next('prepare');
-    await system.docker('pause', container('cert-registry'));
+    await pauseRegistry();
     slow.ready(prepare);
     for (let tries = 0; tries < 10; tries += 1) {
       expect(await servedOn(ports())).toEqual(
@@ -168,10 +180,10 @@ describe('the registry is paused in the middle of a switch', () => {
     const idle = await imapIdle(system, 'imaps', login);
     const certificate = await makeCertificate(system);
     const stop = await underLoad(ports(), 5);
-    let paused: Promise<string> | undefined;
+    let paused: Promise<void> | undefined;
     const rotation = rotate(client, certificate, {}, ({ state }) => {
       if (state !== RotationState.ROTATION_STATE_COMMITTED) return;
-      paused ??= system.docker('pause', container('cert-registry'));
+      paused ??= pauseRegistry();
     });
     while (paused === undefined) await new Promise((resolve) => setImmediate(resolve));
     await paused;
@@ -194,15 +206,14 @@ test('the registry is cut off from the services in the middle of a switch: nothi
   const rotation = rotate(client, certificate, { prepareTimeoutMs: 2_000 });
   await slow.next('prepare');
   await system.docker('network', 'disconnect', network, container('cert-registry'));
-  // the guest comes by another network: it is the deadline that ends this one
+  // the deadline ends it: the operator comes by another network and hears so
   const result = await rotation;
-  expect(!result.ok && result.refusal.message).toMatch(/slow-/);
+  expect(!result.ok && result.refusal.message).toMatch(/nothing was switched/);
   await slow.leave();
   const cut = await fleetWhere(client, ({ subscribers }) =>
     subscribers.every(({ state }) => state !== 1),
   );
   expect(cut.generation).toBe(before.generation);
-  // a rotation now would leave everybody behind: it is refused, or waits for leases that are out
   expect(await servedOn(ports())).toEqual(new Set([before.activeCertificate?.fingerprintSha256]));
   await idle.work();
 

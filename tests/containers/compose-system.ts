@@ -2,7 +2,7 @@
  * The suite as `docker compose up` runs it, for tests: a project of its own on free ports, the images built
  * from the checkout, and the operator's own way in. Nothing of the product is replaced.
  */
-import { execFile, fork } from 'node:child_process';
+import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,6 +56,9 @@ export interface ComposeSystem
   close(): Promise<void>;
 }
 
+/** Ended with the project where a test has failed before it has stopped its own. */
+const loads: ChildProcess[] = [];
+
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 async function docker(
@@ -107,6 +110,7 @@ export async function startCompose({
   const concert = (args: readonly string[], input?: string) =>
     docker([...prefix, 'run', '--rm', '-T', 'concert', ...args], env, input);
   const close = async () => {
+    for (const load of loads.splice(0)) load.kill();
     rmSync(data, { recursive: true, force: true });
     await compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5');
   };
@@ -185,6 +189,7 @@ export async function underLoad(
   perSecondAndPort: number,
 ): Promise<() => Promise<LoadResult>> {
   const load = fork(new URL('../testing/load-process.ts', import.meta.url).pathname);
+  loads.push(load);
   load.send({ ports, perSecondAndPort } satisfies LoadOrder);
   await once(load, 'message');
   return async () => {

@@ -288,6 +288,8 @@ describe('three replicas of one service', () => {
     const shown = [...(await served())];
     const stop = await underLoad(ports(), 8);
     for (const certificate of certificates) {
+      // some handshakes on either side of each switch
+      await pause(1_000);
       const result = await rotate(client, certificate);
       if (!result.ok) throw new Error(result.refusal.message);
       expect(result.rotation.state).toBe(RotationState.ROTATION_STATE_VERIFIED);
@@ -300,6 +302,7 @@ describe('three replicas of one service', () => {
         await session.work();
       }
     }
+    await pause(1_000);
     const { samples, failures } = await stop();
     expect(failures).toEqual([]);
     expect(samples.length).toBeGreaterThan(100);
