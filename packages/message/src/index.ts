@@ -15,3 +15,4 @@ export {
   type PartRange,
   parseMessage,
 } from './structure.ts';
+export { createTransferDecoder, type TransferDecoder } from './transfer-encoding.ts';
