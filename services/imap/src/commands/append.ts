@@ -16,6 +16,10 @@ export async function append(
   if (last?.octets.every(({ length }) => length === 0)) {
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
+  // RFC 3516 §4.4: this store keeps no binary content
+  if (messages.some(({ octets }) => octets.some((piece) => piece.includes(0)))) {
+    throw refuse('UNKNOWN-CTE', 'A message with NUL cannot be kept');
+  }
   const mailbox = await session.findMailbox(name, 'TRYCREATE');
   const appended = await session.store.messages.append(
     mailbox.id,

@@ -1,6 +1,6 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182). Messages are read only as far as it takes to decide, and
- * other sessions have their turn in between.
+ * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 9755 §3 for charsets).
+ * Messages are read only as far as it takes to decide, and other sessions have their turn in between.
  */
 import { type MessageStructure, searchedPieces } from '@mail/message';
 import { StoreError } from '@mail/store';
@@ -9,10 +9,10 @@ import type { Numbered } from '../mailbox-view.ts';
 import { MessageOctets } from '../message-octets.ts';
 import type { ReturnOption, SearchArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
-import { encodeString } from '../response.ts';
 import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
 import { findTexts } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
+import { encodeString } from '../strings.ts';
 import { Turns } from '../turns.ts';
 
 /** Structures that are held at once. */
@@ -23,10 +23,15 @@ const MESSAGE_OCTETS = 2 * 1024;
 
 export async function search(
   session: Session,
-  { returns, charset, key }: SearchArguments,
+  { returns: asked, charset, namesCharset, key }: SearchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
   const { view } = session.selected;
+  if (namesCharset && session.enabled.has('UTF8=ACCEPT')) {
+    throw new ReplyError('BAD', undefined, 'All is UTF-8 once UTF8=ACCEPT is enabled');
+  }
+  // IMAP4rev2 knows no other answer (RFC 9051 §6.4.4)
+  const returns = asked ?? (session.enabled.has('IMAP4rev2') ? ['ALL' as const] : undefined);
   if (charset === undefined) {
     // a SEARCH that is refused leaves nothing saved (RFC 5182 §2.1)
     if (returns?.includes('SAVE')) view.saveResult([]);

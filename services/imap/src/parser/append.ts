@@ -1,4 +1,4 @@
-/** APPEND mailbox 1*([flags] [date-time] literal) (RFC 3501 §6.3.11, RFC 3502). */
+/** APPEND mailbox 1*([flags] [date-time] data) (RFC 3501 §6.3.11, RFC 3502, RFC 9051 §9: append-data). */
 import { ImapSyntaxError } from '../errors.ts';
 import { parseDateTime } from './date.ts';
 import { parseFlagList } from './flags.ts';
@@ -9,7 +9,7 @@ import { parseOneMailbox } from './mailbox.ts';
 export interface AppendedText {
   readonly flags: readonly string[];
   readonly internalDate: Date | undefined;
-  /** In pieces. */
+  /** In pieces. NUL is among them only where a literal8 carried it. */
   readonly octets: readonly Buffer[];
 }
 
@@ -31,7 +31,17 @@ function parseMessage(lexer: Lexer): AppendedText {
     internalDate = parseDateTime(lexer);
     lexer.space();
   }
-  return { flags, internalDate, octets: lexer.literalPieces() };
+  return { flags, internalDate, octets: parseData(lexer) };
+}
+
+/** literal, literal8, or the latter within "UTF8 (...)", which RFC 6855 §4 had for headers in UTF-8. */
+function parseData(lexer: Lexer): readonly Buffer[] {
+  if (lexer.accept('UTF8 (')) {
+    const octets = lexer.literal8Pieces();
+    lexer.expect(')');
+    return octets;
+  }
+  return lexer.peek() === '~' ? lexer.literal8Pieces() : lexer.literalPieces();
 }
 
 export function parseAppend(lexer: Lexer): AppendArguments {

@@ -55,6 +55,10 @@ const VALID = [
   'a ID NIL',
   'a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From "To")]<0.100> BODY[3.MIME])',
   'a FETCH 1 FULL',
+  'a FETCH 1 BINARY[]',
+  'a UID FETCH 1 (BINARY.PEEK[1.2]<0.9223372036854775807> BINARY.SIZE[1] BINARY.SIZE[])',
+  'a APPEND INBOX (\\Seen) ~{3+}\r\na\0b',
+  'a APPEND INBOX UTF8 (~{3}\r\nabc)',
   'a STORE 1:5 -FLAGS.SILENT (\\Deleted custom)',
   'a STORE 1 FLAGS \\Seen \\Draft',
   'a STORE 1 (UNCHANGEDSINCE 9223372036854775807) +FLAGS.SILENT (\\Seen)',
@@ -116,6 +120,19 @@ test.each([
   'a FETCH 1 BODY[]<0.0>',
   'a FETCH 1 BODY[]<1>',
   'a FETCH 1 BODYSTRUCTURE[1]',
+  'a FETCH 1 BINARY',
+  'a FETCH 1 BINARY[1.MIME]',
+  'a FETCH 1 BINARY[HEADER]',
+  'a FETCH 1 BINARY[1.]',
+  'a FETCH 1 BINARY[.1]',
+  'a FETCH 1 BINARY[0]',
+  'a FETCH 1 BINARY.SIZE[1]<0.1>',
+  'a FETCH 1 BODY[]<9223372036854775808.1>',
+  'a APPEND INBOX {3}\r\na\0b',
+  'a APPEND INBOX ~"abc"',
+  'a APPEND INBOX UTF8 ({3}\r\nabc)',
+  'a APPEND INBOX UTF8 (~{3}\r\nabc',
+  'a SELECT ~{5}\r\nINBOX',
   'a STORE 1 FLAGS',
   'a STORE 1 *FLAGS (\\Seen)',
   'a STORE 1 FLAGS (\\Frob)',
@@ -143,6 +160,7 @@ test.each([
   [`a SEARCH ${'OR ALL '.repeat(100)}ALL`, 'too-deep'],
   [`a SEARCH ${Array.from({ length: 257 }, () => 'ALL').join(' ')}`, 'too-many'],
   [`a FETCH 1 BODY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
+  [`a FETCH 1 BINARY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
   [`a SELECT ${'x'.repeat(1025)}`, 'too-long'],
   [`a ID (${Array.from({ length: 31 }, (_, index) => `"${index}" "x"`).join(' ')})`, 'too-many'],
   [`a ID ("x" "${'y'.repeat(1025)}")`, 'too-long'],
@@ -352,9 +370,14 @@ const SECTION_WORDS = {
   text: 'TEXT',
   mime: 'MIME',
 } as const;
+const parts = fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 4 });
+const partials = fc.option(
+  fc.record({ offset: fc.maxSafeNat(), count: fc.integer({ min: 1, max: 2 ** 40 }) }),
+  { nil: undefined },
+);
 const sections: fc.Arbitrary<Section> = fc
   .record({
-    part: fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 4 }),
+    part: parts,
     text: fc.constantFrom(...(Object.keys(SECTION_WORDS) as (keyof typeof SECTION_WORDS)[])),
     fields: fc.array(keywords, { minLength: 1, maxLength: 3 }),
   })
@@ -378,12 +401,16 @@ const fetchItems: fc.Arbitrary<FetchItem> = fc.oneof(
     kind: fc.constant('section' as const),
     label: fc.constant('BODY' as const),
     section: sections,
-    partial: fc.option(
-      fc.record({ offset: fc.nat(1000), count: fc.integer({ min: 1, max: 1000 }) }),
-      { nil: undefined },
-    ),
+    partial: partials,
     peek: fc.boolean(),
   }),
+  fc.record({
+    kind: fc.constant('binary' as const),
+    part: parts,
+    partial: partials,
+    peek: fc.boolean(),
+  }),
+  fc.record({ kind: fc.constant('binary-size' as const), part: parts }),
 );
 const ITEM_WORDS = {
   flags: 'FLAGS',
@@ -398,12 +425,15 @@ const ITEM_WORDS = {
   modseq: 'MODSEQ',
 };
 function writeItem(item: FetchItem): string {
-  if (item.kind !== 'section') return ITEM_WORDS[item.kind];
+  if (item.kind === 'binary-size') return `BINARY.SIZE[${item.part.join('.')}]`;
+  if (item.kind !== 'section' && item.kind !== 'binary') return ITEM_WORDS[item.kind];
+  const origin = item.partial ? `<${item.partial.offset}.${item.partial.count}>` : '';
+  const peek = item.peek ? '.PEEK' : '';
+  if (item.kind === 'binary') return `BINARY${peek}[${item.part.join('.')}]${origin}`;
   const { part, text, fields } = item.section;
   const words = [...part.map(String), SECTION_WORDS[text]].filter((word) => word !== '').join('.');
   const names = fields.length > 0 ? ` (${fields.join(' ')})` : '';
-  const partial = item.partial ? `<${item.partial.offset}.${item.partial.count}>` : '';
-  return `${item.peek ? 'BODY.PEEK' : 'BODY'}[${words}${names}]${partial}`;
+  return `BODY${peek}[${words}${names}]${origin}`;
 }
 
 test('FETCH', () => {
@@ -502,6 +532,7 @@ test('SEARCH', () => {
       expect(reads(parseSearch, wire)).toEqual({
         returns: returns.length === 0 ? undefined : returns,
         charset: 'UTF-8',
+        namesCharset: true,
         key,
       });
     }),

@@ -43,6 +43,8 @@ export interface SearchArguments {
   readonly returns: readonly ReturnOption[] | undefined;
   /** Undefined where the client names a charset that we have not. */
   readonly charset: 'US-ASCII' | 'UTF-8' | undefined;
+  /** Whether the client names one at all. */
+  readonly namesCharset: boolean;
   readonly key: SearchKey;
 }
 
@@ -85,8 +87,8 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['SENTBEFORE', date('sent', 'before')],
   ['SENTON', date('sent', 'on')],
   ['SENTSINCE', date('sent', 'since')],
-  ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number() })],
-  ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number() })],
+  ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number64() })],
+  ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number64() })],
   ['YOUNGER', (reader) => ({ kind: 'younger', seconds: reader.positive() })],
   ['OLDER', (reader) => ({ kind: 'older', seconds: reader.positive() })],
   ['BCC', header('Bcc')],
@@ -147,9 +149,9 @@ class SearchReader {
     return this.#lexer.atom();
   }
 
-  number(): number {
+  number64(): number {
     this.#lexer.space();
-    return this.#lexer.number();
+    return this.#lexer.number64();
   }
 
   positive(): number {
@@ -167,7 +169,7 @@ class SearchReader {
       if (!['ALL', 'PRIV', 'SHARED'].includes(lexer.word())) lexer.fail('Unknown kind of entry');
       lexer.space();
     }
-    return lexer.modSeq();
+    return lexer.number64();
   }
 
   day(): number {
@@ -181,11 +183,12 @@ class SearchReader {
   }
 }
 
-function parseCharset(lexer: Lexer): SearchArguments['charset'] {
-  if (!lexer.accept('CHARSET ')) return 'US-ASCII';
+function parseCharset(lexer: Lexer): Pick<SearchArguments, 'charset' | 'namesCharset'> {
+  if (!lexer.accept('CHARSET ')) return { charset: 'US-ASCII', namesCharset: false };
   const name = lexer.astring().toUpperCase();
   lexer.space();
-  return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
+  const charset = name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
+  return { charset, namesCharset: true };
 }
 
 /** "RETURN (...)"; none named is ALL (RFC 4731 §3.1). */
@@ -209,9 +212,9 @@ export function parseSearch(lexer: Lexer): SearchArguments {
   lexer.space();
   const returns = parseReturn(lexer);
   const charset = parseCharset(lexer);
-  const reader = new SearchReader(lexer, charset !== undefined);
+  const reader = new SearchReader(lexer, charset.charset !== undefined);
   const keys = [reader.key()];
   while (lexer.accept(' ')) keys.push(reader.key());
   const only = keys.length === 1 ? keys[0] : undefined;
-  return { returns, charset, key: only ?? { kind: 'and', keys } };
+  return { returns, ...charset, key: only ?? { kind: 'and', keys } };
 }
