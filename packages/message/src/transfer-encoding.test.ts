@@ -41,11 +41,15 @@ it.each([
 
 describe('piece by piece', () => {
   function decodePieces(encoding: string, octets: Buffer, sizes: readonly number[]): Buffer {
-    const decoder = createTransferDecoder(encoding);
+    let decoder = createTransferDecoder(encoding);
     if (decoder === undefined) throw new Error('an encoding that is known');
     const decoded: Buffer[] = [];
     let at = 0;
     for (const size of sizes) {
+      const before = decoder;
+      decoder = decoder.copy();
+      // goes its own way from here
+      before.decode(Buffer.from('=4QUJD='));
       decoded.push(decoder.decode(octets.subarray(at, at + size)));
       at += size;
     }

@@ -65,9 +65,16 @@ export interface TransferDecoder {
   decode(piece: Buffer): Buffer;
   /** What was held back; the octets have ended. */
   end(): Buffer;
+  /** One that has come as far, and goes on by itself. */
+  copy(): TransferDecoder;
 }
 
 const NOTHING = Buffer.alloc(0);
+const IDENTITY: TransferDecoder = {
+  decode: (piece) => piece,
+  end: () => NOTHING,
+  copy: () => IDENTITY,
+};
 
 /**
  * Gives what decodeTransfer would give of the whole. `encoding` in lower case; undefined for one that is
@@ -78,7 +85,7 @@ export function createTransferDecoder(encoding: string): TransferDecoder | undef
     case '7bit':
     case '8bit':
     case 'binary':
-      return { decode: (piece) => piece, end: () => NOTHING };
+      return IDENTITY;
     case 'base64':
       return new Base64Decoder();
     case 'quoted-printable':
@@ -119,6 +126,13 @@ class Base64Decoder implements TransferDecoder {
   end(): Buffer {
     return Buffer.from(this.#begun, 'base64');
   }
+
+  copy(): Base64Decoder {
+    const copy = new Base64Decoder();
+    copy.#begun = this.#begun;
+    copy.#ended = this.#ended;
+    return copy;
+  }
 }
 
 /** What an "=" needs of the octets behind it to be told: a line end, or two digits. */
@@ -142,5 +156,11 @@ class QuotedPrintableDecoder implements TransferDecoder {
 
   end(): Buffer {
     return decodeQuotedPrintable(this.#held);
+  }
+
+  copy(): QuotedPrintableDecoder {
+    const copy = new QuotedPrintableDecoder();
+    copy.#held = this.#held;
+    return copy;
   }
 }

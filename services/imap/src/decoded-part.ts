@@ -7,6 +7,7 @@ import {
   findPart,
   type MessagePart,
   type MessageStructure,
+  type TransferDecoder,
 } from '@mail/message';
 import { CHUNK_BYTES } from '@mail/store';
 import { LineEnds } from './line-ends.ts';
@@ -53,40 +54,94 @@ export function wholeMessage(size: number): EncodedPart {
   return { start: 0, end: size, encoding: 'binary', mendsLineEnds: false };
 }
 
-/** All of it, as it decodes; pieces may be empty. Rejects as MessageOctets.read. */
-async function* decode(
-  { start, end, encoding, mendsLineEnds }: EncodedPart,
-  octets: MessageOctets,
-  turns: Turns,
-): AsyncGenerator<Buffer> {
-  const decoder = createTransferDecoder(encoding);
-  if (decoder === undefined) throw new Error(`${encoding} was said to be known`);
-  const lineEnds = mendsLineEnds ? new LineEnds() : undefined;
-  const mend = (piece: Buffer): Buffer => lineEnds?.mend(piece) ?? piece;
-  for (let at = start; at < end; ) {
-    const next = Math.min(at - (at % CHUNK_BYTES) + CHUNK_BYTES, end);
-    yield mend(decoder.decode(await octets.read(at, next)));
-    await turns.spend(next - at);
-    at = next;
-  }
-  yield mend(decoder.end());
+/** How far into a part one has come: `octets` lie decoded before `at` in the message. Never changed. */
+interface Place {
+  readonly at: number;
+  readonly octets: number;
+  readonly decoder: TransferDecoder;
+  readonly lineEnds: LineEnds | undefined;
 }
 
-/** What `partial` asks of the decoded part. Rejects as MessageOctets.read. */
+/** Where to go on in a part. */
+export class DecodedPlaces {
+  /** In front of what was asked last. */
+  #before: Place | undefined;
+  /** As far as was read. */
+  #last: Place | undefined;
+
+  note(place: Place, offset: number): void {
+    this.#last = place;
+    if (place.octets <= offset) this.#before = place;
+  }
+
+  /** The nearest that is known in front of `offset`, in decoded octets. */
+  nearest(offset: number): Place | undefined {
+    return [this.#last, this.#before].find((place) => place && place.octets <= offset);
+  }
+}
+
+/**
+ * The places of the part that was read last, so that a client that fetches a large one in pieces, as many do,
+ * has each octet of it decoded a few times and not once a piece.
+ */
+export class LastDecoded {
+  #part = '';
+  #places = new DecodedPlaces();
+
+  /** `part` names it among all messages. */
+  placesOf(part: string): DecodedPlaces {
+    if (part !== this.#part) {
+      this.#part = part;
+      // who is still reading the one before keeps its places
+      this.#places = new DecodedPlaces();
+    }
+    return this.#places;
+  }
+}
+
+function beginning({ start, encoding, mendsLineEnds }: EncodedPart): Place {
+  const decoder = createTransferDecoder(encoding);
+  if (decoder === undefined) throw new Error(`${encoding} was said to be known`);
+  return { at: start, octets: 0, decoder, lineEnds: mendsLineEnds ? new LineEnds() : undefined };
+}
+
+/** What lies decoded behind `place`, with where it ends; pieces may be empty. */
+async function* decodeFrom(
+  place: Place,
+  end: number,
+  octets: MessageOctets,
+): AsyncGenerator<{ readonly piece: Buffer; readonly next: Place }> {
+  for (let here = place; here.at < end; ) {
+    const at = Math.min(here.at - (here.at % CHUNK_BYTES) + CHUNK_BYTES, end);
+    const decoder = here.decoder.copy();
+    const lineEnds = here.lineEnds?.copy();
+    const mend = (piece: Buffer): Buffer => lineEnds?.mend(piece) ?? piece;
+    const decoded = mend(decoder.decode(await octets.read(here.at, at)));
+    const piece = at < end ? decoded : Buffer.concat([decoded, mend(decoder.end())]);
+    here = { at, octets: here.octets + piece.length, decoder, lineEnds };
+    yield { piece, next: here };
+  }
+}
+
+/** What `partial` asks of a part, `places` being those of that part. Rejects as MessageOctets.read. */
 export async function* readDecoded(
   part: EncodedPart,
   partial: Partial | undefined,
   octets: MessageOctets,
   turns: Turns,
+  places: DecodedPlaces,
 ): AsyncGenerator<Buffer> {
-  let skip = partial?.offset ?? 0;
-  let left = partial?.count ?? Number.POSITIVE_INFINITY;
-  for await (const piece of decode(part, octets, turns)) {
-    const wanted = piece.subarray(skip, skip + left);
-    skip -= Math.min(skip, piece.length);
-    left -= wanted.length;
+  const offset = partial?.offset ?? 0;
+  const end = partial === undefined ? Number.POSITIVE_INFINITY : offset + partial.count;
+  let place = places.nearest(offset) ?? beginning(part);
+  places.note(place, offset);
+  for await (const { piece, next } of decodeFrom(place, part.end, octets)) {
+    await turns.spend(next.at - place.at);
+    const wanted = piece.subarray(Math.max(offset - place.octets, 0), end - place.octets);
     if (wanted.length > 0) yield wanted;
-    if (left === 0) return;
+    if (next.octets >= end) return;
+    place = next;
+    places.note(place, offset);
   }
 }
 

@@ -6,6 +6,7 @@ import { type Authenticator, LoginDesk } from '@mail/auth';
 import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
+import { LastDecoded } from './decoded-part.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { MailboxView, type Selection, type Update } from './mailbox-view.ts';
 import { formatSet, type MessageSet } from './parser/sequence-set.ts';
@@ -57,6 +58,8 @@ export class Session {
   tag = '*';
   /** What the client has switched on (RFC 5161, RFC 7162 §3.1). */
   readonly enabled = new Set<Extension>();
+  /** Of the part that BINARY was asked of last. */
+  readonly lastDecoded = new LastDecoded();
   #state: SessionState = { name: 'not-authenticated' };
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {

@@ -178,8 +178,10 @@ export class Sections {
     const { selected, store } = this.#session;
     this.#octets ??= new MessageOctets(store.messages, selected.mailbox.id, this.#message);
     const octets = this.#octets;
+    const key = `${selected.mailbox.id}/${this.#message.uid}/${item.part.join('.')}`;
+    const places = this.#session.lastDecoded.placesOf(key);
     const partial = item.kind === 'binary' ? item.partial : undefined;
-    const read = () => readDecoded(part, partial, octets, this.#turns);
+    const read = () => readDecoded(part, partial, octets, this.#turns, places);
     const measured = await measure(read());
     if (item.kind === 'binary-size') return { head: `${name} ${measured.octets}` };
     // RFC 9051 §7.5.2: a literal8 tells of NUL
