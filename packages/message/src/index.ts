@@ -3,6 +3,7 @@ export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
 export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
+export { decodeParameters } from './parameter-values.ts';
 export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
 export {

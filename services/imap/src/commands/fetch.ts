@@ -10,7 +10,7 @@ import { formatDateTime } from '../parser/date.ts';
 import type { ContentItem, FetchArguments, FetchItem } from '../parser/fetch.ts';
 import { MAX_UINT32 } from '../parser/limits.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
-import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
+import { StructureRenderer } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { Turns } from '../turns.ts';
@@ -213,6 +213,10 @@ async function tell(
   if (room !== undefined) await room;
 }
 
+function rendererFor({ strings, enabled }: Session): StructureRenderer {
+  return new StructureRenderer(strings, enabled.has('IMAP4rev2'));
+}
+
 function renderItem(
   session: Session,
   { message, structure }: Fetched,
@@ -236,10 +240,10 @@ function renderItem(
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';
     case 'envelope':
-      return `ENVELOPE ${structure ? renderEnvelope(structure.envelope, session.strings) : 'NIL'}`;
+      return `ENVELOPE ${structure ? rendererFor(session).envelope(structure.envelope) : 'NIL'}`;
     case 'body':
-      return `BODY ${structure ? renderBodyStructure(structure.root, false, session.strings) : 'NIL'}`;
+      return `BODY ${structure ? rendererFor(session).body(structure.root, false) : 'NIL'}`;
     case 'body-structure':
-      return `BODYSTRUCTURE ${structure ? renderBodyStructure(structure.root, true, session.strings) : 'NIL'}`;
+      return `BODYSTRUCTURE ${structure ? rendererFor(session).body(structure.root, true) : 'NIL'}`;
   }
 }

@@ -34,9 +34,9 @@ function parseMessage(lexer: Lexer): AppendedText {
   return { flags, internalDate, octets: parseData(lexer) };
 }
 
-/** literal, literal8, or the latter within "UTF8 (...)", which RFC 6855 §4 had for headers in UTF-8. */
+/** literal, literal8, or the latter within "UTF8 (...)", as RFC 6855 §4 had it once UTF8=ACCEPT is enabled. */
 function parseData(lexer: Lexer): readonly Buffer[] {
-  if (lexer.accept('UTF8 (')) {
+  if (lexer.utf8 && lexer.accept('UTF8 (')) {
     const octets = lexer.literal8Pieces();
     lexer.expect(')');
     return octets;

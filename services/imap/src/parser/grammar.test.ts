@@ -30,8 +30,8 @@ function split(wire: string): CommandText {
   }
 }
 
-function prepare(wire: string): void {
-  const lexer = new Lexer(split(wire));
+function prepare(wire: string, utf8 = false): void {
+  const lexer = new Lexer(split(wire), { utf8 });
   lexer.tag();
   const rule = COMMANDS.get(parseVerb(lexer));
   if (rule === undefined) lexer.fail('Unknown command');
@@ -58,7 +58,6 @@ const VALID = [
   'a FETCH 1 BINARY[]',
   'a UID FETCH 1 (BINARY.PEEK[1.2]<0.9223372036854775807> BINARY.SIZE[1] BINARY.SIZE[])',
   'a APPEND INBOX (\\Seen) ~{3+}\r\na\0b',
-  'a APPEND INBOX UTF8 (~{3}\r\nabc)',
   'a STORE 1:5 -FLAGS.SILENT (\\Deleted custom)',
   'a STORE 1 FLAGS \\Seen \\Draft',
   'a STORE 1 (UNCHANGEDSINCE 9223372036854775807) +FLAGS.SILENT (\\Seen)',
@@ -130,8 +129,7 @@ test.each([
   'a FETCH 1 BODY[]<9223372036854775808.1>',
   'a APPEND INBOX {3}\r\na\0b',
   'a APPEND INBOX ~"abc"',
-  'a APPEND INBOX UTF8 ({3}\r\nabc)',
-  'a APPEND INBOX UTF8 (~{3}\r\nabc',
+  'a APPEND INBOX UTF8 (~{3}\r\nabc)',
   'a SELECT ~{5}\r\nINBOX',
   'a STORE 1 FLAGS',
   'a STORE 1 *FLAGS (\\Seen)',
@@ -154,6 +152,24 @@ test.each([
   'a ID ("x")',
 ])('BAD: %j', (wire) => expect(() => prepare(wire)).toThrow(ImapSyntaxError));
 
+describe('in UTF-8', () => {
+  const octets = (text: string): string => Buffer.from(text).toString('latin1');
+  test.each([
+    'a SELECT "Entwürfe & Co"',
+    'a LIST "Büro" ("%" {5+}\r\nMärz)',
+    'a LOGIN "jürgen@example.test" "geheim"',
+    'a APPEND "Entwürfe" UTF8 (~{3}\r\nabc)',
+  ])('%s', (wire) => expect(() => prepare(octets(wire), true)).not.toThrow());
+
+  test.each([
+    'a SELECT "\xfc"',
+    'a SELECT "\xc3"',
+    'a SELECT \xc3\xbc',
+    'a APPEND INBOX UTF8 ({3}\r\nabc)',
+    'a APPEND INBOX UTF8 (~{3}\r\nabc',
+  ])('BAD: %j', (wire) => expect(() => prepare(wire, true)).toThrow(ImapSyntaxError));
+});
+
 test.each([
   [`a SEARCH ${'('.repeat(100)}ALL${')'.repeat(100)}`, 'too-deep'],
   [`a SEARCH ${'NOT '.repeat(100)}ALL`, 'too-deep'],
@@ -170,10 +186,12 @@ test.each([
 
 describe('fuzz', () => {
   const typed = (wire: string): void => {
-    try {
-      prepare(wire);
-    } catch (error) {
-      expect(error).toBeInstanceOf(ImapSyntaxError);
+    for (const utf8 of [false, true]) {
+      try {
+        prepare(wire, utf8);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ImapSyntaxError);
+      }
     }
   };
 
