@@ -1,8 +1,8 @@
 /**
  * The items of one FETCH answer that are read from the message: BODY[section] (RFC 3501 §6.4.5, §7.4.2), and
- * BINARY[part] and BINARY.SIZE[part] (RFC 9051 §6.4.5, §7.5.2), which are decoded as they are read. Octets are read a chunk of the
- * store's at a time, each once the client has taken what went before, so that an answer holds little
- * memory however much it asks for.
+ * BINARY[part] and BINARY.SIZE[part] (RFC 9051 §6.4.5, §7.5.2), which are decoded as they are read. Octets
+ * are read a chunk of the store's at a time, each once the client has taken what went before, so that an
+ * answer holds little memory however much it asks for.
  */
 import { type MessageStructure, pickHeaderFields } from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary, StoreError } from '@mail/store';
