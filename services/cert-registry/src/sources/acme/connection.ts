@@ -5,7 +5,8 @@
  */
 import type { Client } from 'acme-client';
 import { z } from 'zod';
-import { AcmeError } from './errors.ts';
+import { alternateUrls, preferredChain } from './chains.ts';
+import { AcmeError, plainText } from './errors.ts';
 import {
   type AcmeResponse,
   AcmeTransport,
@@ -52,7 +53,6 @@ interface ClientInternals {
     ): Promise<AcmeResponse>;
     getDirectory(): Promise<unknown>;
   };
-  readonly api: { accountUrl: string | null };
 }
 
 /** Servers give one with each answer; each saves a request. */
@@ -114,7 +114,7 @@ export class AcmeConnection {
       return response;
     };
     try {
-      const directory = directorySchema.safeParse(await http.getDirectory());
+      const directory = directorySchema.safeParse(await typed(() => http.getDirectory()));
       if (!directory.success) {
         throw new AcmeError('bad-answer', `${directoryUrl} is no directory of an ACME server`);
       }
@@ -132,23 +132,21 @@ export class AcmeConnection {
   /** All requests but newAccount are the account's. */
   useAccount(url: string): void {
     this.#accountUrl = url;
-    this.#internals.api.accountUrl = url;
   }
 
   /** Signed by the key itself, bound to the external account where there is one (RFC 8555 §7.3). */
-  newAccount(payload: object): Promise<Answer> {
-    return this.#signed(this.directory.newAccount, payload, {
-      includeExternalAccountBinding: true,
-    });
+  async newAccount(payload: object): Promise<Answer> {
+    const options = { includeExternalAccountBinding: true };
+    return this.#answer(await this.#signed(this.directory.newAccount, payload, options));
   }
 
-  post(url: string, payload: object): Promise<Answer> {
-    return this.#signed(url, payload, this.#asAccount());
+  async post(url: string, payload: object): Promise<Answer> {
+    return this.#answer(await this.#signed(url, payload, this.#asAccount()));
   }
 
   /** POST-as-GET (RFC 8555 §6.3). */
-  read(url: string): Promise<Answer> {
-    return this.#signed(url, null, this.#asAccount());
+  async read(url: string): Promise<Answer> {
+    return this.#answer(await this.#signed(url, null, this.#asAccount()));
   }
 
   /** Without a signature, as RFC 9773 §4.1 has it. */
@@ -156,25 +154,12 @@ export class AcmeConnection {
     return this.#answer(await this.#transport.request(url, 'GET'));
   }
 
-  /**
-   * A certificate's chain as PEM; of alternate ones the first that an authority of the common name
-   * `preferred` has issued (RFC 8555 §7.4.2).
-   */
+  /** A certificate's chain as PEM; of several the one that chains.ts finds for `preferred`. */
   async chain(url: string, preferred: string | undefined): Promise<string> {
-    if (preferred !== undefined) {
-      const order = { status: 'valid', certificate: url } as Parameters<
-        Client['getCertificate']
-      >[0];
-      return this.#client.getCertificate(order, preferred);
-    }
-    const response = await this.#internals.http.signedRequest(url, null, this.#asAccount());
-    if (
-      typeof response.data !== 'string' ||
-      !CHAIN_TYPE.test(response.headers['content-type'] ?? '')
-    ) {
-      throw new AcmeError('bad-answer', 'the CA answers with something else than a chain');
-    }
-    return response.data;
+    const { pem, link } = await this.#chainAt(url);
+    if (preferred === undefined) return pem;
+    const others = await Promise.all(alternateUrls(link, url).map((one) => this.#chainAt(one)));
+    return preferredChain([pem, ...others.map((one) => one.pem)], preferred);
   }
 
   /** What proves that this account answers: for http-01 the whole text, for dns-01 its digest (RFC 8555 §8). */
@@ -190,26 +175,45 @@ export class AcmeConnection {
     return { kid: this.#accountUrl };
   }
 
+  async #chainAt(url: string): Promise<{ pem: string; link: string | undefined }> {
+    const { data, headers } = await this.#signed(url, null, this.#asAccount());
+    if (typeof data !== 'string' || !CHAIN_TYPE.test(headers['content-type'] ?? '')) {
+      throw new AcmeError('bad-answer', 'the CA answers with something else than a chain');
+    }
+    return { pem: data, link: [headers['link']].flat().join(', ') };
+  }
+
   async #signed(
     url: string,
     payload: object | null,
     options: Parameters<ClientInternals['http']['signedRequest']>[2],
-  ): Promise<Answer> {
+  ): Promise<AcmeResponse> {
     const nonce = this.#nonces.shift();
-    const response = await this.#internals.http.signedRequest(url, payload, {
-      ...options,
-      ...(nonce && { nonce }),
-    });
+    const response = await typed(() =>
+      this.#internals.http.signedRequest(url, payload, { ...options, ...(nonce && { nonce }) }),
+    );
     // the repetitions are used up
     if (response.status >= 400) {
       throw new AcmeError('bad-answer', 'the CA refuses every nonce that it gives');
     }
-    return this.#answer(response);
+    return response;
   }
 
   #answer({ data, headers }: AcmeResponse): Answer {
     const retryAfterMs = readRetryAfter(headers['retry-after'], this.#now());
     return { body: data, location: headers.location, retryAfterMs };
+  }
+}
+
+/** What acme-client misses in an answer it tells by a plain Error; anything else is a bug, of it or ours. */
+async function typed<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    if (!(cause instanceof Error) || Object.getPrototypeOf(cause) !== Error.prototype) throw cause;
+    throw new AcmeError('bad-answer', `the CA's answer is of no use: ${plainText(cause.message)}`, {
+      cause,
+    });
   }
 }
 

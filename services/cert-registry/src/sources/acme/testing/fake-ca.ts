@@ -17,8 +17,19 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** A request as it came, and the protected header of its JWS. */
+export interface Heard {
+  readonly method: string;
+  readonly path: string;
+  readonly agent: string | undefined;
+  readonly header: Readonly<Record<string, unknown>>;
+  /** "" of POST-as-GET. */
+  readonly payload: unknown;
+}
+
 export class FakeCa {
   readonly #server: Server;
+  readonly heard: Heard[] = [];
   readonly #ca = new TestCa('Fake');
   readonly #accounts: KeyObject[] = [];
   /** The payload of each order that was asked for. */
@@ -65,7 +76,17 @@ export class FakeCa {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? '';
     const text = Buffer.concat(await request.toArray()).toString();
-    const payload = text === '' ? {} : this.#verified(JSON.parse(text), `${this.origin}${path}`);
+    const jws = text === '' ? {} : JSON.parse(text);
+    const decoded = (part: string | undefined): string =>
+      Buffer.from(part ?? '', 'base64url').toString();
+    this.heard.push({
+      method: request.method ?? '',
+      path,
+      agent: request.headers['user-agent'],
+      header: JSON.parse(decoded(jws.protected) || '{}'),
+      payload: decoded(jws.payload) && JSON.parse(decoded(jws.payload)),
+    });
+    const payload = text === '' ? {} : this.#verified(jws, `${this.origin}${path}`);
     if (path === '/order') this.orders.push(payload);
     const {
       status = 200,
