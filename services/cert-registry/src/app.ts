@@ -71,8 +71,9 @@ export async function buildApp(
     const requiredNames = new RequiredNames(database);
     const certificates = new Certificates({ database, vault, requiredNames, now });
     const audit = new AuditTrail(database, now, logger);
+    const storedValues = new StoredValues(database, logger);
     const dane = openDane(config.dane, {
-      database,
+      storedValues,
       certificates,
       sources: () => sources.list(),
       logger,
@@ -157,7 +158,6 @@ export async function buildApp(
       cutConnection: (peer) => server.cutConnection(peer),
       now,
     });
-    const storedValues = new StoredValues(database, logger);
     const sources = openSources(config.sources, config.acme, {
       database,
       storedValues,

@@ -2,6 +2,7 @@ import { Certificate, CertificateState, CheckSeverity, TlsaUse } from '@mail/pro
 import { silentLogger } from '@mail/service';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DnsError } from '../dns/errors.ts';
+import { StoredValues } from '../stored-values.ts';
 import { type Association, associationOf } from './association.ts';
 import type { NextKey } from './dane-warnings.ts';
 import { DaneWatch } from './dane-watch.ts';
@@ -24,6 +25,7 @@ let kept: Map<string, string>;
 let asked: string[];
 let nextKeys: NextKey[];
 let diskIsFull: boolean;
+let storedValues: StoredValues;
 const faults = vi.fn();
 const authenticated = { value: true };
 
@@ -38,6 +40,16 @@ beforeEach(() => {
   asked = [];
   nextKeys = [];
   diskIsFull = false;
+  storedValues = new StoredValues(
+    {
+      setting: (name) => kept.get(name),
+      setSetting: (name, value) => {
+        if (diskIsFull) throw new Error('disk full');
+        kept.set(name, value);
+      },
+    },
+    silentLogger(),
+  );
   authenticated.value = true;
   faults.mockReset();
 });
@@ -56,13 +68,7 @@ function open(): DaneWatch {
       return { associations: found, ttlSeconds: 60, authenticated: authenticated.value };
     },
     keys: { active: () => ACTIVE, held: () => [CANDIDATE, ACTIVE], next: () => nextKeys },
-    memory: {
-      read: (name) => kept.get(name),
-      write: (name, value) => {
-        if (diskIsFull) throw new Error('disk full');
-        kept.set(name, value);
-      },
-    },
+    storedValues,
     logger: silentLogger(),
     now: Date.now,
     random: () => 0,
@@ -160,7 +166,7 @@ describe('a switch', () => {
   });
 });
 
-test('a restart goes on where it was, a full disk only warns', async () => {
+test('a restart goes on where it was, a full disk keeps nothing from being known', async () => {
   const first = open();
   await first.look(CANDIDATE);
   await first.stop();
@@ -172,6 +178,17 @@ test('a restart goes on where it was, a full disk only warns', async () => {
   expect(active).toMatchObject({ visibleSince: new Date(NOON), settled: true });
   await second.stop();
 });
+
+test.each(['{"answeredAt":', '{"answeredAt":"now"}'])(
+  'what was kept as %s is seen anew',
+  async (text) => {
+    kept.set(`dane/${MAIL}`, text);
+    const watch = open();
+    await watch.look(CANDIDATE);
+    expect(watch.records()[0]).toMatchObject({ visibleSince: new Date(NOON), settled: false });
+    await watch.stop();
+  },
+);
 
 test('lists each key once at each owner, and what is not ours', async () => {
   nextKeys = [{ spkiSha256: key('c'), dueAt: undefined }];

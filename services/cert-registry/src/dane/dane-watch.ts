@@ -6,13 +6,14 @@
 import type { Certificate, CheckResult, TlsaRecord } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import { DnsError } from '../dns/errors.ts';
+import type { StoredValues } from '../stored-values.ts';
 import type { SwitchGuard } from '../switch-guard.ts';
 import type { SwitchOptions } from '../switch-options.ts';
 import type { Warning } from '../warnings.ts';
 import { associationOf, presentation } from './association.ts';
 import { daneWarnings, type NextKey } from './dane-warnings.ts';
 import { daneChecks } from './guard.ts';
-import { keep, recall, type SettingsMemory } from './memory.ts';
+import { OwnerMemory } from './memory.ts';
 import { tlsaRecords } from './tlsa-records.ts';
 import {
   afterAnswer,
@@ -39,7 +40,7 @@ export interface DaneWatchOptions {
   /** Throws DnsError. */
   readonly lookUp: (owner: string, signal: AbortSignal) => Promise<TlsaAnswer>;
   readonly keys: DaneKeys;
-  readonly memory: SettingsMemory;
+  readonly storedValues: StoredValues;
   readonly logger: Logger;
   /** Wall clock, milliseconds. */
   readonly now: () => number;
@@ -50,15 +51,17 @@ export interface DaneWatchOptions {
 
 export class DaneWatch implements SwitchGuard {
   readonly #options: DaneWatchOptions;
+  readonly #memories: ReadonlyMap<string, OwnerMemory>;
   readonly #views: Map<string, OwnerView>;
   readonly #lookups = new Map<string, Promise<void>>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #stopping = new AbortController();
-  #unkept = false;
 
   constructor(options: DaneWatchOptions) {
     this.#options = options;
-    this.#views = new Map(options.owners.map((owner) => [owner, recall(options.memory, owner)]));
+    const { owners, storedValues } = options;
+    this.#memories = new Map(owners.map((owner) => [owner, new OwnerMemory(storedValues, owner)]));
+    this.#views = new Map([...this.#memories].map(([owner, memory]) => [owner, memory.recall()]));
   }
 
   start(): void {
@@ -129,7 +132,7 @@ export class DaneWatch implements SwitchGuard {
 
   /** Rejects only with what is nobody's but a fault. */
   async #see(owner: string): Promise<void> {
-    const { lookUp, memory, logger, now } = this.#options;
+    const { lookUp, now } = this.#options;
     const { signal } = this.#stopping;
     let answer: TlsaAnswer;
     try {
@@ -141,14 +144,7 @@ export class DaneWatch implements SwitchGuard {
     }
     if (signal.aborted) return;
     const view = this.#replace(owner, (before) => afterAnswer(before, answer, now()));
-    try {
-      keep(memory, view);
-      this.#unkept = false;
-    } catch (error) {
-      // such as a full disk: known in memory all the same, and told once
-      if (!this.#unkept) logger.warn({ owner, error }, 'cannot keep what was seen of TLSA records');
-      this.#unkept = true;
-    }
+    this.#memories.get(owner)?.keep(view);
   }
 
   #replace(owner: string, change: (view: OwnerView) => OwnerView): OwnerView {

@@ -1,43 +1,44 @@
-/** What was seen at one owner name, kept across restarts as JSON. */
+/** What was seen at one owner name, as it is kept across restarts. */
 import { z } from 'zod';
+import type { StoredValue, StoredValues } from '../stored-values.ts';
 import { type OwnerView, unseen } from './visibility.ts';
-
-/** The registry's single values; see RegistryDatabase. */
-export interface SettingsMemory {
-  read(name: string): string | undefined;
-  write(name: string, value: string): void;
-}
 
 const keptSchema = z.object({
   answeredAt: z.number(),
   authenticated: z.boolean(),
-  sightings: z.array(
-    z.object({
-      association: z.object({
-        usage: z.number(),
-        selector: z.number(),
-        matchingType: z.number(),
-        data: z.string(),
+  sightings: z
+    .array(
+      z.object({
+        association: z.object({
+          usage: z.number(),
+          selector: z.number(),
+          matchingType: z.number(),
+          data: z.string(),
+        }),
+        since: z.number(),
+        ttlSeconds: z.number(),
       }),
-      since: z.number(),
-      ttlSeconds: z.number(),
-    }),
-  ),
+    )
+    .readonly(),
 });
 
-export function recall(memory: SettingsMemory, owner: string): OwnerView {
-  const text = memory.read(settingOf(owner));
-  if (text === undefined) return unseen(owner);
-  // what another version wrote is seen anew
-  return { ...unseen(owner), ...keptSchema.safeParse(JSON.parse(text)).data };
-}
+type Kept = z.output<typeof keptSchema>;
 
-export function keep(memory: SettingsMemory, view: OwnerView): void {
-  const { owner, answeredAt, authenticated, sightings } = view;
-  if (answeredAt === undefined) return;
-  memory.write(settingOf(owner), JSON.stringify({ answeredAt, authenticated, sightings }));
-}
+export class OwnerMemory {
+  readonly #kept: StoredValue<Kept>;
+  readonly #owner: string;
 
-function settingOf(owner: string): string {
-  return `dane/${owner}`;
+  constructor(values: StoredValues, owner: string) {
+    this.#kept = values.open(`dane/${owner}`, keptSchema);
+    this.#owner = owner;
+  }
+
+  recall(): OwnerView {
+    return { ...unseen(this.#owner), ...this.#kept.value };
+  }
+
+  /** Throws nothing: on a full disk it is known in memory all the same. */
+  keep({ answeredAt, authenticated, sightings }: OwnerView): void {
+    if (answeredAt !== undefined) this.#kept.set({ answeredAt, authenticated, sightings });
+  }
 }

@@ -2,14 +2,14 @@
 import type { Source } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { Certificates } from '../certificates.ts';
-import type { RegistryDatabase } from '../database.ts';
+import type { StoredValues } from '../stored-values.ts';
 import type { DaneConfig } from './config.ts';
 import type { NextKey } from './dane-warnings.ts';
 import { DaneWatch } from './dane-watch.ts';
 import { lookUpTlsa } from './lookup.ts';
 
 export interface DaneParts {
-  readonly database: RegistryDatabase;
+  readonly storedValues: StoredValues;
   readonly certificates: Certificates;
   /** Of certificates; asked once the watch has started. */
   readonly sources: () => readonly Source[];
@@ -21,7 +21,7 @@ export interface DaneParts {
 
 export function openDane(config: DaneConfig | undefined, parts: DaneParts): DaneWatch | undefined {
   if (config === undefined) return undefined;
-  const { database, certificates, sources } = parts;
+  const { certificates, sources } = parts;
   return new DaneWatch({
     ...parts,
     owners: config.owners,
@@ -30,10 +30,6 @@ export function openDane(config: DaneConfig | undefined, parts: DaneParts): Dane
       active: () => certificates.active(),
       held: (options) => certificates.list(options),
       next: () => nextKeys(sources()),
-    },
-    memory: {
-      read: (name) => database.setting(name),
-      write: (name, value) => database.setSetting(name, value),
     },
     random: Math.random,
   });
