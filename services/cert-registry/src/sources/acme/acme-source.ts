@@ -25,7 +25,7 @@ import { AcmeError } from './errors.ts';
 import type { AcmeIssuer } from './issuer.ts';
 import type { NextRequest } from './next-request.ts';
 import { outlived } from './outlived.ts';
-import { pollDelay } from './renewal-info.ts';
+import { nextPoll, pollDelay } from './renewal-info.ts';
 import { renewalTime, suggestedRenewalTime } from './renewal-time.ts';
 import { type AcmeState, type Due, isLimited, loadState, nextOrder, saveState } from './state.ts';
 
@@ -178,7 +178,8 @@ export class AcmeSource implements CertificateSource {
   /** When to ask the CA for its suggestion. */
   #askAt(): number {
     const { certificate, askAt } = this.#state;
-    return certificate === undefined ? Number.POSITIVE_INFINITY : askAt;
+    if (certificate === undefined) return Number.POSITIVE_INFINITY;
+    return nextPoll(askAt, this.#options.now());
   }
 
   #rest(): void {

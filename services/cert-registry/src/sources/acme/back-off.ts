@@ -73,7 +73,10 @@ function ownDelay(failures: number, permanent: boolean, { held, now }: FailureFa
   return Math.min(steps, most);
 }
 
-/** When to try by itself at the earliest. A clock that was set back must not silence us for years. */
-export function earliest(attempts: Attempts, now: number): number {
-  return Math.min(attempts.nextAt, now + LONGEST_LIMIT_MS * (1 + JITTER));
+/**
+ * When to try by itself at the earliest. A time that is too far away was kept by a clock that was ahead: it
+ * must not silence us for years, so it counts as over.
+ */
+export function earliest({ nextAt }: Attempts, now: number): number {
+  return nextAt > now + LONGEST_LIMIT_MS * (1 + JITTER) ? now : nextAt;
 }

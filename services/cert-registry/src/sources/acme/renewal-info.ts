@@ -37,6 +37,11 @@ const DEFAULT_MS = 6 * 3_600_000;
 /** Of a certificate that lives for hours it is asked more often than once in its life. */
 const PART_OF_LIFE = 1 / 12;
 
+/** When to ask, of what is kept; a time that is too far away was kept by a clock that was ahead. */
+export function nextPoll(askAt: number, now: number): number {
+  return askAt > now + DAY_MS ? now : askAt;
+}
+
 /** How long to wait before the CA is asked again. */
 export function pollDelay(
   retryAfterMs: number | undefined,
