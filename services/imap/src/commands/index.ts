@@ -23,6 +23,7 @@ import {
 } from '../parser/mailbox.ts';
 import { parseSearch } from '../parser/search.ts';
 import { parseEnable, parseSelect } from '../parser/select.ts';
+import { parseSort } from '../parser/sort.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
 import { append } from './append.ts';
@@ -38,6 +39,7 @@ import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
 import { enable } from './resync.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
+import { sort } from './sort.ts';
 import { status } from './status.ts';
 import { store } from './store.ts';
 
@@ -186,6 +188,13 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     parse: parseSearch,
     handle: search,
     capability: ['ESEARCH', 'SEARCHRES', 'WITHIN'],
+    keepsNumbers: true,
+  }),
+  ...inBothForms('SORT', {
+    states: SELECTED,
+    parse: parseSort,
+    handle: sort,
+    capability: ['ESORT', 'SORT', 'SORT=DISPLAY'],
     keepsNumbers: true,
   }),
   ...inBothForms('FETCH', {

@@ -23,10 +23,20 @@ const MESSAGE_OCTETS = 2 * 1024;
 
 export async function search(
   session: Session,
-  { returns, charset, key }: SearchArguments,
+  parsed: SearchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  const { view } = session.selected;
+  const compiled = compile(session, parsed);
+  const found = await findAll(session, compiled);
+  tellFound(session, found, { ...parsed, numbering, looksAtModSeq: compiled.looksAtModSeq });
+  return { text: 'SEARCH completed' };
+}
+
+/** Throws ReplyError for a charset that we have not, and for numbers that are not in use. */
+export function compile(
+  { selected: { view } }: Session,
+  { returns, charset, key }: SearchArguments,
+): CompiledSearch {
   if (charset === undefined) {
     // a SEARCH that is refused leaves nothing saved (RFC 5182 §2.1)
     if (returns?.includes('SAVE')) view.saveResult([]);
@@ -36,21 +46,37 @@ export async function search(
   if (compiled === 'no-such-number') {
     throw new ReplyError('BAD', undefined, 'No such message number');
   }
-  const found = await findAll(session, compiled);
+  return compiled;
+}
+
+/** How an answer is told: as the command asked, and where no RETURN did, as a list behind `word`. */
+interface Telling {
+  readonly returns: readonly ReturnOption[] | undefined;
+  readonly numbering: Numbering;
+  readonly looksAtModSeq: boolean;
+  readonly word?: 'SEARCH' | 'SORT';
+}
+
+/** Tells what was found, in its order, and saves it where that was asked for. */
+export function tellFound(
+  session: Session,
+  found: readonly Numbered[],
+  { returns, numbering, looksAtModSeq, word = 'SEARCH' }: Telling,
+): void {
   if (returns?.includes('SAVE')) {
-    view.saveResult(savedOf(found, returns).map(({ message }) => message.uid));
+    const uids = savedOf(found, returns).map(({ message }) => message.uid);
+    session.selected.view.saveResult(uids.sort((a, b) => a - b));
   }
   const numbers = found.map(({ sequence, message }) =>
     numbering === 'uid' ? message.uid : sequence,
   );
   let modSeq: number | undefined;
-  if (compiled.looksAtModSeq) {
+  if (looksAtModSeq) {
     session.enableCondStore();
     modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns));
   }
-  if (returns === undefined) tellList(session, numbers, modSeq);
+  if (returns === undefined) tellList(session, word, numbers, modSeq);
   else tellExtended(session, numbers, returns, numbering, modSeq);
-  return { text: 'SEARCH completed' };
 }
 
 /** What SAVE keeps: all, unless only the ends were asked for (RFC 5182 §2.4). */
@@ -70,10 +96,11 @@ function highestModSeq(found: readonly Numbered[]): number | undefined {
 
 function tellList(
   { response }: Session,
+  word: string,
   numbers: readonly number[],
   modSeq: number | undefined,
 ): void {
-  response.raw('* SEARCH');
+  response.raw(`* ${word}`);
   for (const number of numbers) response.raw(` ${number}`);
   response.raw(modSeq === undefined ? '\r\n' : ` (MODSEQ ${modSeq})\r\n`);
 }
@@ -100,7 +127,7 @@ function tellExtended(
 }
 
 /** Every message that matches, in order. */
-async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
+export async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
   const turns = new Turns(TURN_OCTETS);
   const found: Numbered[] = [];
   let undecided: Numbered[] = [];

@@ -13,6 +13,7 @@ import { type CommandText, Lexer, literalHead } from './lexer.ts';
 import { parseList, parseLsub, parseRename, parseStatus } from './mailbox.ts';
 import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
 import type { MessageSet, SetNumber } from './sequence-set.ts';
+import { parseSort, SORT_KEYS } from './sort.ts';
 
 /** Octets as they come over the wire, as one character each, to a command. */
 function split(wire: string): CommandText {
@@ -69,6 +70,8 @@ const VALID = [
   'a UID SEARCH KEYWORD $Junk UNDELETED SENTON "1-Feb-1994" HEADER X-Foo ""',
   'a SEARCH RETURN (MIN SAVE) CHARSET UTF-8 OR $ YOUNGER 60 UID $',
   'a SEARCH RETURN () ALL',
+  'a SORT (REVERSE DATE subject) {5+}\r\nutf-8 NOT 1:3 SUBJECT x',
+  'a UID SORT RETURN (MIN COUNT) (DISPLAYFROM) US-ASCII $',
   'a UID COPY 1:3 Trash',
   'a UID EXPUNGE 3:9',
   'a MOVE * Archive/2026',
@@ -127,6 +130,12 @@ test.each([
   'a SEARCH FROB',
   'a SEARCH MODSEQ 9223372036854775808',
   'a SEARCH MODSEQ "/flags/\\\\draft" mine 1',
+  'a SORT DATE UTF-8 ALL',
+  'a SORT () UTF-8 ALL',
+  'a SORT (REVERSE) UTF-8 ALL',
+  'a SORT (REVERSE REVERSE DATE) UTF-8 ALL',
+  'a SORT (DATE) UTF-8',
+  'a SORT (DATE) CHARSET UTF-8 ALL',
   'a STORE 1 (UNCHANGEDSINCE) FLAGS ()',
   'a FETCH 1 FLAGS (CHANGEDSINCE 1',
   'a ENABLE',
@@ -507,4 +516,28 @@ test('SEARCH', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('SORT', () => {
+  const criteria = fc.uniqueArray(
+    fc.record({ key: fc.constantFrom(...SORT_KEYS), reverse: fc.boolean() }),
+    { minLength: 1, selector: ({ key }) => key },
+  );
+  fc.assert(
+    fc.property(criteria, searchKeys, fc.subarray([...RETURN_OPTIONS]), (sorted, key, returns) => {
+      const head = returns.length === 0 ? '' : ` RETURN (${returns.join(' ')})`;
+      const words = sorted.map((one) => `${one.reverse ? 'REVERSE ' : ''}${one.key}`);
+      const wire = `${head} (${words.join(' ')}) UTF-8 ${writeKey(key, 0)}`;
+      expect(reads(parseSort, wire)).toEqual({
+        returns: returns.length === 0 ? undefined : returns,
+        criteria: sorted,
+        charset: 'UTF-8',
+        key,
+      });
+    }),
+  );
+  expect(reads(parseSort, ' (TO REVERSE TO CC) UTF-8 ALL').criteria).toEqual([
+    { key: 'TO', reverse: false },
+    { key: 'CC', reverse: false },
+  ]);
 });

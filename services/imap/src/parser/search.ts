@@ -181,15 +181,15 @@ class SearchReader {
   }
 }
 
-function parseCharset(lexer: Lexer): SearchArguments['charset'] {
-  if (!lexer.accept('CHARSET ')) return 'US-ASCII';
+/** Undefined for one that we have not. */
+export function parseCharset(lexer: Lexer): SearchArguments['charset'] {
   const name = lexer.astring().toUpperCase();
   lexer.space();
   return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
 }
 
 /** "RETURN (...)"; none named is ALL (RFC 4731 §3.1). */
-function parseReturn(lexer: Lexer): SearchArguments['returns'] {
+export function parseReturn(lexer: Lexer): SearchArguments['returns'] {
   if (!lexer.accept('RETURN (')) return undefined;
   const options = new Set<ReturnOption>();
   if (!lexer.accept(')')) {
@@ -205,13 +205,18 @@ function parseReturn(lexer: Lexer): SearchArguments['returns'] {
   return options.size === 0 ? ['ALL'] : [...options];
 }
 
-export function parseSearch(lexer: Lexer): SearchArguments {
-  lexer.space();
-  const returns = parseReturn(lexer);
-  const charset = parseCharset(lexer);
+/** Keys up to the end, all of which a message has to match. */
+export function parseKeys(lexer: Lexer, charset: SearchArguments['charset']): SearchKey {
   const reader = new SearchReader(lexer, charset !== undefined);
   const keys = [reader.key()];
   while (lexer.accept(' ')) keys.push(reader.key());
   const only = keys.length === 1 ? keys[0] : undefined;
-  return { returns, charset, key: only ?? { kind: 'and', keys } };
+  return only ?? { kind: 'and', keys };
+}
+
+export function parseSearch(lexer: Lexer): SearchArguments {
+  lexer.space();
+  const returns = parseReturn(lexer);
+  const charset = lexer.accept('CHARSET ') ? parseCharset(lexer) : 'US-ASCII';
+  return { returns, charset, key: parseKeys(lexer, charset) };
 }

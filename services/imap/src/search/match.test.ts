@@ -5,7 +5,7 @@ import { MailboxView } from '../mailbox-view.ts';
 import { Lexer } from '../parser/lexer.ts';
 import { parseSearch } from '../parser/search.ts';
 import { Turns } from '../turns.ts';
-import { type Candidate, compileSearch, lowerHeader, sentDay } from './match.ts';
+import { type Candidate, compileSearch, lowerHeader } from './match.ts';
 import { findTexts } from './texts.ts';
 
 const RAW = Buffer.from(
@@ -84,13 +84,4 @@ test.each([
   ['OR SEEN (NOT BODY "X")', { looksAtHeader: false, texts: new Set(['x']) }],
 ])('what %s has to read', (text, expected) => {
   expect(compileSearch(keyOf(text), view, NOW)).toMatchObject(expected);
-});
-
-test.each([
-  ['Tue, 3 Mar 2026 23:59:59 -0800', Date.UTC(2026, 2, 3)],
-  ['3 March 2026', Date.UTC(2026, 2, 3)],
-  ['yesterday', undefined],
-  [null, undefined],
-])('sentDay %s', (date, time) => {
-  expect(sentDay(date)).toBe(time === undefined ? undefined : time / 86_400_000);
 });
