@@ -23,7 +23,7 @@ import {
 } from '../parser/mailbox.ts';
 import { parseSearch } from '../parser/search.ts';
 import { parseEnable, parseSelect } from '../parser/select.ts';
-import { parseSort } from '../parser/sort.ts';
+import { parseSort, parseThread } from '../parser/sort.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
 import { append } from './append.ts';
@@ -42,6 +42,7 @@ import { close, examine, select, unselect } from './select.ts';
 import { sort } from './sort.ts';
 import { status } from './status.ts';
 import { store } from './store.ts';
+import { thread } from './thread.ts';
 
 const BEFORE_LOGIN: readonly StateName[] = ['not-authenticated'];
 const SELECTED: readonly StateName[] = ['selected'];
@@ -195,6 +196,13 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     parse: parseSort,
     handle: sort,
     capability: ['ESORT', 'SORT', 'SORT=DISPLAY'],
+    keepsNumbers: true,
+  }),
+  ...inBothForms('THREAD', {
+    states: SELECTED,
+    parse: parseThread,
+    handle: thread,
+    capability: ['THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES'],
     keepsNumbers: true,
   }),
   ...inBothForms('FETCH', {
