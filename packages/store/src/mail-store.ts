@@ -54,6 +54,11 @@ export interface MessageSummary {
   /** Whether its last line has an end, or it is empty: POP3 adds one where there is none. */
   readonly endsInCrlf: boolean;
   readonly internalDate: Date;
+  /**
+   * When it came into this mailbox, in milliseconds since the epoch (RFC 8514). No Date, of which one for
+   * each message of a large mailbox would be the most of what is kept.
+   */
+  readonly savedAt: number;
   /** Stable for ever and across mailboxes; the content's identity (POP3 UIDL, RFC 8474). */
   readonly emailId: string;
 }

@@ -54,6 +54,7 @@ function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
       'messages.modseq',
       'messages.size',
       'messages.internal_date',
+      'messages.saved_at',
       'contents.email_id',
       'contents.ends_in_crlf',
     ])
@@ -63,7 +64,7 @@ function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
 
 type SummaryRow = Pick<
   MessageRow,
-  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date'
+  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date' | 'saved_at'
 > & { email_id: string; ends_in_crlf: number };
 
 function toSummary(row: SummaryRow): MessageSummary {
@@ -74,6 +75,7 @@ function toSummary(row: SummaryRow): MessageSummary {
     size: row.size,
     endsInCrlf: row.ends_in_crlf === 1,
     internalDate: new Date(row.internal_date),
+    savedAt: row.saved_at,
     emailId: row.email_id,
   };
 }

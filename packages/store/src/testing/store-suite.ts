@@ -295,8 +295,10 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
           size: RAW.length,
           endsInCrlf: true,
           internalDate,
+          savedAt: expect.any(Number),
           emailId: expect.stringMatching(/^M[A-Za-z0-9_-]{22}$/),
         });
+        expect(Math.abs(Date.now() - (messages[0]?.savedAt ?? 0))).toBeLessThan(60_000);
         expect(messages[1]?.emailId).not.toBe(messages[0]?.emailId);
         expect(await store.mailboxes.status(inbox.id)).toEqual({
           messages: 2,
@@ -481,7 +483,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         });
         const [original] = (await store.messages.list(inbox.id)).messages;
         const copy = (await store.messages.list(archive.id)).messages.at(-1);
-        expect(copy).toEqual({ ...original, uid: 6, modSeq: copy?.modSeq });
+        expect(copy).toEqual({ ...original, uid: 6, modSeq: copy?.modSeq, savedAt: copy?.savedAt });
+        expect(copy?.savedAt).toBeGreaterThanOrEqual(original?.savedAt ?? Number.NaN);
         await store.messages.expunge(inbox.id, [1]);
         expect(await store.messages.read(archive.id, 6)).toEqual(RAW);
         const nothing = await store.messages.copy(inbox.id, [1], archive.id);

@@ -1,5 +1,5 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162; RFC 8474 §5): which messages, in which order, and every item but the
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162; RFC 8474 §5; RFC 8514): which messages, in which order, and every item but the
  * sections, which are fetch-sections.ts. Structures come in batches.
  */
 import type { MessageStructure } from '@mail/message';
@@ -210,6 +210,8 @@ function renderItem(
       return `EMAILID (${message.emailId})`;
     case 'modseq':
       return `MODSEQ (${message.modSeq})`;
+    case 'save-date':
+      return `SAVEDATE "${formatDateTime(new Date(message.savedAt))}"`;
     case 'thread-id':
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';

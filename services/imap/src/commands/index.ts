@@ -209,7 +209,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     states: SELECTED,
     parse: parseFetch,
     handle: fetch,
-    capability: ['OBJECTID'],
+    capability: ['OBJECTID', 'SAVEDATE'],
     keepsNumbers: true,
   }),
   ...inBothForms('STORE', {

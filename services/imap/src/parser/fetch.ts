@@ -50,6 +50,7 @@ const PLAIN_ITEMS = {
   EMAILID: 'email-id',
   THREADID: 'thread-id',
   MODSEQ: 'modseq',
+  SAVEDATE: 'save-date',
 } as const;
 
 export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };

@@ -387,6 +387,7 @@ const fetchItems: fc.Arbitrary<FetchItem> = fc.oneof(
     { kind: 'body-structure' },
     { kind: 'body' },
     { kind: 'uid' },
+    { kind: 'save-date' },
   ),
   fc.record({
     kind: fc.constant('section' as const),
@@ -410,6 +411,7 @@ const ITEM_WORDS = {
   'email-id': 'EMAILID',
   'thread-id': 'THREADID',
   modseq: 'MODSEQ',
+  'save-date': 'SAVEDATE',
 };
 function writeItem(item: FetchItem): string {
   if (item.kind !== 'section') return ITEM_WORDS[item.kind];
@@ -451,7 +453,7 @@ const { key: searchKeys } = fc.letrec<{ key: SearchKey }>((tie) => ({
       }),
       fc.record({
         kind: fc.constant('date' as const),
-        of: fc.constantFrom('internal' as const, 'sent' as const),
+        of: fc.constantFrom('internal' as const, 'sent' as const, 'saved' as const),
         relation: fc.constantFrom('before' as const, 'on' as const, 'since' as const),
         day: fc.nat(100_000),
       }),
@@ -498,7 +500,8 @@ function writeKey(key: SearchKey, way: number): string {
     case 'date': {
       const date = new Date(key.day * DAY_MS);
       const text = `${date.getUTCDate()}-${MONTHS[date.getUTCMonth()]}-${date.getUTCFullYear()}`;
-      return `${key.of === 'sent' ? 'SENT' : ''}${key.relation.toUpperCase()} ${text}`;
+      const of = { internal: '', sent: 'SENT', saved: 'SAVED' }[key.of];
+      return `${of}${key.relation.toUpperCase()} ${text}`;
     }
     case 'header':
       return `HEADER ${key.name} ${written(key.value, way)}`;

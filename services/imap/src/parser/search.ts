@@ -23,7 +23,7 @@ export type SearchKey =
   | { readonly kind: 'smaller'; readonly octets: number }
   | {
       readonly kind: 'date';
-      readonly of: 'internal' | 'sent';
+      readonly of: 'internal' | 'sent' | 'saved';
       readonly relation: 'before' | 'on' | 'since';
       /** Days since 1970-01-01. */
       readonly day: number;
@@ -59,7 +59,7 @@ const RECENT: SearchKey = { kind: 'flag', flag: '\\Recent' };
 const UNSEEN: SearchKey = { kind: 'not', key: { kind: 'flag', flag: '\\Seen' } };
 
 const date =
-  (of: 'internal' | 'sent', relation: 'before' | 'on' | 'since'): KeyParser =>
+  (of: 'internal' | 'sent' | 'saved', relation: 'before' | 'on' | 'since'): KeyParser =>
   (reader) => ({ kind: 'date', of, relation, day: reader.day() });
 const header =
   (name: string): KeyParser =>
@@ -85,6 +85,11 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['SENTBEFORE', date('sent', 'before')],
   ['SENTON', date('sent', 'on')],
   ['SENTSINCE', date('sent', 'since')],
+  ['SAVEDBEFORE', date('saved', 'before')],
+  ['SAVEDON', date('saved', 'on')],
+  ['SAVEDSINCE', date('saved', 'since')],
+  // every mailbox has these dates (RFC 8514 §4.3)
+  ['SAVEDATESUPPORTED', () => ({ kind: 'all' })],
   ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number() })],
   ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number() })],
   ['YOUNGER', (reader) => ({ kind: 'younger', seconds: reader.positive() })],

@@ -28,6 +28,7 @@ const message: MessageSummary = {
   size: RAW.length,
   endsInCrlf: true,
   internalDate: new Date('2026-03-05T00:30:00Z'),
+  savedAt: Date.parse('2026-03-06T23:59:59Z'),
   emailId: 'm',
 };
 const view = new MailboxView([message], 1);
@@ -64,6 +65,9 @@ describe('as little as will do is read', () => {
     ['SENTON 3-Mar-2026', [undefined, true, true]],
     ['ON 5-Mar-2026', [true, true, true]],
     ['SINCE 6-Mar-2026', [false, false, false]],
+    ['SAVEDON 6-Mar-2026', [true, true, true]],
+    ['SAVEDSINCE 7-Mar-2026', [false, false, false]],
+    ['SAVEDBEFORE 7-Mar-2026 SAVEDATESUPPORTED', [true, true, true]],
     ['HEADER X-None ""', [undefined, false, false]],
     ['HEADER subject ""', [undefined, true, true]],
     ['BODY ""', [undefined, undefined, true]],

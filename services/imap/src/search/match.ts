@@ -123,6 +123,9 @@ export function compileSearch(
         if (inner.of === 'internal') {
           return ({ message }) => relates(dayOf(message.internalDate), inner.day);
         }
+        if (inner.of === 'saved') {
+          return ({ message }) => relates(dayOf(new Date(message.savedAt)), inner.day);
+        }
         return ({ structure }) => {
           if (structure === undefined) return undefined;
           const sent = sentDate(structure.envelope.date);
