@@ -141,6 +141,16 @@ export interface Messages {
   deliver(recipients: readonly AccountId[], message: NewMessage): Promise<void>;
   /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, too-large, bad-flag. */
   append(mailboxId: MailboxId, messages: readonly NewMessage[]): Promise<AppendedMessage[]>;
+  /**
+   * Durable and in one transaction: appends to `target`, which may be the same mailbox, and expunges `uid`
+   * (RFC 8508). Throws no-such-message where that is gone, and then appends nothing; else as append.
+   */
+  replace(
+    mailboxId: MailboxId,
+    uid: Uid,
+    target: MailboxId,
+    message: NewMessage,
+  ): Promise<AppendedMessage>;
   /** Every message of a mailbox, with the state they were read at. */
   list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
   /** Throws no-such-mailbox, as every method does that is given a mailbox. */

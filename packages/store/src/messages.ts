@@ -4,7 +4,13 @@
  */
 import type { MessageStructure } from '@mail/message';
 import type { Kysely } from 'kysely';
-import { type Content, countReferences, insertContent, keepForReaders } from './content.ts';
+import {
+  type Content,
+  countReferences,
+  insertContent,
+  keepForReaders,
+  noSuchMessage,
+} from './content.ts';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
 import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
@@ -291,6 +297,23 @@ export async function appendMessages(
   const placements: Placement[] = [];
   for (const message of args.messages) placements.push(await insertMessage(context, message, 1));
   return placeMessages(context, args.mailboxId, placements);
+}
+
+export async function replaceMessage(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; uid: Uid; target: MailboxId; message: ReadyMessage },
+): Promise<AppendedMessage> {
+  const { mailboxId, uid, target } = args;
+  // first what takes long, with no mailbox locked yet
+  const placement = await insertMessage(context, args.message, 1);
+  const locked = await lockMailboxes(context, [mailboxId, target]);
+  if (!locked.has(mailboxId) || !locked.has(target)) throw noSuchMailbox();
+  const replaced = await selectRows(context.db, mailboxId, [uid]);
+  if (replaced.length === 0) throw noSuchMessage(uid);
+  const [placed] = await placeMessages(context, target, [placement]);
+  if (placed === undefined) throw new Error('one message was placed');
+  await removeRows(context, mailboxId, replaced);
+  return placed;
 }
 
 export async function changeFlags(

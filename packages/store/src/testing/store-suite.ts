@@ -470,6 +470,42 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         await other.close();
       });
 
+      it('are replaced in one step, by one in any mailbox', async () => {
+        await append(inbox, 2, ['\\Draft']);
+        const sent = await mailboxOf(account, 'Sent');
+        const { emailId } = (await store.messages.list(inbox.id)).messages[0] ?? {};
+        const message = { raw: Buffer.from('Subject: two\r\n\r\n'), flags: ['\\Seen'] };
+        expect(await store.messages.replace(inbox.id, 1, inbox.id, message)).toEqual({
+          uid: 3,
+          uidValidity: inbox.uidValidity,
+        });
+        const { messages, highestModSeq } = await store.messages.list(inbox.id);
+        expect(messages.map(({ uid, flags }) => [uid, flags])).toEqual([
+          [2, ['\\Draft']],
+          [3, ['\\Seen']],
+        ]);
+        expect(messages[1]?.emailId).not.toBe(emailId);
+        const { uid } = await store.messages.replace(inbox.id, 2, sent.id, message);
+        expect(await store.messages.read(sent.id, uid)).toEqual(message.raw);
+        expect(await store.messages.changesSince(inbox.id, highestModSeq)).toMatchObject({
+          changed: [],
+          expunged: [2],
+        });
+        const counts = async (mailbox: Mailbox) => {
+          const { messages, unseen, size } = await store.mailboxes.status(mailbox.id);
+          return { messages, unseen, size };
+        };
+        expect(await counts(inbox)).toEqual({ messages: 1, unseen: 0, size: message.raw.length });
+        expect(await counts(sent)).toEqual({ messages: 1, unseen: 0, size: message.raw.length });
+        // what is gone is not replaced, and then nothing is appended
+        const again = store.messages.replace(inbox.id, 2, sent.id, message);
+        expect(await codeOf(again)).toBe('no-such-message');
+        expect((await counts(sent)).messages).toBe(1);
+        const nowhere = store.messages.replace(inbox.id, 3, 999_999, message);
+        expect(await codeOf(nowhere)).toBe('no-such-mailbox');
+        expect((await counts(inbox)).messages).toBe(1);
+      });
+
       it('are copied with flags, date and identity', async () => {
         const internalDate = new Date('2020-02-02T00:00:00.000Z');
         await store.messages.append(inbox.id, [{ raw: RAW, flags: ['\\Flagged'], internalDate }]);

@@ -2,10 +2,15 @@
  * APPEND (RFC 3501 §6.3.11) of one message or several (RFC 3502), with APPENDUID (RFC 4315 §3). They come
  * ready for the store, which takes all of them or none.
  */
+import type { NewMessage } from '@mail/store';
 import { refuse } from '../errors.ts';
-import type { AppendArguments } from '../parser/append.ts';
+import type { AppendArguments, AppendedText } from '../parser/append.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
+
+export function newMessage({ flags, internalDate, octets }: AppendedText): NewMessage {
+  return { raw: octets, flags, ...(internalDate && { internalDate }) };
+}
 
 export async function append(
   session: Session,
@@ -17,14 +22,7 @@ export async function append(
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
   const mailbox = await session.findMailbox(name, 'TRYCREATE');
-  const appended = await session.store.messages.append(
-    mailbox.id,
-    messages.map(({ flags, internalDate, octets }) => ({
-      raw: octets,
-      flags,
-      ...(internalDate && { internalDate }),
-    })),
-  );
+  const appended = await session.store.messages.append(mailbox.id, messages.map(newMessage));
   session.context.countStored(appended.length);
   if (session.state.name === 'selected') session.selected.stale = true;
   const uids = formatSet(appended.map(({ uid }) => uid));

@@ -2,7 +2,7 @@
  * The table of commands: where each may come, how it is read, what it does, what CAPABILITY says because
  * of it. To add one: parser/x.ts, commands/x.ts, a line here.
  */
-import { parseAppend } from '../parser/append.ts';
+import { parseAppend, parseReplace } from '../parser/append.ts';
 import {
   parseAuthenticate,
   parseCopy,
@@ -36,6 +36,7 @@ import { idle } from './idle.ts';
 import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
+import { replace } from './replace.ts';
 import { enable } from './resync.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
@@ -224,6 +225,12 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     parse: parseCopy,
     handle: move,
     capability: ['MOVE'],
+  }),
+  ...inBothForms('REPLACE', {
+    states: SELECTED,
+    parse: parseReplace,
+    handle: replace,
+    capability: ['REPLACE'],
   }),
 ]);
 

@@ -77,6 +77,8 @@ const VALID = [
   'a UID COPY 1:3 Trash',
   'a UID EXPUNGE 3:9',
   'a MOVE * Archive/2026',
+  'a REPLACE * Drafts (\\Draft) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
+  'a UID REPLACE 9 {1+}\r\nx {0}\r\n',
   'a NOOP',
 ];
 
@@ -141,6 +143,10 @@ test.each([
   'a THREAD REFS UTF-8 ALL',
   'a THREAD REFERENCES UTF-8',
   'a THREAD RETURN () REFERENCES UTF-8 ALL',
+  'a REPLACE 1:2 x {0}\r\n',
+  'a REPLACE $ x {0}\r\n',
+  'a REPLACE 1 x',
+  'a REPLACE 1 x {0}\r\n {0}\r\n',
   'a STORE 1 (UNCHANGEDSINCE) FLAGS ()',
   'a FETCH 1 FLAGS (CHANGEDSINCE 1',
   'a ENABLE',
