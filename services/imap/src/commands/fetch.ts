@@ -1,5 +1,5 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162; RFC 8474 §5; RFC 8514): which messages, in which order, and every item but the
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162; RFC 8474 §5; RFC 8514; RFC 9394): which messages, in which order, and every item but the
  * sections, which are fetch-sections.ts. Structures come in batches.
  */
 import type { MessageStructure } from '@mail/message';
@@ -9,6 +9,7 @@ import type { Numbered } from '../mailbox-view.ts';
 import { formatDateTime } from '../parser/date.ts';
 import type { FetchArguments, FetchItem, SectionItem } from '../parser/fetch.ts';
 import { MAX_UINT32 } from '../parser/limits.ts';
+import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
 import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
@@ -76,11 +77,14 @@ function withFlags(session: Session, items: readonly FetchItem[]): readonly Fetc
 
 export async function fetch(
   session: Session,
-  { set, items: asked, changedSince, vanished }: FetchArguments,
+  { set, items: asked, changedSince, vanished, partial }: FetchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
   if (vanished && (numbering !== 'uid' || !session.enabled.has('QRESYNC'))) {
     throw new ReplyError('BAD', undefined, 'VANISHED is for UID FETCH once QRESYNC is enabled');
+  }
+  if (partial !== undefined && numbering !== 'uid') {
+    throw new ReplyError('BAD', undefined, 'PARTIAL is for UID FETCH');
   }
   if (changedSince !== undefined) await session.refresh();
   const selection = session.resolve(set, numbering);
@@ -91,10 +95,9 @@ export async function fetch(
   if (changedSince !== undefined && vanished) {
     await tellVanishedEarlier(session, changedSince, uidsNamed(session, set));
   }
+  const page = partial === undefined ? selection.found : pageOf(partial, selection.found);
   const found =
-    changedSince === undefined
-      ? selection.found
-      : selection.found.filter(({ message }) => message.modSeq > changedSince);
+    changedSince === undefined ? page : page.filter(({ message }) => message.modSeq > changedSince);
   const turns = new Turns(TURN_OCTETS);
   for (let start = 0; start < found.length; start += BATCH_MESSAGES) {
     const batch = found.slice(start, start + BATCH_MESSAGES);

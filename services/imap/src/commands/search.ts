@@ -1,5 +1,5 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182). Messages are read only as far as it takes to decide, and
+ * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 9394). Messages are read only as far as it takes to decide, and
  * other sessions have their turn in between.
  */
 import { type MessageStructure, searchedPieces } from '@mail/message';
@@ -7,6 +7,7 @@ import { StoreError } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { MessageOctets } from '../message-octets.ts';
+import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial.ts';
 import type { ReturnOption, SearchArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import { encodeString } from '../response.ts';
@@ -52,19 +53,17 @@ export function compile(
 /** How an answer is told: as the command asked, and where no RETURN did, as a list behind `word`. */
 interface Telling {
   readonly returns: readonly ReturnOption[] | undefined;
+  readonly partial?: PartialRange;
   readonly numbering: Numbering;
   readonly looksAtModSeq: boolean;
   readonly word?: 'SEARCH' | 'SORT';
 }
 
 /** Tells what was found, in its order, and saves it where that was asked for. */
-export function tellFound(
-  session: Session,
-  found: readonly Numbered[],
-  { returns, numbering, looksAtModSeq, word = 'SEARCH' }: Telling,
-): void {
+export function tellFound(session: Session, found: readonly Numbered[], telling: Telling): void {
+  const { returns, partial, numbering, looksAtModSeq, word = 'SEARCH' } = telling;
   if (returns?.includes('SAVE')) {
-    const uids = savedOf(found, returns).map(({ message }) => message.uid);
+    const uids = savedOf(found, returns, partial).map(({ message }) => message.uid);
     session.selected.view.saveResult(uids.sort((a, b) => a - b));
   }
   const numbers = found.map(({ sequence, message }) =>
@@ -73,19 +72,25 @@ export function tellFound(
   let modSeq: number | undefined;
   if (looksAtModSeq) {
     session.enableCondStore();
-    modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns));
+    modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns, partial));
   }
   if (returns === undefined) tellList(session, word, numbers, modSeq);
-  else tellExtended(session, numbers, returns, numbering, modSeq);
+  else tellExtended(session, numbers, { ...telling, returns }, modSeq);
 }
 
-/** What SAVE keeps: all, unless only the ends were asked for (RFC 5182 §2.4). */
-function savedOf(found: readonly Numbered[], returns: readonly ReturnOption[]): Numbered[] {
+/** What SAVE keeps: all, unless only the ends or a page were asked for (RFC 5182 §2.4, RFC 9394 §3.2). */
+function savedOf(
+  found: readonly Numbered[],
+  returns: readonly ReturnOption[],
+  partial: PartialRange | undefined,
+): Numbered[] {
   const least = returns.includes('MIN');
   const most = returns.includes('MAX');
-  if (returns.includes('ALL') || returns.includes('COUNT') || !(least || most)) return [...found];
-  const ends = new Set([...(least ? found.slice(0, 1) : []), ...(most ? found.slice(-1) : [])]);
-  return [...ends];
+  const some = least || most || partial !== undefined;
+  if (returns.includes('ALL') || returns.includes('COUNT') || !some) return [...found];
+  const page = partial === undefined ? [] : pageOf(partial, found);
+  const ends = [...(least ? found.slice(0, 1) : []), ...(most ? found.slice(-1) : [])];
+  return [...new Set([...page, ...ends])];
 }
 
 /** RFC 7162 §3.1.5; undefined where nothing was found. */
@@ -105,25 +110,30 @@ function tellList(
   response.raw(modSeq === undefined ? '\r\n' : ` (MODSEQ ${modSeq})\r\n`);
 }
 
-/** RFC 4731 §3.1; of nothing but SAVE nothing is told (RFC 5182 §2.4). */
+/** RFC 4731 §3.1, RFC 9394 §3.1; of nothing but SAVE nothing is told (RFC 5182 §2.4). */
 function tellExtended(
   { response, tag }: Session,
   numbers: readonly number[],
-  returns: readonly ReturnOption[],
-  numbering: Numbering,
+  { returns, partial, numbering }: Telling & { readonly returns: readonly ReturnOption[] },
   modSeq: number | undefined,
 ): void {
-  if (returns.every((option) => option === 'SAVE')) return;
+  if (partial === undefined && returns.every((option) => option === 'SAVE')) return;
   const [least] = numbers;
   const items = [
     ...(returns.includes('MIN') && least !== undefined ? [`MIN ${least}`] : []),
     ...(returns.includes('MAX') && least !== undefined ? [`MAX ${numbers.at(-1)}`] : []),
     ...(returns.includes('COUNT') ? [`COUNT ${numbers.length}`] : []),
     ...(returns.includes('ALL') && least !== undefined ? [`ALL ${formatSet(numbers)}`] : []),
+    ...(partial === undefined ? [] : [`PARTIAL ${tellPage(partial, numbers)}`]),
     ...(modSeq === undefined ? [] : [`MODSEQ ${modSeq}`]),
   ];
   const head = `ESEARCH (TAG ${encodeString(tag)})${numbering === 'uid' ? ' UID' : ''}`;
   response.untagged([head, ...items].join(' '));
+}
+
+function tellPage(partial: PartialRange, numbers: readonly number[]): string {
+  const page = pageOf(partial, numbers);
+  return `(${formatPartialRange(partial)} ${page.length === 0 ? 'NIL' : formatSet(page)})`;
 }
 
 /** Every message that matches, in order. */

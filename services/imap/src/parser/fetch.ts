@@ -2,6 +2,7 @@
 import { ImapSyntaxError } from '../errors.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_PART_LEVELS } from './limits.ts';
+import { type PartialRange, parsePartialRange } from './partial.ts';
 import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 /** What of a part: all of it, its header, ... `mime` is a part's own header (RFC 3501 §6.4.5). */
@@ -63,6 +64,8 @@ export interface FetchArguments {
   readonly changedSince: number | undefined;
   /** And which of the set have been expunged since (§3.2.6). */
   readonly vanished: boolean;
+  /** Only this page of the set (RFC 9394 §3.3). */
+  readonly partial: PartialRange | undefined;
 }
 
 const section = (label: SectionLabel, text: SectionText, peek: boolean): SectionItem => ({
@@ -149,16 +152,32 @@ function parseItems(lexer: Lexer): readonly FetchItem[] {
   return [parseItem(lexer)];
 }
 
+/** "(" modifiers ")", in any order (RFC 4466 §2.4). */
+function parseModifiers(lexer: Lexer): Omit<FetchArguments, 'set' | 'items'> {
+  let changedSince: number | undefined;
+  let partial: PartialRange | undefined;
+  let vanished = false;
+  const argument = <T>(known: T | undefined, read: () => T): T => {
+    if (known !== undefined) lexer.fail('The same FETCH modifier twice');
+    lexer.space();
+    return read();
+  };
+  if (lexer.accept(' ')) {
+    lexer.filledList(() => {
+      if (lexer.accept('CHANGEDSINCE')) changedSince = argument(changedSince, () => lexer.modSeq());
+      else if (lexer.accept('PARTIAL')) partial = argument(partial, () => parsePartialRange(lexer));
+      else if (lexer.accept('VANISHED')) vanished = true;
+      else lexer.fail('Unknown FETCH modifier');
+    });
+  }
+  if (vanished && changedSince === undefined) lexer.fail('VANISHED goes with CHANGEDSINCE');
+  return { changedSince, vanished, partial };
+}
+
 export function parseFetch(lexer: Lexer): FetchArguments {
   lexer.space();
   const set = parseMessageSet(lexer);
   lexer.space();
   const items = parseItems(lexer);
-  if (!lexer.accept(' (CHANGEDSINCE ')) {
-    return { set, items, changedSince: undefined, vanished: false };
-  }
-  const changedSince = lexer.modSeq();
-  const vanished = lexer.accept(' VANISHED');
-  lexer.expect(')');
-  return { set, items, changedSince, vanished };
+  return { set, items, ...parseModifiers(lexer) };
 }

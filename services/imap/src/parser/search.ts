@@ -4,6 +4,7 @@ import { ImapSyntaxError } from '../errors.ts';
 import { parseDate } from './date.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_SEARCH_KEYS } from './limits.ts';
+import { type PartialRange, parsePartialRange } from './partial.ts';
 import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 export type SearchKey =
@@ -41,6 +42,8 @@ export type ReturnOption = (typeof RETURN_OPTIONS)[number];
 export interface SearchArguments {
   /** What the client wants to know, in ESEARCH's way (RFC 4731); undefined for rev1's plain list. */
   readonly returns: readonly ReturnOption[] | undefined;
+  /** The page of what was found that the client wants to know too. */
+  readonly partial?: PartialRange;
   /** Undefined where the client names a charset that we have not. */
   readonly charset: 'US-ASCII' | 'UTF-8' | undefined;
   readonly key: SearchKey;
@@ -193,21 +196,30 @@ export function parseCharset(lexer: Lexer): SearchArguments['charset'] {
   return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
 }
 
-/** "RETURN (...)"; none named is ALL (RFC 4731 §3.1). */
-export function parseReturn(lexer: Lexer): SearchArguments['returns'] {
-  if (!lexer.accept('RETURN (')) return undefined;
+/** "RETURN (...)"; none named is ALL (RFC 4731 §3.1), and PARTIAL goes without ALL (RFC 9394 §3.1). */
+export function parseReturn(lexer: Lexer): Pick<SearchArguments, 'returns' | 'partial'> {
+  if (!lexer.accept('RETURN (')) return { returns: undefined };
   const options = new Set<ReturnOption>();
+  let partial: PartialRange | undefined;
   if (!lexer.accept(')')) {
     do {
       const word = lexer.word();
-      options.add(
-        RETURN_OPTIONS.find((option) => option === word) ?? lexer.fail('Unknown RETURN option'),
-      );
+      if (word === 'PARTIAL') {
+        if (partial !== undefined) lexer.fail('Two PARTIAL options');
+        lexer.space();
+        partial = parsePartialRange(lexer);
+      } else {
+        options.add(
+          RETURN_OPTIONS.find((option) => option === word) ?? lexer.fail('Unknown RETURN option'),
+        );
+      }
     } while (lexer.accept(' '));
     lexer.expect(')');
   }
   lexer.space();
-  return options.size === 0 ? ['ALL'] : [...options];
+  if (partial === undefined) return { returns: options.size === 0 ? ['ALL'] : [...options] };
+  if (options.has('ALL')) lexer.fail('PARTIAL goes without ALL');
+  return { returns: [...options], partial };
 }
 
 /** Keys up to the end, all of which a message has to match. */
@@ -221,7 +233,7 @@ export function parseKeys(lexer: Lexer, charset: SearchArguments['charset']): Se
 
 export function parseSearch(lexer: Lexer): SearchArguments {
   lexer.space();
-  const returns = parseReturn(lexer);
+  const wanted = parseReturn(lexer);
   const charset = lexer.accept('CHARSET ') ? parseCharset(lexer) : 'US-ASCII';
-  return { returns, charset, key: parseKeys(lexer, charset) };
+  return { ...wanted, charset, key: parseKeys(lexer, charset) };
 }

@@ -49,12 +49,12 @@ function parseSearched(lexer: Lexer): Pick<SearchArguments, 'charset' | 'key'> {
 
 export function parseSort(lexer: Lexer): SortArguments {
   lexer.space();
-  const returns = parseReturn(lexer);
+  const wanted = parseReturn(lexer);
   const byKey = new Map<SortKey, SortCriterion>();
   for (const criterion of lexer.filledList(() => parseCriterion(lexer))) {
     if (!byKey.has(criterion.key)) byKey.set(criterion.key, criterion);
   }
-  return { returns, criteria: [...byKey.values()], ...parseSearched(lexer) };
+  return { ...wanted, criteria: [...byKey.values()], ...parseSearched(lexer) };
 }
 
 export function parseThread(lexer: Lexer): ThreadArguments {
