@@ -5,6 +5,7 @@ export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
 export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
 export { messageIds, readReferences } from './message-ids.ts';
+export { type PreviewedPiece, previewedPiece, previewText } from './preview.ts';
 export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
 export { type SentDate, sentDate } from './sent-date.ts';

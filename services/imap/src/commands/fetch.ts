@@ -12,9 +12,10 @@ import { MAX_UINT32 } from '../parser/limits.ts';
 import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
 import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
-import { encodeFlags } from '../response.ts';
+import { encodeFlags, encodeNullable } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { Turns } from '../turns.ts';
+import { readPreview } from './fetch-preview.ts';
 import { isWholeMessage, Sections } from './fetch-sections.ts';
 import { tellVanishedEarlier } from './resync.ts';
 
@@ -29,6 +30,7 @@ const MESSAGE_OCTETS = TURN_OCTETS / BATCH_MESSAGES;
 /** One message of the answer, with what is at hand to describe it. */
 interface Fetched extends Numbered {
   readonly structure: MessageStructure | undefined;
+  readonly preview?: string;
 }
 
 function needsStructure(item: FetchItem): boolean {
@@ -36,6 +38,7 @@ function needsStructure(item: FetchItem): boolean {
     case 'envelope':
     case 'body':
     case 'body-structure':
+    case 'preview':
       return true;
     case 'section':
       return !isWholeMessage(item);
@@ -182,12 +185,19 @@ async function tell(
   const { response } = session;
   const sections = new Sections(session, fetched.message, fetched.structure, turns);
   if (!(await sections.readAhead(items))) return;
+  const { message, structure } = fetched;
+  let described = fetched;
+  if (structure !== undefined && items.some(({ kind }) => kind === 'preview')) {
+    const preview = await readPreview(session, message, structure, turns);
+    if (preview === undefined) return;
+    described = { ...fetched, preview };
+  }
   if (items.some(({ kind }) => kind === 'section')) session.context.countRead();
   response.raw(`* ${fetched.sequence} FETCH (`);
   for (const [index, item] of items.entries()) {
     if (index > 0) response.raw(' ');
     if (item.kind === 'section') await sections.tell(item);
-    else response.raw(renderItem(session, fetched, item));
+    else response.raw(renderItem(session, described, item));
   }
   response.raw(')\r\n');
   const { room } = response;
@@ -196,7 +206,7 @@ async function tell(
 
 function renderItem(
   session: Session,
-  { message, structure }: Fetched,
+  { message, structure, preview }: Fetched,
   item: Exclude<FetchItem, SectionItem>,
 ): string {
   switch (item.kind) {
@@ -213,6 +223,8 @@ function renderItem(
       return `EMAILID (${message.emailId})`;
     case 'modseq':
       return `MODSEQ (${message.modSeq})`;
+    case 'preview':
+      return `PREVIEW ${encodeNullable(preview)}`;
     case 'save-date':
       return `SAVEDATE "${formatDateTime(new Date(message.savedAt))}"`;
     case 'thread-id':

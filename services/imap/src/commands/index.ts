@@ -210,7 +210,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     states: SELECTED,
     parse: parseFetch,
     handle: fetch,
-    capability: ['OBJECTID', 'SAVEDATE'],
+    capability: ['OBJECTID', 'PREVIEW', 'SAVEDATE'],
     keepsNumbers: true,
   }),
   ...inBothForms('STORE', {

@@ -52,6 +52,7 @@ const PLAIN_ITEMS = {
   THREADID: 'thread-id',
   MODSEQ: 'modseq',
   SAVEDATE: 'save-date',
+  PREVIEW: 'preview',
 } as const;
 
 export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };
@@ -142,6 +143,8 @@ function parseItem(lexer: Lexer): FetchItem {
   }
   const old = OLD_ITEMS.get(name);
   if (old !== undefined) return old;
+  // all previews are made when they are asked for, and soon (RFC 8970 §3.2)
+  if (name === 'PREVIEW') lexer.accept(' (LAZY)');
   if (!Object.hasOwn(PLAIN_ITEMS, name)) return lexer.fail('Unknown FETCH item');
   return { kind: PLAIN_ITEMS[name as keyof typeof PLAIN_ITEMS] };
 }

@@ -56,6 +56,8 @@ const VALID = [
   'a ID NIL',
   'a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From "To")]<0.100> BODY[3.MIME])',
   'a FETCH 1 FULL',
+  'a FETCH 1 PREVIEW (LAZY)',
+  'a FETCH 1 (PREVIEW (LAZY) UID) (CHANGEDSINCE 1)',
   'a STORE 1:5 -FLAGS.SILENT (\\Deleted custom)',
   'a STORE 1 FLAGS \\Seen \\Draft',
   'a STORE 1 (UNCHANGEDSINCE 9223372036854775807) +FLAGS.SILENT (\\Seen)',
@@ -116,6 +118,7 @@ test.each([
   'a FETCH 0 FLAGS',
   'a FETCH 1 FOO',
   'a FETCH 1 (ALL)',
+  'a FETCH 1 (PREVIEW (HASTY))',
   'a FETCH 1 BODY[MIME]',
   'a FETCH 1 BODY[0]',
   'a FETCH 1 BODY[1.]',
@@ -408,6 +411,7 @@ const fetchItems: fc.Arbitrary<FetchItem> = fc.oneof(
     { kind: 'body' },
     { kind: 'uid' },
     { kind: 'save-date' },
+    { kind: 'preview' },
   ),
   fc.record({
     kind: fc.constant('section' as const),
@@ -432,6 +436,7 @@ const ITEM_WORDS = {
   'thread-id': 'THREADID',
   modseq: 'MODSEQ',
   'save-date': 'SAVEDATE',
+  preview: 'PREVIEW',
 };
 function writeItem(item: FetchItem): string {
   if (item.kind !== 'section') return ITEM_WORDS[item.kind];
