@@ -1,6 +1,10 @@
-/** The structures of many messages, of which few are held at once; other sessions have their turn. */
+/**
+ * The structures of many messages, of which few are held at once; other sessions have their turn, and the
+ * client hears of it when it takes long.
+ */
 import type { MessageStructure } from '@mail/message';
 import type { Numbered } from './mailbox-view.ts';
+import { Progress } from './progress.ts';
 import type { Session } from './session.ts';
 import { Turns } from './turns.ts';
 
@@ -14,10 +18,12 @@ export interface Structured extends Numbered {
 
 /** In their order; those that have been expunged meanwhile are left out. */
 export async function* eachStructure(
-  { store, selected }: Session,
+  session: Session,
   messages: readonly Numbered[],
 ): AsyncGenerator<Structured> {
+  const { store, selected } = session;
   const turns = new Turns(TURN_MESSAGES);
+  const progress = new Progress(session, messages.length);
   for (let start = 0; start < messages.length; start += BATCH_MESSAGES) {
     const batch = messages.slice(start, start + BATCH_MESSAGES);
     const uids = batch.map(({ message }) => message.uid);
@@ -27,5 +33,6 @@ export async function* eachStructure(
       if (structure !== undefined) yield { ...numbered, structure };
     }
     await turns.spend(batch.length);
+    await progress.tell(start + batch.length);
   }
 }

@@ -189,7 +189,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     states: SELECTED,
     parse: parseSearch,
     handle: search,
-    capability: ['ESEARCH', 'PARTIAL', 'SEARCHRES', 'WITHIN'],
+    capability: ['ESEARCH', 'INPROGRESS', 'PARTIAL', 'SEARCHRES', 'WITHIN'],
     keepsNumbers: true,
   }),
   ...inBothForms('SORT', {

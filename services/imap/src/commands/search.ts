@@ -10,6 +10,7 @@ import { MessageOctets } from '../message-octets.ts';
 import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial.ts';
 import type { ReturnOption, SearchArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
+import { Progress } from '../progress.ts';
 import { encodeString } from '../response.ts';
 import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
 import { findTexts } from '../search/texts.ts';
@@ -139,10 +140,11 @@ function tellPage(partial: PartialRange, numbers: readonly number[]): string {
 /** Every message that matches, in order. */
 export async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
   const turns = new Turns(TURN_OCTETS);
+  const progress = new Progress(session, session.selected.view.count);
   const found: Numbered[] = [];
   let undecided: Numbered[] = [];
   const decide = async (): Promise<void> => {
-    found.push(...(await decideByReading(session, compiled, undecided, turns)));
+    found.push(...(await decideByReading(session, compiled, undecided, turns, progress)));
     undecided = [];
   };
   for (const candidate of session.selected.view) {
@@ -166,6 +168,7 @@ async function decideByReading(
   compiled: CompiledSearch,
   undecided: readonly Numbered[],
   turns: Turns,
+  progress: Progress,
 ): Promise<Numbered[]> {
   if (undecided.length === 0) return [];
   const uids = undecided.map(({ message }) => message.uid);
@@ -180,6 +183,7 @@ async function decideByReading(
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'no-such-message')) throw error;
     }
+    await progress.tell(numbered.sequence);
   }
   return found;
 }
