@@ -606,7 +606,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
             () => messages.changeFlags(id, [1], 'add', ['x']),
             () => messages.expunge(id, [1]),
             () => messages.copy(id, [2], id),
-            () => messages.move(id, [2], archive.id),
+            () => messages.replace(id, 2, id, { raw: RAW }),
+            () => messages.move(id, [3], archive.id),
             () => through.mailboxes.rename(owner.id, 'INBOX', 'Old'),
           ];
           for (const change of changes) {
@@ -729,6 +730,16 @@ const operation = fc.oneof(
       to: place,
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('replace' as const),
+      at: place,
+      uid: fc.integer({ min: 1, max: 8 }),
+      to: place,
+      flags: flagList,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('create' as const), at: place }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), at: place }) },
   {
@@ -799,6 +810,23 @@ class Replay {
         if (target === undefined) return;
         const done = await messages[step.kind](mailbox.id, step.uids, target.id);
         expect(done).toMatchObject(model[step.kind](name, step.uids, to));
+        await this.#compare(to);
+        break;
+      }
+      case 'replace': {
+        const to = NAMES[step.to] ?? '';
+        const target = await mailboxes.find(this.#owner.id, to);
+        if (target === undefined) return;
+        const raw = this.#newRaw();
+        const { uid, flags } = step;
+        const message = { raw: Buffer.from(raw), flags };
+        const done = messages.replace(mailbox.id, uid, target.id, message);
+        if (model.mailbox(name).messages.has(uid)) {
+          expect((await done).uid).toBe(model.append(to, raw, flags));
+          model.expunge(name, [uid]);
+        } else {
+          expect(await codeOf(done)).toBe('no-such-message');
+        }
         await this.#compare(to);
         break;
       }
