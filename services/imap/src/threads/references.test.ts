@@ -223,6 +223,27 @@ test('every message once', async () => {
   );
 });
 
+test('made-up references cost little', async () => {
+  const chain = Array.from({ length: 20_000 }, (_, at): Given => {
+    return { id: `${at}`, references: [`${at - 1}`] };
+  });
+  // a loop each, all the way around
+  const loops = Array.from({ length: 256 }, (_, at) => (at % 2 === 0 ? '19999' : '-1'));
+  const all = [...chain, ...Array.from({ length: 2_000 }, (): Given => ({ references: loops }))];
+  let steps = 0;
+  const turns = new Turns(1);
+  turns.spend = (work) => {
+    steps += work;
+    return undefined;
+  };
+  const threads = new ReferenceThreads(turns);
+  for (const [index, given] of all.entries()) {
+    await threads.add(messageOf(given, index), given.id, given.references ?? []);
+  }
+  expect(written(await threads.finish()).match(/\d+/g)).toHaveLength(all.length);
+  expect(steps).toBeLessThan(2_000 * 128 * 1_100);
+});
+
 test.each([1, -1])('a thread of 50,000 levels, in direction %i', async (direction) => {
   const count = 50_000;
   const messages = Array.from({ length: count }, (_, at): Given => {

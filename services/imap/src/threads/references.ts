@@ -6,6 +6,12 @@ import { sortInTurns } from '../sort/in-turns.ts';
 import type { Turns } from '../turns.ts';
 import { bySentDate, type Thread, type ThreadedMessage } from './thread.ts';
 
+/**
+ * Messages above a link that are looked at for a loop; no real thread is that deep where two parts of it are
+ * joined. References that were made up can then cost no more than this each.
+ */
+const MAX_LINK_STEPS = 1_000;
+
 /** A message, or one that is only referred to: a dummy. */
 interface Node {
   message: ThreadedMessage | undefined;
@@ -172,7 +178,7 @@ function link(parent: Node, child: Node): number {
   // the usual case first: nothing can be below a node that has no children
   if (child.childCount > 0 || child === parent) {
     for (let above: Node | undefined = parent; above !== undefined; above = above.parent) {
-      if (above === child) return steps;
+      if (above === child || steps > MAX_LINK_STEPS) return steps;
       steps += 1;
     }
   }
