@@ -50,8 +50,6 @@ interface Status {
   readonly certificate: CertificateView | null;
 }
 
-const ISSUE_TO_VERIFIED_MS = 10_000;
-
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
@@ -70,6 +68,10 @@ async function registryWith(settings: Record<string, string>): Promise<System> {
   await system.start('cert-registry');
   return system;
 }
+
+/** The order is over, and what it brought is active. */
+const inForce = ({ source, certificate }: Status): boolean =>
+  source.state === 'idle' && certificate?.state === 'active';
 
 const status = (system: System): Promise<Status> => system.concertJson(['acme', 'status']);
 const renew = (system: System, ...more: string[]): Promise<unknown> =>
@@ -112,10 +114,10 @@ describe.skipIf(!hasPebble())('against pebble', () => {
     const system = await startSystem(acmeSettings(pebble));
     open.push(system);
     // the first comes by itself
-    const first = await statusWhere(system, ({ certificate }) => certificate?.state === 'active');
+    const first = await statusWhere(system, inForce);
     expect(first.certificate).toMatchObject({ dnsNames: ['localhost'] });
     expect(first.certificate?.issuer).toMatch(/^CN=Pebble Intermediate CA/);
-    expect(first.source).toMatchObject({ state: 'idle', failures: 0 });
+    expect(first.source).toMatchObject({ failures: 0 });
     expect(first.source.acme).toMatchObject({ challenge: 'http-01', dnsNames: ['localhost'] });
     expect(first.source.acme.accountUrl).toMatch(/^https:\/\/localhost:\d+\/my-account\//);
 
@@ -123,15 +125,9 @@ describe.skipIf(!hasPebble())('against pebble', () => {
     expect(idle).toMatchObject({ code: 0 });
     expect((await status(system)).certificate?.id).toBe(first.certificate?.id);
 
-    const began = performance.now();
     const forced = await system.concert(['acme', 'renew', '--force']);
-    const seconds = (performance.now() - began) / 1000;
-    console.info(JSON.stringify({ 'acme: renew to verified, seconds': seconds }));
     expect(forced).toMatchObject({ code: 0, stderr: '' });
-    expect(forced.stdout).toMatch(
-      /waits for the CA to look at localhost[\s\S]*3 of 3 subscribers verified/,
-    );
-    expect(seconds * 1000).toBeLessThan(ISSUE_TO_VERIFIED_MS);
+    expect(forced.stdout).toMatch(/asks the CA to sign[\s\S]*3 of 3 subscribers verified/);
 
     const second = await status(system);
     expect(second.certificate?.id).not.toBe(first.certificate?.id);
@@ -192,8 +188,8 @@ describe.skipIf(!hasPebble())('against pebble', () => {
     // other settings are worth a try at once
     const settings = { CONCERT_ACME_EAB_KEY_ID: 'kid-1', CONCERT_ACME_EAB_HMAC_KEY_FILE: keyFile };
     await system.start('cert-registry', settings);
-    const bound = await statusWhere(system, ({ certificate }) => certificate?.state === 'active');
-    expect(bound.source).toMatchObject({ state: 'idle', failures: 0 });
+    const bound = await statusWhere(system, inForce);
+    expect(bound.source).toMatchObject({ failures: 0 });
     expect(system.log('cert-registry')).not.toContain(hmacKey);
   });
 
@@ -209,7 +205,7 @@ describe.skipIf(!hasPebble())('against pebble', () => {
     expect(failed.source.detail).toMatch(/^the CA could not verify localhost: \w+: /);
     expect(failed.source).toMatchObject({ failures: 1, certificateId: '' });
     const wait = Date.parse(failed.source.nextActionAt ?? '') - Date.now();
-    expect(wait).toBeGreaterThan(20_000);
+    expect(wait).toBeGreaterThan(5_000);
     const client = operatorClient(system);
     open.push({ close: async () => client.close() });
     const fleet = await getFleet(client);
@@ -247,7 +243,7 @@ describe.skipIf(!hasPebble())('against pebble', () => {
     open.push(system);
     const hook = writeHook(system, pebble);
     await system.start('cert-registry', { CONCERT_ACME_DNS_HOOK: hook.path });
-    const first = await statusWhere(system, ({ certificate }) => certificate?.state === 'active');
+    const first = await statusWhere(system, inForce);
     expect([...(first.certificate?.dnsNames ?? [])].sort()).toEqual(['*.acme.test', 'acme.test']);
     const called = hook.calls().trim().split('\n').sort();
     const [add, remove] = ['add', 'remove'].map(
@@ -279,7 +275,7 @@ describe.skipIf(!hasPebble())('against pebble', () => {
       CONCERT_ACME_DNS_TSIG_KEY: secret,
       CONCERT_ACME_DNS_WAIT: '0s',
     });
-    const got = await statusWhere(system, ({ certificate }) => certificate?.state === 'active');
+    const got = await statusWhere(system, inForce);
     expect(got.certificate?.dnsNames).toEqual(['mail.acme.test']);
     expect(system.log('cert-registry')).not.toContain(secret);
   });
@@ -290,7 +286,7 @@ describe.skipIf(!hasPebble())('against pebble', () => {
       ...acmeSettings(pebble),
       CONCERT_REGISTRY_NAMES: 'mail.acme.test',
     });
-    const first = await statusWhere(system, ({ certificate }) => certificate?.state === 'active');
+    const first = await statusWhere(system, inForce);
     await system.concertJson(['names', 'set', 'mail.acme.test', 'imap.acme.test', '--force']);
     const second = await statusWhere(
       system,
@@ -307,7 +303,7 @@ describe.skipIf(!hasPebble())('against pebble', () => {
   test('a CA that has forgotten the account gets it again', async () => {
     const pebble = await pebbleWith();
     const system = await registryWith(acmeSettings(pebble));
-    const first = await statusWhere(system, ({ certificate }) => certificate?.state === 'active');
+    const first = await statusWhere(system, inForce);
     await pebble.restart();
     await renew(system, '--force');
     const second = await status(system);
@@ -335,7 +331,10 @@ describe.skipIf(!hasPebble())('against pebble', () => {
 
     const hook = writeHook(system, pebble);
     await system.start('cert-registry', { CONCERT_ACME_DNS_HOOK: hook.path });
-    // not by itself at once; an operator may
+    // not by itself at once, whatever became of the attempt; an operator may
+    const { source } = await status(system);
+    expect(source.state).toBe('idle');
+    expect(Date.parse(source.nextActionAt ?? '') - Date.now()).toBeGreaterThan(5_000);
     const renewed = await system.concert(['acme', 'renew']);
     expect(renewed).toMatchObject({ code: 0 });
     expect(renewed.stdout).toContain('goes on with the order that was begun before');

@@ -2,12 +2,15 @@
  * The suite as `docker compose up` runs it, for tests: a project of its own on free ports, the images built
  * from the checkout, and the operator's own way in. Nothing of the product is replaced.
  */
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePorts, mailPorts, ROOT, type System } from '../testing/system.ts';
+import { handshake } from '../testing/handshakes.ts';
+import type { LoadOrder, LoadResult } from '../testing/load-process.ts';
+import { freePorts, type MailPort, mailPorts, ROOT, type System } from '../testing/system.ts';
 
 const run = promisify(execFile);
 
@@ -30,6 +33,8 @@ export interface ComposeOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Compose files besides docker-compose.yml, from the root. */
   readonly files?: readonly string[];
+  /** Replicas of services of which there is more than one. */
+  readonly scale?: Readonly<Record<string, number>>;
 }
 
 /** A project that is up, in the shape in which whole systems are tested. */
@@ -50,6 +55,9 @@ export interface ComposeSystem
   evaluate(container: string, script: string): Promise<string>;
   close(): Promise<void>;
 }
+
+/** Ended with the project where a test has failed before it has stopped its own. */
+const loads: ChildProcess[] = [];
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
@@ -72,6 +80,7 @@ async function docker(
 export async function startCompose({
   settings = {},
   files = [],
+  scale = {},
 }: ComposeOptions = {}): Promise<ComposeSystem> {
   const numbers = await freePorts(PORT_SETTINGS.length + 1);
   const registryPort = numbers.at(-1) ?? 0;
@@ -88,11 +97,20 @@ export async function startCompose({
     env[`CONCERT_PORT_${name}`] = String(numbers[index]);
   }
   const all = ['docker-compose.yml', 'tests/containers/registry-access.yml', ...files];
-  const prefix = ['compose', '-p', project, ...all.flatMap((file) => ['-f', file])];
+  // whatever .env this checkout is used with
+  const prefix = [
+    'compose',
+    '--env-file',
+    '/dev/null',
+    '-p',
+    project,
+    ...all.flatMap((file) => ['-f', file]),
+  ];
   const compose = (...args: string[]) => docker([...prefix, ...args], env);
   const concert = (args: readonly string[], input?: string) =>
     docker([...prefix, 'run', '--rm', '-T', 'concert', ...args], env, input);
   const close = async () => {
+    for (const load of loads.splice(0)) load.kill();
     rmSync(data, { recursive: true, force: true });
     await compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5');
   };
@@ -100,7 +118,11 @@ export async function startCompose({
   try {
     await compose('--profile', 'command', 'build');
     const started = performance.now();
-    await compose('up', '--wait', '--wait-timeout', '120');
+    const scales = Object.entries(scale).flatMap(([name, count]) => [
+      '--scale',
+      `${name}=${count}`,
+    ]);
+    await compose('up', '--wait', '--wait-timeout', '120', ...scales);
     const upMs = performance.now() - started;
     for (const [volume, identity] of [
       ['operator', 'operator/admin'],
@@ -152,4 +174,27 @@ async function copyIdentity(volume: string, folder: string): Promise<void> {
   for (const [name, text] of JSON.parse(printed) as [string, string][]) {
     writeFileSync(join(folder, name), text, { mode: 0o600 });
   }
+}
+
+/** The fingerprints that the ports show. */
+export async function servedOn(ports: readonly MailPort[]): Promise<Set<string>> {
+  const seen = await Promise.all(ports.map((port) => handshake(port)));
+  for (const { socket } of seen) socket.destroy();
+  return new Set(seen.map(({ fingerprint }) => fingerprint));
+}
+
+/** Handshakes from a process of its own; gives what happened until it is called. */
+export async function underLoad(
+  ports: MailPort[],
+  perSecondAndPort: number,
+): Promise<() => Promise<LoadResult>> {
+  const load = fork(new URL('../testing/load-process.ts', import.meta.url).pathname);
+  loads.push(load);
+  load.send({ ports, perSecondAndPort } satisfies LoadOrder);
+  await once(load, 'message');
+  return async () => {
+    load.send('stop');
+    const [result] = (await once(load, 'message')) as [LoadResult];
+    return result;
+  };
 }

@@ -89,21 +89,47 @@ function parseDisposition(text: string): Disposition | null {
   return value === '' ? null : { type: value.toLowerCase(), parameters };
 }
 
+/** The text of a name or a value as it is gathered; blanks around it are none of it, unless they are quoted. */
+class Item {
+  readonly #pieces: string[] = [];
+  /** Which pieces are, or lie between, quoted ones: from the first up to behind the last. */
+  #quotedFrom = 0;
+  #quotedTo = 0;
+
+  add(text: string): void {
+    this.#pieces.push(text);
+  }
+
+  addQuoted(text: string): void {
+    if (this.#quotedTo === 0) this.#quotedFrom = this.#pieces.length;
+    this.#pieces.push(text);
+    this.#quotedTo = this.#pieces.length;
+  }
+
+  text(): string {
+    const all = this.#pieces;
+    if (this.#quotedTo === 0) return all.join('').trim();
+    const before = all.slice(0, this.#quotedFrom).join('').trimStart();
+    const quoted = all.slice(this.#quotedFrom, this.#quotedTo).join('');
+    return before + quoted + all.slice(this.#quotedTo).join('').trimEnd();
+  }
+}
+
 /**
  * `value; name=value; name="value"` with comments anywhere (RFC 2045 §5.1). Lenient: what is no parameter
  * is skipped. Each octet is looked at once.
  */
 function parseValue(text: string): { value: string; parameters: Parameter[] } {
-  let pieces: string[] = [];
+  let item = new Item();
   let name: string | undefined;
   let value: string | undefined;
   const parameters: Parameter[] = [];
 
   const endOfItem = () => {
-    const item = pieces.join('').trim();
-    pieces = [];
-    if (value === undefined) value = item;
-    else if (name && parameters.length < MAX_PARAMETERS) parameters.push([name, item]);
+    const text = item.text();
+    item = new Item();
+    if (value === undefined) value = text;
+    else if (name && parameters.length < MAX_PARAMETERS) parameters.push([name, text]);
     name = undefined;
   };
 
@@ -112,7 +138,7 @@ function parseValue(text: string): { value: string; parameters: Parameter[] } {
     const character = text[at];
     if (character === '"') {
       const { content, end } = readDelimited(text, at, '"');
-      pieces.push(content);
+      item.addQuoted(content);
       at = end;
     } else if (character === '(') {
       at = readDelimited(text, at, ')').end;
@@ -120,13 +146,13 @@ function parseValue(text: string): { value: string; parameters: Parameter[] } {
       endOfItem();
       at += 1;
     } else if (character === '=' && value !== undefined && name === undefined) {
-      name = pieces.join('').trim().toLowerCase();
-      pieces = [];
+      name = item.text().toLowerCase();
+      item = new Item();
       at += 1;
     } else {
       plain.lastIndex = at;
       const run = plain.exec(text)?.[0] ?? text.charAt(at);
-      pieces.push(run);
+      item.add(run);
       at += run.length;
     }
   }

@@ -5,6 +5,7 @@ export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
 export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
 export { messageIds, readReferences } from './message-ids.ts';
+export { decodeParameters } from './parameter-values.ts';
 export { type PreviewedPiece, previewedPiece, previewText } from './preview.ts';
 export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
@@ -19,3 +20,4 @@ export {
   type PartRange,
   parseMessage,
 } from './structure.ts';
+export { createTransferDecoder, type TransferDecoder } from './transfer-encoding.ts';

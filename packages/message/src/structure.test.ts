@@ -290,6 +290,17 @@ const ODD: [
       ]),
   ],
   [
+    'blanks that are quoted, and those that are not',
+    'Content-Type: text/plain; a*0="long "; b = (x) " y " (z) ; c= d "e" f (g)\r\n\r\nx',
+    'text/plain',
+    ({ root }) =>
+      expect(root.parameters).toEqual([
+        ['a*0', 'long '],
+        ['b', ' y '],
+        ['c', 'd e f'],
+      ]),
+  ],
+  [
     'a last part without a line end',
     'Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nabc',
     'multipart/mixed(text/plain)',

@@ -50,8 +50,18 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
 async function sweepAccount({ db }: WriteContext): Promise<boolean> {
   const account = await db
     .selectFrom('accounts')
-    .select('id')
+    .select('accounts.id')
     .where('address_key', 'is', null)
+    // of an account that another process removes at this moment the mailboxes may still be to come
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('mailboxes')
+            .select('mailboxes.id')
+            .whereRef('mailboxes.account_id', '=', 'accounts.id'),
+        ),
+      ),
+    )
     .limit(1)
     .executeTakeFirst();
   if (account === undefined) return false;

@@ -115,6 +115,29 @@ describe('imapflow', () => {
     await client.logout();
   });
 
+  test('enables IMAP4rev2 by itself, and has parts decoded', async () => {
+    const client = await open(server.ports.tls, true);
+    expect([...client.enabled].sort()).toEqual(['CONDSTORE', 'IMAP4REV2', 'UTF8=ACCEPT']);
+    const content = Buffer.alloc(1_000_000, 'an attachment\0');
+    const text = content.toString('base64').replaceAll(/.{76}/g, '$&\r\n');
+    const head = 'Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n';
+    await client.mailboxCreate('Anhänge');
+    await client.append('Anhänge', head + text);
+    await client.mailboxOpen('Anhänge');
+    expect(await client.search({ subject: 'Müller' })).toEqual([]);
+    expect(await client.search({ all: true })).toEqual([1]);
+    const answer = await client.fetchOne('1', { bodyParts: ['1'] }, { binary: true });
+    expect(answer && [...(answer.binaryParts ?? [])]).toEqual(['1']);
+    const { content: pieces } = await client.download('1', '1', { binary: true });
+    const downloaded: Buffer[] = [];
+    for await (const piece of pieces ?? []) downloaded.push(piece);
+    expect(Buffer.concat(downloaded).equals(content)).toBe(true);
+    expect(await client.mailboxRename('Anhänge', 'Beilagen')).toMatchObject({
+      newPath: 'Beilagen',
+    });
+    await client.logout();
+  });
+
   test('new mail comes while it idles', async () => {
     const client = await open(server.ports.tls, true);
     await client.mailboxOpen('INBOX');

@@ -19,13 +19,14 @@ export class ImapSyntaxError extends Error {
   }
 }
 
-/** Response codes that we send with NO or BAD (RFC 3501 §7.1, RFC 5530 §3, RFC 4469 §4.2). */
+/** Response codes that we send with NO or BAD (RFC 9051 §7.1, RFC 5530 §3, RFC 4469 §4.2). */
 export type RefusalCode =
   | 'ALREADYEXISTS'
   | 'AUTHENTICATIONFAILED'
   | 'BADCHARSET (US-ASCII UTF-8)'
   | 'CANNOT'
   | 'EXPUNGEISSUED'
+  | 'HASCHILDREN'
   | 'LIMIT'
   | 'NONEXISTENT'
   | 'PRIVACYREQUIRED'
@@ -33,6 +34,7 @@ export type RefusalCode =
   | 'TOOBIG'
   | 'TRYCREATE'
   | 'UNAVAILABLE'
+  | 'UNKNOWN-CTE'
   | 'USEATTR';
 
 export class ReplyError extends Error {

@@ -7,6 +7,13 @@ export class LineEnds {
   /** The last octet of the piece before. */
   #last = 0;
 
+  /** One that has come as far, and goes on by itself. */
+  copy(): LineEnds {
+    const copy = new LineEnds();
+    copy.#last = this.#last;
+    return copy;
+  }
+
   /** The next piece, with a CR in front of each LF that had none; the same buffer where all had one. */
   mend(piece: Buffer): Buffer {
     const before = this.#last;

@@ -2,8 +2,8 @@
  * What a client hears of a command that takes long (RFC 9585): it shows its user that something happens,
  * and neither it nor what lies between takes the connection for dead.
  */
-import { encodeString } from './response.ts';
 import type { Session } from './session.ts';
+import { encodeString } from './strings.ts';
 
 /** RFC 9585 §4: not often; below what mail clients wait for an answer. */
 const INTERVAL_MS = 10_000;

@@ -1,5 +1,5 @@
 /**
- * The only writer of the wire: responses and the encodings within them (RFC 3501 §7, §9). Text is
+ * The only writer of the wire: responses (RFC 3501 §7, §9); strings within them are strings.ts's. Text is
  * gathered and leaves in large pieces; whoever writes much awaits `room`, so that a client that does
  * not read stops us instead of growing our memory.
  */
@@ -8,28 +8,6 @@ import type { RefusalCode } from './errors.ts';
 
 /** What is gathered before it is handed to the socket. */
 const GATHER_CHARS = 16 * 1024;
-/** Longer strings go as literals: some clients bound their quoted strings. */
-const MAX_QUOTED_CHARS = 1000;
-const QUOTABLE = /^[\t\x20-\x7e]*$/;
-const ATOM_ONLY = /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/;
-
-/** string: quoted where it can be, else a literal; 8-bit text always is one (RFC 3501 §4.3). */
-export function encodeString(text: string): string {
-  if (text.length <= MAX_QUOTED_CHARS && QUOTABLE.test(text)) {
-    return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
-  }
-  return `{${Buffer.byteLength(text)}}\r\n${text}`;
-}
-
-/** nstring. */
-export function encodeNullable(text: string | null | undefined): string {
-  return text === null || text === undefined ? 'NIL' : encodeString(text);
-}
-
-/** astring: bare where it can be. */
-export function encodeAstring(text: string): string {
-  return ATOM_ONLY.test(text) && text.toUpperCase() !== 'NIL' ? text : encodeString(text);
-}
 
 export function encodeFlags(flags: readonly string[]): string {
   return `(${flags.join(' ')})`;

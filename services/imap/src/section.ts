@@ -4,7 +4,7 @@
  */
 import { findMessage, findPart, type MessageStructure } from '@mail/message';
 import type { Section } from './parser/fetch.ts';
-import { encodeAstring } from './response.ts';
+import { ASCII_STRINGS } from './strings.ts';
 
 /** Octets of the message, `end` exclusive. */
 export interface OctetRange {
@@ -38,6 +38,9 @@ const TEXT_WORDS: Record<Section['text'], string> = {
 /** A section as it stands between "[" and "]". */
 export function renderSection({ part, text, fields }: Section): string {
   const words = [...part.map(String), TEXT_WORDS[text]].filter((word) => word !== '');
-  const names = fields.length === 0 ? '' : ` (${fields.map(encodeAstring).join(' ')})`;
+  const names =
+    fields.length === 0
+      ? ''
+      : ` (${fields.map((field) => ASCII_STRINGS.astring(field)).join(' ')})`;
   return words.join('.') + names;
 }

@@ -115,7 +115,7 @@ async function perform(
   let tag = '*';
   let keepsNumbers = false;
   try {
-    const lexer = new Lexer(text);
+    const lexer = new Lexer(text, session.strings);
     tag = lexer.tag();
     session.tag = tag;
     if (refusal !== undefined) throw refusal;

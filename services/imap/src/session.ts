@@ -6,18 +6,20 @@ import { type Authenticator, LoginDesk } from '@mail/auth';
 import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
+import { LastDecoded } from './decoded-part.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { MailboxView, type Selection, type Update } from './mailbox-view.ts';
 import { formatSet, type MessageSet } from './parser/sequence-set.ts';
 import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
 import type { Selected, SessionState } from './state.ts';
+import { ASCII_STRINGS, type StringEncoder, UTF8_STRINGS } from './strings.ts';
 
 /** What all sessions of a process share. */
 export interface SessionContext {
   readonly store: MailStore;
   readonly authenticator: Authenticator<Account>;
   readonly logger: Logger;
-  /** Capabilities beyond IMAP4rev1 that do not depend on the connection. */
+  /** Capabilities beyond IMAP4rev1 and IMAP4rev2 that do not depend on the connection. */
   readonly extensions: readonly string[];
   /** Octets of the largest message that APPEND takes. */
   readonly appendLimit: number;
@@ -39,9 +41,10 @@ export interface Completion {
 
 /**
  * What changes how we answer once a client knows it: CONDSTORE adds MODSEQ to what is told of flags,
- * QRESYNC has VANISHED in the place of EXPUNGE and includes CONDSTORE.
+ * QRESYNC has VANISHED in the place of EXPUNGE and includes CONDSTORE, UTF8=ACCEPT has strings in UTF-8,
+ * IMAP4rev2 has them too and leaves out what it has dropped.
  */
-export type Extension = 'CONDSTORE' | 'QRESYNC';
+export type Extension = 'CONDSTORE' | 'IMAP4rev2' | 'QRESYNC' | 'UTF8=ACCEPT';
 
 /** How a set names messages: by the session's sequence numbers, or by UID (RFC 3501 §6.4.8). */
 export type Numbering = 'sequence' | 'uid';
@@ -55,6 +58,8 @@ export class Session {
   tag = '*';
   /** What the client has switched on (RFC 5161, RFC 7162 §3.1). */
   readonly enabled = new Set<Extension>();
+  /** Of the part that BINARY was asked of last. */
+  readonly lastDecoded = new LastDecoded();
   #state: SessionState = { name: 'not-authenticated' };
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
@@ -89,6 +94,7 @@ export class Session {
     const { startTlsOffered, loginAllowed } = this.connection;
     return [
       'IMAP4rev1',
+      'IMAP4rev2',
       ...(startTlsOffered ? ['STARTTLS'] : []),
       loginAllowed ? 'AUTH=PLAIN' : 'LOGINDISABLED',
       ...this.context.extensions,
@@ -131,6 +137,12 @@ export class Session {
 
   get condStore(): boolean {
     return this.enabled.has('CONDSTORE');
+  }
+
+  /** How the client is told strings. */
+  get strings(): StringEncoder {
+    const utf8 = this.enabled.has('IMAP4rev2') || this.enabled.has('UTF8=ACCEPT');
+    return utf8 ? UTF8_STRINGS : ASCII_STRINGS;
   }
 
   /** Back to the authenticated state, if a mailbox is selected. */

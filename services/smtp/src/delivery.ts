@@ -21,7 +21,7 @@ export interface ReceivedMessage {
 
 const CRLF = Buffer.from('\r\n');
 
-/** Resolves once power may fail. Throws ReplyError. */
+/** Resolves once power may fail. Throws ReplyError, and StoreError where the store is not available. */
 export async function deliver(
   message: ReceivedMessage,
   rules: RoleRules,
@@ -65,9 +65,6 @@ function toReplyError(error: unknown): unknown {
     case 'no-such-account':
       // gone since RCPT: the next try hears which one
       return new ReplyError(450, '4.2.1', 'A mailbox has just gone, try again', cause);
-    case 'database-unavailable':
-    case 'closed':
-      return new ReplyError(451, '4.3.0', 'The mail store is not available, try again', cause);
     default:
       return error;
   }

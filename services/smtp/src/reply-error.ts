@@ -1,5 +1,6 @@
 /** Refusals meant for the client. Anything else that is thrown is a bug, and is told as 451. */
 import type { Logger } from '@mail/service';
+import { StoreError } from '@mail/store';
 
 /** A reply of 4xx or 5xx with its enhanced status code (RFC 3463). */
 export class ReplyError extends Error {
@@ -17,9 +18,22 @@ export class ReplyError extends Error {
   }
 }
 
+function isStoreUnavailable(error: unknown): boolean {
+  return (
+    error instanceof StoreError &&
+    (error.code === 'database-unavailable' || error.code === 'closed')
+  );
+}
+
 /** What the client hears of `error`; logs what it must not hear. */
 export function toReply(error: unknown, logger: Logger): ReplyError {
   if (error instanceof ReplyError) return error;
+  // the store's own word, logged and counted where it lost its database
+  if (isStoreUnavailable(error)) {
+    return new ReplyError(451, '4.3.0', 'The mail store is not available, try again', {
+      cause: error,
+    });
+  }
   logger.error({ error }, 'a command failed');
   return new ReplyError(451, '4.3.0', 'Something went wrong here, try again later', {
     cause: error,

@@ -3,11 +3,11 @@ import { CertRegistryServiceService } from '@mail/proto';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandResult, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { checkLines, fields, validity, when } from '../output.ts';
-import { certificateView, type SourceView, sourceView } from '../views.ts';
+import { checkLines, fields, plain, validity, when } from '../output.ts';
+import { type CertificateView, certificateView, type SourceView, sourceView } from '../views.ts';
 import { runSource } from './source.ts';
 
-async function status({ registry, palette }: CommandContext): Promise<CommandResult> {
+async function status({ registry, palette, terminal }: CommandContext): Promise<CommandResult> {
   const client = await registry();
   const { sources } = await client.unary(CertRegistryServiceService.listSources, {});
   const found = sources.find(({ name }) => name === 'acme');
@@ -19,30 +19,37 @@ async function status({ registry, palette }: CommandContext): Promise<CommandRes
   const source = sourceView(found);
   const { certificates } = await client.unary(CertRegistryServiceService.listCertificates, {});
   const held = certificates.map(certificateView).find(({ id }) => id === source.certificateId);
-  const ends = held?.notAfter ?? null;
-  const state = source.state === 'failed' ? palette.bad(source.state) : source.state;
+  const standing = `acme ${source.state}: ${plain(source.detail)}.`;
+  const facts = fields([
+    ['directory', source.location],
+    ['account', source.acme?.accountUrl || 'none yet'],
+    ['names', source.acme?.dnsNames.join(', ') ?? ''],
+    ['challenge', source.acme?.challenge ?? ''],
+    ['policy', source.policy],
+    ...certificate(held, terminal.now()),
+    ['renews', renewal(source)],
+    ['next key', source.acme?.nextSpkiSha256 ?? ''],
+    ['last success', when(source.lastSuccessAt)],
+    ...failure(source),
+    ['next', when(source.nextActionAt)],
+  ]);
   const text = [
-    fields([
-      ['directory', source.location],
-      ['account', source.acme?.accountUrl || 'none yet'],
-      ['names', source.acme?.dnsNames.join(', ') ?? ''],
-      ['challenge', source.acme?.challenge ?? ''],
-      ['policy', source.policy],
-      ['certificate', held === undefined ? 'none yet' : `${held.id} (${held.state})`],
-      ...(ends === null ? [] : [['ends', `${when(ends)}, ${validity(ends, new Date())}`] as const]),
-      ['renews', renewal(source)],
-      ['next key', source.acme?.nextSpkiSha256 ?? ''],
-      ['last success', when(source.lastSuccessAt)],
-      ...failure(source),
-      ['next', when(source.nextActionAt)],
-    ]),
-    `${'state'.padEnd(12)}  ${state}: ${fields([['', source.detail]]).trim()}`,
+    source.state === 'failed' ? palette.bad(standing) : standing,
     checkLines(source.checks, palette),
+    facts,
   ];
   return {
     json: { source, certificate: held ?? null },
     text: text.filter((part) => part !== '').join('\n'),
   };
+}
+
+function certificate(held: CertificateView | undefined, now: Date): (readonly [string, string])[] {
+  if (held === undefined) return [['certificate', 'none yet']];
+  return [
+    ['certificate', `${held.id} (${held.state})`],
+    ['ends', `${when(held.notAfter)}, ${validity(held.notAfter, now)}`],
+  ];
 }
 
 function renewal({ acme }: SourceView): string {

@@ -152,7 +152,7 @@ export function processesSuite(engine: string, create: () => Promise<DatabaseUnd
       store = undefined;
       const durable: number[] = [];
       // when a writer is killed is drawn anew in each run; a failure prints it
-      const counts = fc.sample(fc.integer({ min: 1, max: 80 }), 4);
+      const counts = fc.sample(fc.integer({ min: 1, max: 80 }), 3);
       for (const [round, count] of counts.entries()) {
         const child = startProcess();
         await child.opened;

@@ -674,7 +674,7 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
             await replay.compareAll();
           },
         ),
-        { numRuns: 80, interruptAfterTimeLimit: 20_000 },
+        { numRuns: 40, interruptAfterTimeLimit: 20_000 },
       );
     }, 30_000);
   });

@@ -54,6 +54,7 @@ export class DaneWatch implements SwitchGuard {
   readonly #lookups = new Map<string, Promise<void>>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #stopping = new AbortController();
+  #unkept = false;
 
   constructor(options: DaneWatchOptions) {
     this.#options = options;
@@ -77,7 +78,8 @@ export class DaneWatch implements SwitchGuard {
     // under the key that is in force now nothing is refused
     if (certificate.spkiSha256 === keys.active()?.spkiSha256) return;
     const old = [...this.#views.values()].filter(
-      ({ answeredAt = Number.NEGATIVE_INFINITY }) => now() - answeredAt > FRESH_MS,
+      // a clock that was set back makes nothing fresh
+      ({ answeredAt = Number.NEGATIVE_INFINITY }) => Math.abs(now() - answeredAt) > FRESH_MS,
     );
     await Promise.all(old.map(({ owner }) => this.#lookUp(owner)));
   }
@@ -125,9 +127,9 @@ export class DaneWatch implements SwitchGuard {
     return lookup;
   }
 
-  /** Rejects only with what the database throws. */
+  /** Rejects only with what is nobody's but a fault. */
   async #see(owner: string): Promise<void> {
-    const { lookUp, memory, now } = this.#options;
+    const { lookUp, memory, logger, now } = this.#options;
     const { signal } = this.#stopping;
     let answer: TlsaAnswer;
     try {
@@ -138,10 +140,15 @@ export class DaneWatch implements SwitchGuard {
       return;
     }
     if (signal.aborted) return;
-    keep(
-      memory,
-      this.#replace(owner, (view) => afterAnswer(view, answer, now())),
-    );
+    const view = this.#replace(owner, (before) => afterAnswer(before, answer, now()));
+    try {
+      keep(memory, view);
+      this.#unkept = false;
+    } catch (error) {
+      // such as a full disk: known in memory all the same, and told once
+      if (!this.#unkept) logger.warn({ owner, error }, 'cannot keep what was seen of TLSA records');
+      this.#unkept = true;
+    }
   }
 
   #replace(owner: string, change: (view: OwnerView) => OwnerView): OwnerView {

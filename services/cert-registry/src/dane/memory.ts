@@ -28,7 +28,8 @@ const keptSchema = z.object({
 export function recall(memory: SettingsMemory, owner: string): OwnerView {
   const text = memory.read(settingOf(owner));
   if (text === undefined) return unseen(owner);
-  return { ...unseen(owner), ...keptSchema.parse(JSON.parse(text)) };
+  // what another version wrote is seen anew
+  return { ...unseen(owner), ...keptSchema.safeParse(JSON.parse(text)).data };
 }
 
 export function keep(memory: SettingsMemory, view: OwnerView): void {

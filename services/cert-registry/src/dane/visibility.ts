@@ -2,7 +2,8 @@
  * What is known of the TLSA records at one owner name: since when each has been seen without a break, and
  * whether every cache has it by now. Pure; times in milliseconds since the epoch.
  *
- * A cache may hold the set as it was before a record came for one TTL; twice that is RFC 7671 §8.4's margin.
+ * A cache may hold the set as it was before a record came for one TTL (RFC 7671 §8.1); the second is for
+ * secondaries that come late and caches behind caches.
  * A resolver counts the TTL down, so the largest that was seen stands for the zone's own. A lookup that
  * failed says nothing about records: what was known stays known, for a while.
  */

@@ -53,6 +53,15 @@ test('what comes and goes is no news, and what is only gone for a moment is not 
   expect(watch.look(365, [])).toEqual([]);
 });
 
+test('a clock that is set back keeps nothing standing', () => {
+  const watch = new Watch();
+  watch.look(10_000, [warning('a')]);
+  expect(watch.look(10_060, [warning('a')])).toEqual(['raised a at 1']);
+  watch.look(100, []);
+  watch.look(110, []);
+  expect(watch.look(160, [])).toEqual(['cleared a at 1']);
+});
+
 test('what only waits for somebody is told once', () => {
   const watch = new Watch();
   watch.look(0, [warning('a', 0)]);

@@ -39,9 +39,10 @@ export function observe(
     known.delete(keyOf(warning));
     return { ...before, warning, since: before?.since ?? now, seenAt: now };
   });
-  const gone = [...known.values()].filter(
-    ({ told, seenAt }) => told !== undefined || now - seenAt < settleMs,
-  );
+  const gone = [...known.values()]
+    .filter(({ told, seenAt }) => told !== undefined || now - seenAt < settleMs)
+    // a clock that was set back has seen nothing in the future
+    .map((standing) => ({ ...standing, seenAt: Math.min(standing.seenAt, now) }));
   return [...present, ...gone];
 }
 

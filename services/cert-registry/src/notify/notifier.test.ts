@@ -117,6 +117,28 @@ test('after a restart nothing is told again', async () => {
   expect(mails[1]?.content).toMatch(/^Subject: \[Concert\] another\r$/m);
 });
 
+test('a clock that goes on while it is read loses nothing', async () => {
+  notifier.stop();
+  mails.length = 0;
+  memory.clear();
+  let clock = Date.now();
+  notifier = begin({ now: () => ++clock });
+  await vi.waitFor(() => expect(mails).toHaveLength(1));
+});
+
+test('what was told and cannot be kept is no failure of the channel', async () => {
+  notifier.stop();
+  mails.length = 0;
+  const full = () => {
+    throw new Error('database or disk is full');
+  };
+  notifier = begin({ memory: { read: () => undefined, write: full } });
+  await vi.waitFor(() => expect(mails).toHaveLength(1));
+  standing = [];
+  await vi.waitFor(() => expect(mails).toHaveLength(2));
+  expect(notifier.warnings).toEqual([]);
+});
+
 test('a channel that fails is a warning, loses nothing, and holds back no other', async () => {
   notifier.stop();
   memory.clear();

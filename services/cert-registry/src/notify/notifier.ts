@@ -85,33 +85,46 @@ class Desk {
   }
 
   look(warnings: readonly Warning[], signal: AbortSignal): void {
-    const { now, rules } = this.#options;
-    this.#board = observe(this.#board, warnings, now(), rules);
-    if (!this.#sending && now() >= this.#nextTryAt) void this.#send(signal);
+    const { rules } = this.#options;
+    const now = this.#options.now();
+    this.#board = observe(this.#board, warnings, now, rules);
+    if (!this.#sending && now >= this.#nextTryAt) void this.#send(now, signal);
   }
 
-  /** Never rejects. */
-  async #send(signal: AbortSignal): Promise<void> {
-    const { now, rules, logger, memory } = this.#options;
-    const notices = newsOf(this.#board, now(), rules);
+  /** Never rejects. `now` is when the board was looked at. */
+  async #send(now: number, signal: AbortSignal): Promise<void> {
+    const { rules, logger } = this.#options;
+    const notices = newsOf(this.#board, now, rules);
     if (notices.length === 0) return;
     this.#sending = true;
     try {
       await this.#channel.send(notices, signal);
       if (signal.aborted) return;
-      this.#board = afterTelling(this.#board, notices, now());
-      memory.write(this.#name, JSON.stringify(this.#board));
+      this.#board = afterTelling(this.#board, notices, now);
       this.#failures = 0;
       this.#nextTryAt = 0;
+      this.#remember();
     } catch (error) {
       if (signal.aborted) return;
       this.#failure = reasonOf(error);
-      this.#nextTryAt = now() + Math.min(RETRY_MS.least * 2 ** this.#failures, RETRY_MS.most);
+      const waitMs = Math.min(RETRY_MS.least * 2 ** this.#failures, RETRY_MS.most);
+      this.#nextTryAt = this.#options.now() + waitMs;
       this.#failures += 1;
       const { name: channel } = this.#channel;
       logger.warn({ channel, reason: this.#failure }, 'warnings could not be sent');
     } finally {
       this.#sending = false;
+    }
+  }
+
+  /** What cannot be written down is told again after a restart, and no more than that. */
+  #remember(): void {
+    const { memory, logger } = this.#options;
+    try {
+      memory.write(this.#name, JSON.stringify(this.#board));
+    } catch (error) {
+      const { name: channel } = this.#channel;
+      logger.warn({ channel, error }, 'what was told of warnings could not be kept');
     }
   }
 

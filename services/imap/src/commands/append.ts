@@ -8,7 +8,11 @@ import type { AppendArguments, AppendedText } from '../parser/append.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
+/** Throws ReplyError for NUL: this store keeps no binary content (RFC 3516 §4.4). */
 export function newMessage({ flags, internalDate, octets }: AppendedText): NewMessage {
+  if (octets.some((piece) => piece.includes(0))) {
+    throw refuse('UNKNOWN-CTE', 'A message with NUL cannot be kept');
+  }
   return { raw: octets, flags, ...(internalDate && { internalDate }) };
 }
 
@@ -21,8 +25,9 @@ export async function append(
   if (last?.octets.every(({ length }) => length === 0)) {
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
+  const ready = messages.map(newMessage);
   const mailbox = await session.findMailbox(name, 'TRYCREATE');
-  const appended = await session.store.messages.append(mailbox.id, messages.map(newMessage));
+  const appended = await session.store.messages.append(mailbox.id, ready);
   session.context.countStored(appended.length);
   if (session.state.name === 'selected') session.selected.stale = true;
   const uids = formatSet(appended.map(({ uid }) => uid));

@@ -1,8 +1,8 @@
 /** Commands about the connection itself: CAPABILITY, NOOP, LOGOUT, STARTTLS, ID, NAMESPACE. */
 import { ReplyError } from '../errors.ts';
 import { DELIMITER } from '../parser/mailbox.ts';
-import { encodeString } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
+import { encodeString } from '../strings.ts';
 
 /** RFC 3501 §6.1.1. */
 export function capability({ response, capabilities }: Session): Completion {

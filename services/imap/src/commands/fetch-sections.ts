@@ -1,12 +1,27 @@
 /**
- * The BODY[section] items of one FETCH answer (RFC 3501 §6.4.5, §7.4.2). Octets are read a chunk of the
- * store's at a time, each once the client has taken what went before, so that an answer holds little
- * memory however much it asks for.
+ * The items of one FETCH answer that are read from the message: BODY[section] (RFC 3501 §6.4.5, §7.4.2), and
+ * BINARY[part] and BINARY.SIZE[part] (RFC 9051 §6.4.5, §7.5.2), which are decoded as they are read. Octets
+ * are read a chunk of the store's at a time, each once the client has taken what went before, so that an
+ * answer holds little memory however much it asks for.
  */
 import { type MessageStructure, pickHeaderFields } from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary, StoreError } from '@mail/store';
+import {
+  type EncodedPart,
+  locateEncoded,
+  measure,
+  readDecoded,
+  wholeMessage,
+} from '../decoded-part.ts';
 import { SessionEnd } from '../errors.ts';
-import type { FetchItem, SectionItem } from '../parser/fetch.ts';
+import { MessageOctets } from '../message-octets.ts';
+import type {
+  BinaryItem,
+  BinarySizeItem,
+  ContentItem,
+  FetchItem,
+  SectionItem,
+} from '../parser/fetch.ts';
 import { locateSection, type OctetRange, renderSection } from '../section.ts';
 import type { Session } from '../session.ts';
 import type { Turns } from '../turns.ts';
@@ -17,24 +32,40 @@ const AHEAD_OCTETS = CHUNK_BYTES;
 const MAX_HEADER_OCTETS = 1024 * 1024;
 const LF = 0x0a;
 
-/** A section, its first piece read. */
-interface OpenSection {
-  readonly first: Buffer;
-  /** What is still to be read from the store. */
-  readonly rest: OctetRange;
+/** An item whose answer can begin. */
+interface OpenItem {
+  /** What goes before the octets; all of the answer where it has none. */
+  readonly head: string;
+  /** The first piece of the octets. */
+  readonly first?: Buffer;
+  /** Reads the others. Rejects with StoreError. */
+  readonly rest?: AsyncIterator<Buffer>;
 }
 
-const NOTHING: OctetRange = { start: 0, end: 0 };
-
-/** BODY[] and RFC822: needs no structure. */
-export function isWholeMessage({ section: { part, text } }: SectionItem): boolean {
-  return part.length === 0 && text === 'all';
+/** BODY[], RFC822, BINARY[]: needs no structure. */
+export function isWholeMessage(item: ContentItem): boolean {
+  if (item.kind !== 'section') return item.part.length === 0;
+  return item.section.part.length === 0 && item.section.text === 'all';
 }
 
-/** The name of a section in an answer: BODY[HEADER.FIELDS (TO)]<0> (RFC 3501 §7.4.2). */
-function sectionName({ label, section, partial }: SectionItem): string {
-  if (label !== 'BODY') return label;
-  return `BODY[${renderSection(section)}]${partial ? `<${partial.offset}>` : ''}`;
+export function isContent(item: FetchItem): item is ContentItem {
+  return item.kind === 'section' || item.kind === 'binary' || item.kind === 'binary-size';
+}
+
+/** Whether an item asks for a part without an encoding that is unknown here. */
+export function cannotDecode(structure: MessageStructure, item: FetchItem): boolean {
+  if (item.kind !== 'binary' && item.kind !== 'binary-size') return false;
+  return locateEncoded(structure, item.part) === 'unknown-encoding';
+}
+
+/** The name of an item in an answer: BODY[HEADER.FIELDS (TO)]<0> (RFC 3501 §7.4.2). */
+function itemName(item: ContentItem): string {
+  if (item.kind === 'binary-size') return `BINARY.SIZE[${item.part.join('.')}]`;
+  if (item.kind === 'section' && item.label !== 'BODY') return item.label;
+  const { partial } = item;
+  const origin = partial ? `<${partial.offset}>` : '';
+  if (item.kind === 'binary') return `BINARY[${item.part.join('.')}]${origin}`;
+  return `BODY[${renderSection(item.section)}]${origin}`;
 }
 
 /** The part of `range` that one chunk holds. */
@@ -54,9 +85,11 @@ export class Sections {
   readonly #structure: MessageStructure | undefined;
   /** In octets. */
   readonly #turns: Turns;
-  readonly #ahead = new Map<SectionItem, OpenSection | undefined>();
+  readonly #ahead = new Map<ContentItem, OpenItem>();
+  /** Of BINARY: its two readings of a small part cost one. */
+  #octets: MessageOctets | undefined;
 
-  /** `structure` may be missing where all sections are the whole message. */
+  /** `structure` may be missing where all items are of the whole message. */
   constructor(
     session: Session,
     message: MessageSummary,
@@ -74,11 +107,11 @@ export class Sections {
     let octets = 0;
     try {
       for (const item of items) {
-        if (item.kind !== 'section') continue;
+        if (!isContent(item)) continue;
         if (octets >= AHEAD_OCTETS) break;
         const open = await this.#open(item);
         this.#ahead.set(item, open);
-        octets += open?.first.length ?? 0;
+        octets += open.first?.length ?? 0;
       }
       return true;
     } catch (error) {
@@ -87,40 +120,81 @@ export class Sections {
     }
   }
 
-  /** Writes one item; NIL for a section that the message has not. */
-  async tell(item: SectionItem): Promise<void> {
+  /** Writes one item. */
+  async tell(item: ContentItem): Promise<void> {
     const { response } = this.#session;
-    const open = this.#ahead.has(item)
-      ? this.#ahead.get(item)
-      : await this.#promised(() => this.#open(item));
-    if (open === undefined) return response.raw(`${sectionName(item)} NIL`);
-    let { first: piece, rest } = open;
-    response.raw(`${sectionName(item)} {${piece.length + rest.end - rest.start}}\r\n`);
-    response.octets(piece);
-    while (rest.start < rest.end) {
-      const range = firstPiece(rest);
-      piece = await this.#promised(() => this.#read(range));
+    const open = this.#ahead.get(item) ?? (await this.#promised(() => this.#open(item)));
+    const { head, first, rest } = open;
+    response.raw(head);
+    if (first !== undefined) response.octets(first);
+    if (rest === undefined) return;
+    for (;;) {
+      const { value: piece, done } = await this.#promised(() => rest.next());
+      if (done) return;
       response.octets(piece);
-      rest = { start: range.end, end: rest.end };
     }
   }
 
-  /** Undefined where the message has no such section. Throws StoreError (no-such-message). */
-  async #open(item: SectionItem): Promise<OpenSection | undefined> {
+  /** NIL for what the message has not. Throws StoreError (no-such-message). */
+  #open(item: ContentItem): Promise<OpenItem> {
+    return item.kind === 'section' ? this.#openSection(item) : this.#openDecoded(item);
+  }
+
+  async #openSection(item: SectionItem): Promise<OpenItem> {
     const { section, partial } = item;
     const whole: OctetRange | undefined = isWholeMessage(item)
       ? { start: 0, end: this.#message.size }
       : this.#structure && locateSection(this.#structure, section);
-    if (whole === undefined) return undefined;
+    if (whole === undefined) return { head: `${itemName(item)} NIL` };
     if (section.text === 'header-fields' || section.text === 'header-fields-not') {
       const fields = await this.#pickFields(item, whole);
       const { offset, count } = partial ?? { offset: 0, count: fields.length };
-      return { first: fields.subarray(offset, offset + count), rest: NOTHING };
+      const first = fields.subarray(offset, offset + count);
+      return { head: `${itemName(item)} {${first.length}}\r\n`, first };
     }
     const start = Math.min(whole.start + (partial?.offset ?? 0), whole.end);
     const end = partial ? Math.min(start + partial.count, whole.end) : whole.end;
     const piece = firstPiece({ start, end });
-    return { first: await this.#read(piece), rest: { start: piece.end, end } };
+    const head = `${itemName(item)} {${end - start}}\r\n`;
+    const first = await this.#read(piece);
+    return piece.end === end
+      ? { head, first }
+      : { head, first, rest: this.#pieces({ start: piece.end, end }) };
+  }
+
+  async *#pieces({ start, end }: OctetRange): AsyncGenerator<Buffer> {
+    for (let at = start; at < end; ) {
+      const piece = firstPiece({ start: at, end });
+      yield await this.#read(piece);
+      at = piece.end;
+    }
+  }
+
+  /** Decodes all that is asked, to know its size; keeps what is small. */
+  async #openDecoded(item: BinaryItem | BinarySizeItem): Promise<OpenItem> {
+    const name = itemName(item);
+    const part = this.#locateEncoded(item);
+    if (part === undefined) return { head: `${name} ${item.kind === 'binary' ? 'NIL' : 0}` };
+    const { selected, store } = this.#session;
+    this.#octets ??= new MessageOctets(store.messages, selected.mailbox.id, this.#message);
+    const octets = this.#octets;
+    const key = `${selected.mailbox.id}/${this.#message.uid}/${item.part.join('.')}`;
+    const places = this.#session.lastDecoded.placesOf(key);
+    const partial = item.kind === 'binary' ? item.partial : undefined;
+    const read = () => readDecoded(part, partial, octets, this.#turns, places);
+    const measured = await measure(read());
+    if (item.kind === 'binary-size') return { head: `${name} ${measured.octets}` };
+    // RFC 9051 §7.5.2: a literal8 tells of NUL
+    const head = `${name} ${measured.holdsNul ? '~' : ''}{${measured.octets}}\r\n`;
+    const { whole } = measured;
+    return whole === undefined ? { head, rest: read() } : { head, first: whole };
+  }
+
+  #locateEncoded(item: BinaryItem | BinarySizeItem): EncodedPart | undefined {
+    if (isWholeMessage(item)) return wholeMessage(this.#message.size);
+    const part = this.#structure && locateEncoded(this.#structure, item.part);
+    if (part === 'unknown-encoding') throw new Error('was to be refused: see cannotDecode');
+    return part;
   }
 
   async #pickFields({ section }: SectionItem, header: OctetRange): Promise<Buffer> {

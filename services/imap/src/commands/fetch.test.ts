@@ -113,6 +113,74 @@ describe('an answer of many sections', () => {
   });
 });
 
+describe('BINARY', () => {
+  const part = (octets: Buffer) => {
+    const text = octets.toString('base64').replaceAll(/.{76}/g, '$&\r\n');
+    const head = 'Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n';
+    return { raw: Buffer.from(head + text) };
+  };
+
+  test('of a large part holds a few pieces at a time', async () => {
+    const message = part(lines(24 * MIB));
+    await messages.append(sent, [message]);
+    let held = 0;
+    let mostHeld = 0;
+    let read = 0;
+    onRead(messages, (readStored) => async (...args) => {
+      const octets = await readStored(...args);
+      read += octets.length;
+      // of the two readings, the first only measures
+      if (read > message.raw.length) held += octets.length;
+      mostHeld = Math.max(mostHeld, held);
+      expect(octets.length).toBeLessThanOrEqual(CHUNK_BYTES);
+      return octets;
+    });
+    const a = await open();
+    a.onHeard = (octets) => {
+      held -= octets;
+    };
+    const answer = await a.say('FETCH 1 BINARY.PEEK[1]');
+    expect(answer[0]).toBe(`* 1 FETCH (BINARY[1] {${24 * MIB}}`);
+    expect(answer.at(-1)).toBe('OK FETCH completed');
+    expect(read).toBe(2 * message.raw.length);
+    // what the system's own buffers take, and a few pieces
+    expect(mostHeld).toBeLessThan(16 * MIB);
+  });
+
+  test('of a small part reads it once', async () => {
+    await messages.append(sent, [part(Buffer.alloc(100_000, 'x'))]);
+    let reads = 0;
+    onRead(messages, (readStored) => (...args) => {
+      reads += 1;
+      return readStored(...args);
+    });
+    const a = await open();
+    await a.say('FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1])');
+    expect(reads).toBe(1);
+  });
+
+  test('of two large parts in one answer gives each its own', async () => {
+    const [one, two] = ['1', '2'].map((fill) => part(Buffer.alloc(400_000, fill)).raw);
+    const head = 'Content-Type: multipart/mixed; boundary=b\r\n';
+    await messages.append(sent, [
+      { raw: Buffer.from([head, '--b', one, '--b', two, '--b--', ''].join('\r\n')) },
+    ]);
+    const a = await open();
+    const answer = (await a.say('FETCH 1 (BINARY.PEEK[1] BINARY.PEEK[2])')).join('\n');
+    const content = ['1', '2'].map((fill) => fill.repeat(400_000));
+    expect(answer).toBe(
+      `* 1 FETCH (BINARY[1] {400000}\n${content[0]} BINARY[2] {400000}\n${content[1]})\nOK FETCH completed`,
+    );
+  });
+
+  test('of a message that has gone leaves no half of an answer', async () => {
+    await messages.append(sent, [part(Buffer.alloc(10, 'x'))]);
+    onRead(messages, () => () => Promise.reject(new StoreError('no-such-message', 'gone')));
+    const a = await open();
+    expect(await a.say('FETCH 1 BINARY.PEEK[1]')).toEqual(['OK FETCH completed']);
+  });
+});
+
 test('fields are picked from the header’s first MiB', async () => {
   const field = (name: string) => `${name}: ${'z'.repeat(998)}\r\n`;
   const raw = Buffer.from(`Subject: x\r\n${field('X-Long').repeat(1100)}Cc: late\r\n\r\n`);

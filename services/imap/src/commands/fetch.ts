@@ -1,22 +1,23 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162; RFC 8474 §5; RFC 8514; RFC 9394): which messages, in which order, and every item but the
- * sections, which are fetch-sections.ts. Structures come in batches.
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 8474 §5; RFC 8514; RFC 9394):
+ * which messages, in which order, and every item but those of fetch-sections.ts and fetch-preview.ts.
+ * Structures come in batches.
  */
 import type { MessageStructure } from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary } from '@mail/store';
-import { ReplyError } from '../errors.ts';
+import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { formatDateTime } from '../parser/date.ts';
-import type { FetchArguments, FetchItem, SectionItem } from '../parser/fetch.ts';
+import type { ContentItem, FetchArguments, FetchItem } from '../parser/fetch.ts';
 import { MAX_UINT32 } from '../parser/limits.ts';
 import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
-import { renderBodyStructure, renderEnvelope } from '../render-structure.ts';
-import { encodeFlags, encodeNullable } from '../response.ts';
+import { StructureRenderer } from '../render-structure.ts';
+import { encodeFlags } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { Turns } from '../turns.ts';
 import { readPreview } from './fetch-preview.ts';
-import { isWholeMessage, Sections } from './fetch-sections.ts';
+import { cannotDecode, isContent, isWholeMessage, Sections } from './fetch-sections.ts';
 import { tellVanishedEarlier } from './resync.ts';
 
 /** Messages whose structures are read at once. */
@@ -41,10 +42,17 @@ function needsStructure(item: FetchItem): boolean {
     case 'preview':
       return true;
     case 'section':
+    case 'binary':
+    case 'binary-size':
       return !isWholeMessage(item);
     default:
       return false;
   }
+}
+
+/** Fetching text without PEEK sets \Seen; its size alone does not. */
+function marksSeen(item: FetchItem): boolean {
+  return (item.kind === 'section' || item.kind === 'binary') && !item.peek;
 }
 
 /** The UIDs of a set as one who asks for expunged ones means it: "*" is above all that ever were. */
@@ -93,8 +101,9 @@ export async function fetch(
   const selection = session.resolve(set, numbering);
   const items = completeItems(session, asked, changedSince !== undefined, numbering);
   const structured = items.some(needsStructure);
-  const reads =
-    !session.selected.readOnly && items.some((item) => item.kind === 'section' && !item.peek);
+  const reads = !session.selected.readOnly && items.some(marksSeen);
+  const decodes = items.some(({ kind }) => kind === 'binary' || kind === 'binary-size');
+  let undecodable = false;
   if (changedSince !== undefined && vanished) {
     await tellVanishedEarlier(session, changedSince, uidsNamed(session, set));
   }
@@ -103,8 +112,13 @@ export async function fetch(
     changedSince === undefined ? page : page.filter(({ message }) => message.modSeq > changedSince);
   const turns = new Turns(TURN_OCTETS);
   for (let start = 0; start < found.length; start += BATCH_MESSAGES) {
-    const batch = found.slice(start, start + BATCH_MESSAGES);
+    let batch = found.slice(start, start + BATCH_MESSAGES);
     const structures = structured ? await readStructures(session, batch) : undefined;
+    if (decodes && structures !== undefined) {
+      const asked = batch.length;
+      batch = batch.filter(({ message: { uid } }) => canDecode(structures.get(uid), items));
+      undecodable ||= batch.length < asked;
+    }
     for (const group of reads ? groupByOctets(batch, items) : [batch]) {
       const seen = reads ? await markSeen(session, group) : new Map<number, MessageSummary>();
       for (const { sequence, message } of group) {
@@ -119,14 +133,22 @@ export async function fetch(
       }
     }
   }
+  // RFC 9051 §7.5.2; the others have been told
+  if (undecodable) throw refuse('UNKNOWN-CTE', 'A part has a transfer encoding unknown here');
   return completeOver(selection, numbering, { text: 'FETCH completed' });
 }
 
-/** The sections that `items` ask of a message, in octets at the most. */
+/** A message that has gone counts as one that could be decoded: nothing is said of it. */
+function canDecode(structure: MessageStructure | undefined, items: readonly FetchItem[]): boolean {
+  return structure === undefined || !items.some((item) => cannotDecode(structure, item));
+}
+
+/** The text that `items` ask of a message, in octets at the most. */
 function octetsAsked({ size }: MessageSummary, items: readonly FetchItem[]): number {
   let octets = 0;
   for (const item of items) {
-    if (item.kind === 'section') octets += Math.min(size, item.partial?.count ?? size);
+    if (item.kind !== 'section' && item.kind !== 'binary') continue;
+    octets += Math.min(size, item.partial?.count ?? size);
   }
   return octets;
 }
@@ -192,11 +214,12 @@ async function tell(
     if (preview === undefined) return;
     described = { ...fetched, preview };
   }
-  if (items.some(({ kind }) => kind === 'section')) session.context.countRead();
+  if (items.some(({ kind }) => kind === 'section' || kind === 'binary'))
+    session.context.countRead();
   response.raw(`* ${fetched.sequence} FETCH (`);
   for (const [index, item] of items.entries()) {
     if (index > 0) response.raw(' ');
-    if (item.kind === 'section') await sections.tell(item);
+    if (isContent(item)) await sections.tell(item);
     else response.raw(renderItem(session, described, item));
   }
   response.raw(')\r\n');
@@ -204,10 +227,14 @@ async function tell(
   if (room !== undefined) await room;
 }
 
+function rendererFor({ strings, enabled }: Session): StructureRenderer {
+  return new StructureRenderer(strings, enabled.has('IMAP4rev2'));
+}
+
 function renderItem(
   session: Session,
   { message, structure, preview }: Fetched,
-  item: Exclude<FetchItem, SectionItem>,
+  item: Exclude<FetchItem, ContentItem>,
 ): string {
   switch (item.kind) {
     case 'flags':
@@ -224,17 +251,17 @@ function renderItem(
     case 'modseq':
       return `MODSEQ (${message.modSeq})`;
     case 'preview':
-      return `PREVIEW ${encodeNullable(preview)}`;
+      return `PREVIEW ${session.strings.nullable(preview)}`;
     case 'save-date':
       return `SAVEDATE "${formatDateTime(new Date(message.savedAt))}"`;
     case 'thread-id':
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';
     case 'envelope':
-      return `ENVELOPE ${structure ? renderEnvelope(structure.envelope) : 'NIL'}`;
+      return `ENVELOPE ${structure ? rendererFor(session).envelope(structure.envelope) : 'NIL'}`;
     case 'body':
-      return `BODY ${structure ? renderBodyStructure(structure.root, false) : 'NIL'}`;
+      return `BODY ${structure ? rendererFor(session).body(structure.root, false) : 'NIL'}`;
     case 'body-structure':
-      return `BODYSTRUCTURE ${structure ? renderBodyStructure(structure.root, true) : 'NIL'}`;
+      return `BODYSTRUCTURE ${structure ? rendererFor(session).body(structure.root, true) : 'NIL'}`;
   }
 }

@@ -30,6 +30,7 @@ import { append } from './append.ts';
 import { type Command, type CommandRule, command } from './command.ts';
 import { capability, id, logout, namespace, noop, startTls } from './connection.ts';
 import { copy, move } from './copy.ts';
+import { enable } from './enable.ts';
 import { expunge } from './expunge.ts';
 import { fetch } from './fetch.ts';
 import { idle } from './idle.ts';
@@ -37,7 +38,6 @@ import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
 import { replace } from './replace.ts';
-import { enable } from './resync.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
 import { sort } from './sort.ts';
@@ -102,7 +102,12 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
 
   [
     'ENABLE',
-    command({ states: LOGGED_IN, parse: parseEnable, handle: enable, capability: ['ENABLE'] }),
+    command({
+      states: LOGGED_IN,
+      parse: parseEnable,
+      handle: enable,
+      capability: ['ENABLE', 'UTF8=ACCEPT'],
+    }),
   ],
   [
     'SELECT',
@@ -234,7 +239,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   }),
 ]);
 
-/** What CAPABILITY says beyond IMAP4rev1, whatever the connection. */
+/** What CAPABILITY says beyond IMAP4rev1 and IMAP4rev2, whatever the connection. */
 export const EXTENSIONS: readonly string[] = [
   ...new Set([...COMMANDS.values()].flatMap(({ capability }) => capability)),
 ].sort();

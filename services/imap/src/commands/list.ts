@@ -1,6 +1,6 @@
 /**
  * LIST and LSUB (RFC 3501 §6.3.8, §6.3.9), with CHILDREN (RFC 3348), SPECIAL-USE (RFC 6154), LIST-EXTENDED
- * (RFC 5258) and LIST-STATUS (RFC 5819).
+ * (RFC 5258) and LIST-STATUS (RFC 5819); and the LIST that other commands of IMAP4rev2 tell.
  */
 import {
   compareNames,
@@ -17,9 +17,8 @@ import {
   type LsubArguments,
   type StatusItem,
 } from '../parser/mailbox.ts';
-import { encodeAstring, encodeString } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
-import { encodeMailboxName } from '../utf7.ts';
+import { encodeString } from '../strings.ts';
 import { tellStatus } from './status.ts';
 
 /** As the store takes names: in Unicode's NFC, and INBOX, the first level, in any case (RFC 3501 §5.1). */
@@ -36,18 +35,24 @@ interface Told {
   readonly attributes: readonly string[];
   /** Selection options that hold for names below this one (RFC 5258 §3.5). */
   readonly childInfo?: readonly string[];
+  /** What the client knows it by (RFC 9051 §6.3.9.7). */
+  readonly oldName?: string;
 }
 
 function tell(
   session: Session,
   verb: 'LIST' | 'LSUB',
-  { name, attributes, childInfo }: Told,
+  { name, attributes, childInfo, oldName }: Told,
 ): void {
-  const wireName = encodeAstring(encodeMailboxName(name));
+  const { response, strings } = session;
   const delimiter = encodeString(DELIMITER);
   const below = childInfo?.map(encodeString).join(' ');
-  const extra = below === undefined ? '' : ` ("CHILDINFO" (${below}))`;
-  session.response.untagged(`${verb} (${attributes.join(' ')}) ${delimiter} ${wireName}${extra}`);
+  const extra =
+    (below === undefined ? '' : ` ("CHILDINFO" (${below}))`) +
+    (oldName === undefined ? '' : ` ("OLDNAME" (${strings.mailbox(oldName)}))`);
+  response.untagged(
+    `${verb} (${attributes.join(' ')}) ${delimiter} ${strings.mailbox(name)}${extra}`,
+  );
 }
 
 /** A name with what is there: a mailbox, or only inferiors or a subscription. */
@@ -72,16 +77,30 @@ function entriesOf(mailboxes: readonly Mailbox[], subscribed: ReadonlySet<string
   }));
 }
 
-function attributesOf(entry: Entry, { extended, select, returns }: ListArguments): string[] {
-  const { mailbox, hasChildren, subscribed } = entry;
-  const tellsSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
+/** `extended` where the client is one that knows \NonExistent, which says more than \Noselect (RFC 5258 §3). */
+function attributesOf({ mailbox, hasChildren }: Entry, extended: boolean): string[] {
   return [
     hasChildren ? '\\HasChildren' : '\\HasNoChildren',
-    // \NonExistent says as much and more, to clients that know it (RFC 5258 §3)
     ...(mailbox === undefined ? [extended ? '\\NonExistent' : '\\Noselect'] : []),
     ...(mailbox?.specialUse === undefined ? [] : [mailbox.specialUse]),
-    ...(tellsSubscribed && subscribed ? ['\\Subscribed'] : []),
   ];
+}
+
+/**
+ * To clients of IMAP4rev2, LIST of one name, as other commands tell it besides (RFC 9051 §6.3.2); with what
+ * they call it, where that is another (§6.3.9.7).
+ */
+export async function tellName(session: Session, name: string, called: string): Promise<void> {
+  if (!session.enabled.has('IMAP4rev2')) return;
+  const mailboxes = await session.store.mailboxes.list(session.account.id);
+  const entry = entriesOf(mailboxes, new Set()).find((one) => one.name === name) ?? {
+    name,
+    mailbox: undefined,
+    hasChildren: false,
+    subscribed: false,
+  };
+  const attributes = attributesOf(entry, true);
+  tell(session, 'LIST', { name, attributes, ...(called !== name && { oldName: called }) });
 }
 
 /** Which names are asked for, patterns aside. */
@@ -105,8 +124,8 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
   }
   const { mailboxes } = session.store;
   const existing = await mailboxes.list(session.account.id);
-  const asksSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
-  const subscriptions = asksSubscribed ? await mailboxes.subscriptions(session.account.id) : [];
+  const tellsSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
+  const subscriptions = tellsSubscribed ? await mailboxes.subscriptions(session.account.id) : [];
   const entries = entriesOf(existing, new Set(subscriptions));
   const matchers = patterns.map((pattern) => compilePattern(reference, pattern));
   const selected = new Set(entries.filter((entry) => isSelected(entry, parsed)));
@@ -118,7 +137,8 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
     const { name } = entry;
     const above = aboveSelected.has(name);
     if (!(selected.has(entry) || above) || !matchers.some((matches) => matches(name))) continue;
-    const attributes = attributesOf(entry, parsed);
+    const attributes = attributesOf(entry, extended || session.enabled.has('IMAP4rev2'));
+    if (tellsSubscribed && entry.subscribed) attributes.push('\\Subscribed');
     tell(session, 'LIST', { name, attributes, ...(above && { childInfo: criteria }) });
     await tellStatusOf(session, entry.mailbox, status);
     await session.response.room;

@@ -1,8 +1,9 @@
 /** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3 to §6.3.7). */
-import { isInferior, parseMailboxName } from '@mail/store';
+import { INBOX, isInferior, parseMailboxName } from '@mail/store';
 import { refuse } from '../errors.ts';
-import type { CreateArguments, RenameArguments } from '../parser/mailbox.ts';
+import { type CreateArguments, DELIMITER, type RenameArguments } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
+import { tellName } from './list.ts';
 
 /** Uses that the store keeps, in their usual spelling; \\All and \\Flagged would be views (RFC 6154 §2). */
 const USES = ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash'];
@@ -23,8 +24,16 @@ export async function create(
   { mailbox: name, uses }: CreateArguments,
 ): Promise<Completion> {
   const { mailboxes } = session.store;
-  const { objectId } = await mailboxes.create(session.account.id, name, useOf(uses));
+  const created = await mailboxes.create(session.account.id, name, useOf(uses));
+  const { objectId } = created;
+  await tellSpelling(session, created.name, name);
   return { code: `MAILBOXID (${objectId})`, text: 'CREATE completed' };
+}
+
+/** To clients of IMAP4rev2, how the store spells a name that they write otherwise (RFC 9051 §6.3.4, §6.3.5). */
+async function tellSpelling(session: Session, name: string, called: string): Promise<void> {
+  // one "/" at the end declares a superior; the name is without it (RFC 9051 §6.3.4)
+  if (called !== name && called !== name + DELIMITER) await tellName(session, name, called);
 }
 
 async function isSuperior(session: Session, text: string): Promise<boolean> {
@@ -39,12 +48,13 @@ export async function remove(session: Session, name: string): Promise<Completion
   const mailbox = await session.store.mailboxes.find(session.account.id, name);
   if (mailbox === undefined) {
     throw (await isSuperior(session, name))
-      ? refuse('CANNOT', 'There are mailboxes below that name')
+      ? refuse('HASCHILDREN', 'There are mailboxes below that name')
       : refuse('NONEXISTENT', 'No such mailbox');
   }
   const { state } = session;
   await session.store.mailboxes.delete(mailbox.id);
   if (state.name === 'selected' && state.selected.mailbox.id === mailbox.id) session.deselect();
+  await tellSpelling(session, mailbox.name, name);
   return { text: 'DELETE completed' };
 }
 
@@ -52,6 +62,9 @@ export async function rename(session: Session, { from, to }: RenameArguments): P
   await session.store.mailboxes.rename(session.account.id, from, to);
   // of INBOX it moves messages, and INBOX may be what is selected here
   if (session.state.name === 'selected') session.selected.stale = true;
+  // of INBOX it leaves the name (RFC 9051 §6.3.6)
+  const name = parseMailboxName(to);
+  if (name !== undefined && parseMailboxName(from) !== INBOX) await tellName(session, name, from);
   return { text: 'RENAME completed' };
 }
 

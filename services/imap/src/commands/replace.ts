@@ -11,18 +11,14 @@ export async function replace(
 ): Promise<Completion> {
   session.requireWritable();
   const selection = session.resolve(replaced, numbering);
+  const ready = newMessage(message);
   const target = await session.findMailbox(name, 'TRYCREATE');
   completeOver(selection, numbering, { text: '' });
   const [only] = selection.found;
   if (only === undefined) throw refuse('NONEXISTENT', 'No such message');
   const { mailbox } = session.selected;
   const { uid } = only.message;
-  const placed = await session.store.messages.replace(
-    mailbox.id,
-    uid,
-    target.id,
-    newMessage(message),
-  );
+  const placed = await session.store.messages.replace(mailbox.id, uid, target.id, ready);
   session.context.countStored(1);
   session.selected.stale = true;
   // ahead of the EXPUNGE, so that a client knows what has come in its place (RFC 8508 §4.3)

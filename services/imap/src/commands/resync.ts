@@ -1,21 +1,8 @@
-/** How a client that comes back catches up: ENABLE, and what QRESYNC tells (RFC 5161, RFC 7162 §3.2). */
+/** How a client that comes back catches up: what QRESYNC tells (RFC 7162 §3.2). */
 import type { ResyncArguments } from '../parser/select.ts';
 import { formatSet, type NumberRange, rangesHold, resolveSet } from '../parser/sequence-set.ts';
 import { encodeFlags } from '../response.ts';
-import type { Completion, Extension, Session } from '../session.ts';
-
-const EXTENSIONS: readonly Extension[] = ['CONDSTORE', 'QRESYNC'];
-
-/** Names that mean nothing here are passed over without a word (RFC 5161 §3.1). */
-export function enable(session: Session, names: readonly string[]): Completion {
-  const { enabled, response } = session;
-  const fresh = EXTENSIONS.filter((name) => names.includes(name) && !enabled.has(name));
-  for (const name of fresh) enabled.add(name);
-  // QRESYNC has CONDSTORE in it (RFC 7162 §3.2.3)
-  if (enabled.has('QRESYNC')) enabled.add('CONDSTORE');
-  response.untagged(['ENABLED', ...fresh].join(' '));
-  return { text: 'ENABLE completed' };
-}
+import type { Session } from '../session.ts';
 
 /** Which of `among` have been expunged since. Tombstones are kept, so the answer is exact. */
 export async function tellVanishedEarlier(

@@ -1,6 +1,7 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 9394). Messages are read only as far as it takes to decide, and
- * other sessions have their turn in between.
+ * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394; RFC 9755 §3 for
+ * charsets). Messages are read only as far as it takes to decide, and other sessions have their turn in
+ * between.
  */
 import { type MessageStructure, searchedPieces } from '@mail/message';
 import { StoreError } from '@mail/store';
@@ -8,13 +9,13 @@ import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { MessageOctets } from '../message-octets.ts';
 import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial.ts';
-import type { ReturnOption, SearchArguments } from '../parser/search.ts';
+import type { ReturnOption, SearchArguments, SearchingArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import { Progress } from '../progress.ts';
-import { encodeString } from '../response.ts';
 import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
 import { findTexts } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
+import { encodeString } from '../strings.ts';
 import { Turns } from '../turns.ts';
 
 /** Structures that are held at once. */
@@ -28,16 +29,23 @@ export async function search(
   parsed: SearchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
+  if (parsed.namesCharset && session.enabled.has('UTF8=ACCEPT')) {
+    throw new ReplyError('BAD', undefined, 'All is UTF-8 once UTF8=ACCEPT is enabled');
+  }
+  // IMAP4rev2 knows no other answer (RFC 9051 §6.4.4)
+  const returns =
+    parsed.returns ?? (session.enabled.has('IMAP4rev2') ? ['ALL' as const] : undefined);
   const compiled = compile(session, parsed);
   const found = await findAll(session, compiled);
-  tellFound(session, found, { ...parsed, numbering, looksAtModSeq: compiled.looksAtModSeq });
+  const { looksAtModSeq } = compiled;
+  tellFound(session, found, { ...parsed, returns, numbering, looksAtModSeq });
   return { text: 'SEARCH completed' };
 }
 
 /** Throws ReplyError for a charset that we have not, and for numbers that are not in use. */
 export function compile(
   { selected: { view } }: Session,
-  { returns, charset, key }: SearchArguments,
+  { returns, charset, key }: SearchingArguments,
 ): CompiledSearch {
   if (charset === undefined) {
     // a SEARCH that is refused leaves nothing saved (RFC 5182 §2.1)

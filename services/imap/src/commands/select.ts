@@ -3,6 +3,7 @@ import { ReplyError } from '../errors.ts';
 import type { SelectArguments } from '../parser/select.ts';
 import type { Completion, Session } from '../session.ts';
 import { expungeDeleted } from './expunge.ts';
+import { tellName } from './list.ts';
 import { tellChangesSince } from './resync.ts';
 
 async function open(
@@ -25,17 +26,23 @@ async function open(
   const { uidNext } = await session.store.mailboxes.status(mailbox.id);
   session.tellFlagsInUse(view.flagsInUse);
   response.untagged(`${view.count} EXISTS`);
-  response.untagged('0 RECENT');
-  const unseen = view.firstUnseen;
-  if (unseen !== undefined) response.notice(`UNSEEN ${unseen}`, 'First unseen message');
+  if (!session.enabled.has('IMAP4rev2')) tellRecent(session);
   response.notice(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are valid');
   response.notice(`UIDNEXT ${uidNext}`, 'Predicted next UID');
   response.notice(`HIGHESTMODSEQ ${view.highestModSeq}`, 'Changes are numbered');
   response.notice(`MAILBOXID (${mailbox.objectId})`, 'Its id');
+  await tellName(session, mailbox.name, name);
   if (resync !== undefined) await tellChangesSince(session, resync);
   return readOnly
     ? { code: 'READ-ONLY', text: 'EXAMINE completed' }
     : { code: 'READ-WRITE', text: 'SELECT completed' };
+}
+
+/** What IMAP4rev2 has dropped (RFC 9051 appendix E). */
+function tellRecent({ response, selected: { view } }: Session): void {
+  response.untagged('0 RECENT');
+  const unseen = view.firstUnseen;
+  if (unseen !== undefined) response.notice(`UNSEEN ${unseen}`, 'First unseen message');
 }
 
 export function select(session: Session, parsed: SelectArguments): Promise<Completion> {

@@ -2,9 +2,7 @@
  * APPENDLIMIT (RFC 7889). */
 import type { Mailbox, MailboxStatus } from '@mail/store';
 import type { StatusArguments, StatusItem } from '../parser/mailbox.ts';
-import { encodeAstring } from '../response.ts';
 import type { Completion, Session } from '../session.ts';
-import { encodeMailboxName } from '../utf7.ts';
 
 type Value = (status: MailboxStatus, mailbox: Mailbox, session: Session) => number | string;
 
@@ -31,7 +29,7 @@ export async function tellStatus(
   if (items.includes('HIGHESTMODSEQ')) session.enableCondStore();
   const status = await session.store.mailboxes.status(mailbox.id);
   const values = items.map((item) => `${item} ${VALUES[item](status, mailbox, session)}`);
-  const wireName = encodeAstring(encodeMailboxName(mailbox.name));
+  const wireName = session.strings.mailbox(mailbox.name);
   session.response.untagged(`STATUS ${wireName} (${values.join(' ')})`);
 }
 

@@ -1,6 +1,6 @@
 /**
- * APPEND mailbox 1*([flags] [date-time] literal) (RFC 3501 §6.3.11, RFC 3502), and REPLACE, which has one
- * message (RFC 8508 §5).
+ * APPEND mailbox 1*([flags] [date-time] data) (RFC 3501 §6.3.11, RFC 3502, RFC 9051 §9: append-data), and
+ * REPLACE, which has one message (RFC 8508 §5).
  */
 import { ImapSyntaxError } from '../errors.ts';
 import { parseDateTime } from './date.ts';
@@ -13,7 +13,7 @@ import { parseSetNumber, type SequenceSet } from './sequence-set.ts';
 export interface AppendedText {
   readonly flags: readonly string[];
   readonly internalDate: Date | undefined;
-  /** In pieces. */
+  /** In pieces. NUL is among them only where a literal8 carried it. */
   readonly octets: readonly Buffer[];
 }
 
@@ -35,7 +35,17 @@ function parseMessage(lexer: Lexer): AppendedText {
     internalDate = parseDateTime(lexer);
     lexer.space();
   }
-  return { flags, internalDate, octets: lexer.literalPieces() };
+  return { flags, internalDate, octets: parseData(lexer) };
+}
+
+/** literal, literal8, or the latter within "UTF8 (...)", as RFC 6855 §4 had it once UTF8=ACCEPT is enabled. */
+function parseData(lexer: Lexer): readonly Buffer[] {
+  if (lexer.utf8 && lexer.accept('UTF8 (')) {
+    const octets = lexer.literal8Pieces();
+    lexer.expect(')');
+    return octets;
+  }
+  return lexer.peek() === '~' ? lexer.literal8Pieces() : lexer.literalPieces();
 }
 
 export function parseAppend(lexer: Lexer): AppendArguments {

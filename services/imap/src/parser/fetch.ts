@@ -1,4 +1,4 @@
-/** What FETCH asks for (RFC 3501 §6.4.5, §9: fetch, fetch-att, section). Pure. */
+/** What FETCH asks for (RFC 3501 §6.4.5, RFC 9051 §6.4.5, §9: fetch, fetch-att, section). Pure. */
 import { ImapSyntaxError } from '../errors.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_PART_LEVELS } from './limits.ts';
@@ -22,7 +22,7 @@ export interface Section {
   readonly fields: readonly string[];
 }
 
-/** Octets `offset` up to `offset + count` of a section. */
+/** Octets `offset` up to `offset + count` of a section, as it is sent. */
 export interface Partial {
   readonly offset: number;
   readonly count: number;
@@ -38,6 +38,21 @@ export interface SectionItem {
   readonly partial: Partial | undefined;
   /** Whether \Seen is left alone. */
   readonly peek: boolean;
+}
+
+/** A part without its transfer encoding. */
+export interface BinaryItem {
+  readonly kind: 'binary';
+  /** As in Section. */
+  readonly part: readonly number[];
+  readonly partial: Partial | undefined;
+  readonly peek: boolean;
+}
+
+/** How many octets BINARY would send. */
+export interface BinarySizeItem {
+  readonly kind: 'binary-size';
+  readonly part: readonly number[];
 }
 
 const PLAIN_ITEMS = {
@@ -56,7 +71,9 @@ const PLAIN_ITEMS = {
 } as const;
 
 export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };
-export type FetchItem = PlainItem | SectionItem;
+/** What is answered by reading the message itself. */
+export type ContentItem = SectionItem | BinaryItem | BinarySizeItem;
+export type FetchItem = PlainItem | ContentItem;
 
 export interface FetchArguments {
   readonly set: MessageSet;
@@ -100,12 +117,18 @@ const SECTION_TEXTS: ReadonlyMap<string, SectionText> = new Map([
   ['MIME', 'mime'],
 ]);
 
-/** What stands between "[" and "]", the latter included. */
-function parseSection(lexer: Lexer): Section {
-  const words = lexer.itemName().split('.', MAX_PART_LEVELS + 4);
+/** Takes the numbers of a part off the front of `words`. */
+function takePart(words: string[]): number[] {
   const part: number[] = [];
   while (/^[1-9]\d{0,8}$/.test(words[0] ?? '')) part.push(Number(words.shift()));
   if (part.length > MAX_PART_LEVELS) throw new ImapSyntaxError('too-deep', 'Part number too deep');
+  return part;
+}
+
+/** What stands between "[" and "]" of BODY, the latter included. */
+function parseSection(lexer: Lexer): Section {
+  const words = lexer.itemName().split('.', MAX_PART_LEVELS + 4);
+  const part = takePart(words);
   const text = SECTION_TEXTS.get(words.join('.'));
   // "BODY[1.]" leaves one empty word behind, "BODY[]" is one empty word
   const dangling = words.length === 1 && words[0] === '' && part.length > 0;
@@ -121,11 +144,22 @@ function parseSection(lexer: Lexer): Section {
   return { part, text, fields };
 }
 
+/** What stands between "[" and "]" of BINARY, the latter included: section-binary. */
+function parseBinaryPart(lexer: Lexer): number[] {
+  const name = lexer.itemName();
+  const words = name.split('.', MAX_PART_LEVELS + 1);
+  const part = name === '' ? [] : takePart(words);
+  if (name !== '' && words.length > 0) return lexer.fail('Bad section');
+  lexer.expect(']');
+  return part;
+}
+
 function parsePartial(lexer: Lexer): Partial | undefined {
   if (!lexer.accept('<')) return undefined;
-  const offset = lexer.number();
+  const offset = lexer.number64();
   lexer.expect('.');
-  const count = lexer.positive();
+  const count = lexer.number64();
+  if (count === 0) lexer.fail('Expected a number above zero');
   lexer.expect('>');
   return { offset, count };
 }
@@ -140,6 +174,15 @@ function parseItem(lexer: Lexer): FetchItem {
       partial: parsePartial(lexer),
       peek: name === 'BODY.PEEK',
     };
+  }
+  if (name === 'BINARY' || name === 'BINARY.PEEK') {
+    lexer.expect('[');
+    const part = parseBinaryPart(lexer);
+    return { kind: 'binary', part, partial: parsePartial(lexer), peek: name === 'BINARY.PEEK' };
+  }
+  if (name === 'BINARY.SIZE') {
+    lexer.expect('[');
+    return { kind: 'binary-size', part: parseBinaryPart(lexer) };
   }
   const old = OLD_ITEMS.get(name);
   if (old !== undefined) return old;
@@ -167,7 +210,8 @@ function parseModifiers(lexer: Lexer): Omit<FetchArguments, 'set' | 'items'> {
   };
   if (lexer.accept(' ')) {
     lexer.filledList(() => {
-      if (lexer.accept('CHANGEDSINCE')) changedSince = argument(changedSince, () => lexer.modSeq());
+      if (lexer.accept('CHANGEDSINCE'))
+        changedSince = argument(changedSince, () => lexer.number64());
       else if (lexer.accept('PARTIAL')) partial = argument(partial, () => parsePartialRange(lexer));
       else if (lexer.accept('VANISHED')) vanished = true;
       else lexer.fail('Unknown FETCH modifier');

@@ -44,7 +44,7 @@ export function parseStore(lexer: Lexer): StoreArguments {
   lexer.space();
   let unchangedSince: number | undefined;
   if (lexer.accept('(UNCHANGEDSINCE ')) {
-    unchangedSince = lexer.modSeq();
+    unchangedSince = lexer.number64();
     lexer.expect(') ');
   }
   const change = lexer.accept('+') ? 'add' : lexer.accept('-') ? 'remove' : 'replace';

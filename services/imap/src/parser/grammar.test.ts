@@ -31,8 +31,8 @@ function split(wire: string): CommandText {
   }
 }
 
-function prepare(wire: string): void {
-  const lexer = new Lexer(split(wire));
+function prepare(wire: string, utf8 = false): void {
+  const lexer = new Lexer(split(wire), { utf8 });
   lexer.tag();
   const rule = COMMANDS.get(parseVerb(lexer));
   if (rule === undefined) lexer.fail('Unknown command');
@@ -58,6 +58,9 @@ const VALID = [
   'a FETCH 1 FULL',
   'a FETCH 1 PREVIEW (LAZY)',
   'a FETCH 1 (PREVIEW (LAZY) UID) (CHANGEDSINCE 1)',
+  'a FETCH 1 BINARY[]',
+  'a UID FETCH 1 (BINARY.PEEK[1.2]<0.9223372036854775807> BINARY.SIZE[1] BINARY.SIZE[])',
+  'a APPEND INBOX (\\Seen) ~{3+}\r\na\0b',
   'a STORE 1:5 -FLAGS.SILENT (\\Deleted custom)',
   'a STORE 1 FLAGS \\Seen \\Draft',
   'a STORE 1 (UNCHANGEDSINCE 9223372036854775807) +FLAGS.SILENT (\\Seen)',
@@ -128,6 +131,18 @@ test.each([
   'a FETCH 1 BODY[]<0.0>',
   'a FETCH 1 BODY[]<1>',
   'a FETCH 1 BODYSTRUCTURE[1]',
+  'a FETCH 1 BINARY',
+  'a FETCH 1 BINARY[1.MIME]',
+  'a FETCH 1 BINARY[HEADER]',
+  'a FETCH 1 BINARY[1.]',
+  'a FETCH 1 BINARY[.1]',
+  'a FETCH 1 BINARY[0]',
+  'a FETCH 1 BINARY.SIZE[1]<0.1>',
+  'a FETCH 1 BODY[]<9223372036854775808.1>',
+  'a APPEND INBOX {3}\r\na\0b',
+  'a APPEND INBOX ~"abc"',
+  'a APPEND INBOX UTF8 (~{3}\r\nabc)',
+  'a SELECT ~{5}\r\nINBOX',
   'a STORE 1 FLAGS',
   'a STORE 1 *FLAGS (\\Seen)',
   'a STORE 1 FLAGS (\\Frob)',
@@ -174,12 +189,31 @@ test.each([
   'a ID ("x")',
 ])('BAD: %j', (wire) => expect(() => prepare(wire)).toThrow(ImapSyntaxError));
 
+describe('in UTF-8', () => {
+  const octets = (text: string): string => Buffer.from(text).toString('latin1');
+  test.each([
+    'a SELECT "Entwürfe & Co"',
+    'a LIST "Büro" ("%" {5+}\r\nMärz)',
+    'a LOGIN "jürgen@example.test" "geheim"',
+    'a APPEND "Entwürfe" UTF8 (~{3}\r\nabc)',
+  ])('%s', (wire) => expect(() => prepare(octets(wire), true)).not.toThrow());
+
+  test.each([
+    'a SELECT "\xfc"',
+    'a SELECT "\xc3"',
+    'a SELECT \xc3\xbc',
+    'a APPEND INBOX UTF8 ({3}\r\nabc)',
+    'a APPEND INBOX UTF8 (~{3}\r\nabc',
+  ])('BAD: %j', (wire) => expect(() => prepare(wire, true)).toThrow(ImapSyntaxError));
+});
+
 test.each([
   [`a SEARCH ${'('.repeat(100)}ALL${')'.repeat(100)}`, 'too-deep'],
   [`a SEARCH ${'NOT '.repeat(100)}ALL`, 'too-deep'],
   [`a SEARCH ${'OR ALL '.repeat(100)}ALL`, 'too-deep'],
   [`a SEARCH ${Array.from({ length: 257 }, () => 'ALL').join(' ')}`, 'too-many'],
   [`a FETCH 1 BODY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
+  [`a FETCH 1 BINARY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
   [`a SELECT ${'x'.repeat(1025)}`, 'too-long'],
   [`a ID (${Array.from({ length: 31 }, (_, index) => `"${index}" "x"`).join(' ')})`, 'too-many'],
   [`a ID ("x" "${'y'.repeat(1025)}")`, 'too-long'],
@@ -189,10 +223,12 @@ test.each([
 
 describe('fuzz', () => {
   const typed = (wire: string): void => {
-    try {
-      prepare(wire);
-    } catch (error) {
-      expect(error).toBeInstanceOf(ImapSyntaxError);
+    for (const utf8 of [false, true]) {
+      try {
+        prepare(wire, utf8);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ImapSyntaxError);
+      }
     }
   };
 
@@ -389,9 +425,14 @@ const SECTION_WORDS = {
   text: 'TEXT',
   mime: 'MIME',
 } as const;
+const parts = fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 4 });
+const partials = fc.option(
+  fc.record({ offset: fc.maxSafeNat(), count: fc.integer({ min: 1, max: 2 ** 40 }) }),
+  { nil: undefined },
+);
 const sections: fc.Arbitrary<Section> = fc
   .record({
-    part: fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 4 }),
+    part: parts,
     text: fc.constantFrom(...(Object.keys(SECTION_WORDS) as (keyof typeof SECTION_WORDS)[])),
     fields: fc.array(keywords, { minLength: 1, maxLength: 3 }),
   })
@@ -417,12 +458,16 @@ const fetchItems: fc.Arbitrary<FetchItem> = fc.oneof(
     kind: fc.constant('section' as const),
     label: fc.constant('BODY' as const),
     section: sections,
-    partial: fc.option(
-      fc.record({ offset: fc.nat(1000), count: fc.integer({ min: 1, max: 1000 }) }),
-      { nil: undefined },
-    ),
+    partial: partials,
     peek: fc.boolean(),
   }),
+  fc.record({
+    kind: fc.constant('binary' as const),
+    part: parts,
+    partial: partials,
+    peek: fc.boolean(),
+  }),
+  fc.record({ kind: fc.constant('binary-size' as const), part: parts }),
 );
 const ITEM_WORDS = {
   flags: 'FLAGS',
@@ -439,12 +484,15 @@ const ITEM_WORDS = {
   preview: 'PREVIEW',
 };
 function writeItem(item: FetchItem): string {
-  if (item.kind !== 'section') return ITEM_WORDS[item.kind];
+  if (item.kind === 'binary-size') return `BINARY.SIZE[${item.part.join('.')}]`;
+  if (item.kind !== 'section' && item.kind !== 'binary') return ITEM_WORDS[item.kind];
+  const origin = item.partial ? `<${item.partial.offset}.${item.partial.count}>` : '';
+  const peek = item.peek ? '.PEEK' : '';
+  if (item.kind === 'binary') return `BINARY${peek}[${item.part.join('.')}]${origin}`;
   const { part, text, fields } = item.section;
   const words = [...part.map(String), SECTION_WORDS[text]].filter((word) => word !== '').join('.');
   const names = fields.length > 0 ? ` (${fields.join(' ')})` : '';
-  const partial = item.partial ? `<${item.partial.offset}.${item.partial.count}>` : '';
-  return `${item.peek ? 'BODY.PEEK' : 'BODY'}[${words}${names}]${partial}`;
+  return `BODY${peek}[${words}${names}]${origin}`;
 }
 
 test('FETCH', () => {
@@ -544,6 +592,7 @@ test('SEARCH', () => {
       expect(reads(parseSearch, wire)).toEqual({
         returns: returns.length === 0 ? undefined : returns,
         charset: 'UTF-8',
+        namesCharset: true,
         key,
       });
     }),

@@ -18,7 +18,8 @@ describe('literalHead', () => {
     ['a {12} ', undefined],
     ['a {-1}', undefined],
     ['a {1-}', undefined],
-    ['a {99999999999}', undefined],
+    ['a {99999999999}', { octets: 99_999_999_999, synchronising: true }],
+    ['a {99999999999999999999}', undefined],
   ])('%s', (line, head) => expect(literalHead(line)).toEqual(head));
 });
 

@@ -9,7 +9,7 @@ import {
   MAX_DEPTH,
   MAX_LINE_OCTETS,
   MAX_LIST_ITEMS,
-  MAX_MODSEQ_DIGITS,
+  MAX_NUMBER64_DIGITS,
   MAX_TAG_OCTETS,
   MAX_UINT32,
 } from './limits.ts';
@@ -28,12 +28,13 @@ export interface LiteralHead {
   readonly synchronising: boolean;
 }
 
-const LITERAL_HEAD = /\{(\d{1,10})(\+?)\}$/;
+/** number64 (RFC 9051 §9). */
+const LITERAL_HEAD = /\{(\d{1,19})(\+?)\}$/;
 
 /** What a line's end announces; undefined when the command ends with it. */
 export function literalHead(line: string): LiteralHead | undefined {
   // a quoted string may end in "}" only before its closing quote, so the end alone decides
-  const match = LITERAL_HEAD.exec(line.slice(-13));
+  const match = LITERAL_HEAD.exec(line.slice(-22));
   if (match?.[1] === undefined) return undefined;
   return { octets: Number(match[1]), synchronising: match[2] === '' };
 }
@@ -62,13 +63,16 @@ const BASE64 = table((octet) => /[A-Za-z0-9+/=]/.test(String.fromCharCode(octet)
 const SET = table((octet) => DIGIT[octet] === true || among(':,*')(octet));
 
 export class Lexer {
+  /** Whether the client writes mailbox names in UTF-8 (RFC 9051 §5.1, RFC 9755 §3). */
+  readonly utf8: boolean;
   readonly #text: CommandText;
   #index = 0;
   #line: string;
   #at = 0;
   #depth = 0;
 
-  constructor(text: CommandText) {
+  constructor(text: CommandText, { utf8 }: { readonly utf8: boolean } = { utf8: false }) {
+    this.utf8 = utf8;
     this.#text = text;
     this.#line = text.lines[0] ?? '';
     if (this.#line.length > MAX_LINE_OCTETS) throw new ImapSyntaxError('too-long', 'Line too long');
@@ -158,10 +162,10 @@ export class Lexer {
     return Number(digits);
   }
 
-  /** mod-sequence-valzer: 0 to 2^63-1, of which the store uses those below 2^53 (RFC 7162 §7). */
-  modSeq(): number {
-    const digits = this.#take(DIGIT, MAX_MODSEQ_DIGITS);
-    if (digits === '' || BigInt(digits) >= 2n ** 63n) return this.fail('Expected a mod-sequence');
+  /** number64: 0 to 2^63-1, nothing here being above 2^53 (RFC 9051 §9; RFC 7162 §7, mod-sequence-valzer). */
+  number64(): number {
+    const digits = this.#take(DIGIT, MAX_NUMBER64_DIGITS);
+    if (digits === '' || BigInt(digits) >= 2n ** 63n) return this.fail('Expected a number');
     return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
   }
 
@@ -201,13 +205,23 @@ export class Lexer {
 
   /** literal; as it came, not copied. */
   literalPieces(): readonly Buffer[] {
+    const literal = this.#takeLiteral();
+    // RFC 3501 §9: CHAR8 is any octet but NUL; only literal8 can carry it
+    return literal.some((piece) => piece.includes(0)) ? this.fail('NUL in a literal') : literal;
+  }
+
+  /** literal8: may hold NUL (RFC 9051 §4.3). */
+  literal8Pieces(): readonly Buffer[] {
+    this.expect('~');
+    return this.#takeLiteral();
+  }
+
+  #takeLiteral(): readonly Buffer[] {
     const head = LITERAL_HEAD.exec(this.#line.slice(this.#at));
     const literal = this.#text.literals[this.#index];
     if (head === null || head.index !== 0 || literal === undefined) {
       return this.fail('Expected a literal');
     }
-    // RFC 3501 §9: CHAR8 is any octet but NUL; only BINARY's literal8 could carry it
-    if (literal.some((piece) => piece.includes(0))) return this.fail('NUL in a literal');
     this.#index += 1;
     this.#line = this.#text.lines[this.#index] ?? '';
     this.#at = 0;

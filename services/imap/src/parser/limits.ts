@@ -25,5 +25,5 @@ export const MAX_SET_RANGES = 10_000;
 /** Levels of a part number such as 1.2.3. */
 export const MAX_PART_LEVELS = 64;
 /** Of 2^63-1. */
-export const MAX_MODSEQ_DIGITS = 19;
+export const MAX_NUMBER64_DIGITS = 19;
 export const MAX_UINT32 = 0xffff_ffff;

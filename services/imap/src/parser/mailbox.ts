@@ -1,4 +1,5 @@
 /** Mailbox names as arguments (RFC 3501 §9: mailbox, list-mailbox). */
+import { isUtf8 } from 'node:buffer';
 import { ImapSyntaxError } from '../errors.ts';
 import { decodeMailboxName } from '../utf7.ts';
 import type { Lexer } from './lexer.ts';
@@ -7,17 +8,19 @@ import { MAX_MAILBOX_OCTETS } from './limits.ts';
 /** The separator of levels in names. */
 export const DELIMITER = '/';
 
-function decode(wire: string): string {
+function decode(lexer: Lexer, wire: string): string {
   if (wire.length > MAX_MAILBOX_OCTETS) {
     throw new ImapSyntaxError('too-long', 'Mailbox name too long');
   }
-  return decodeMailboxName(wire);
+  if (!lexer.utf8) return decodeMailboxName(wire);
+  const octets = Buffer.from(wire, 'latin1');
+  return isUtf8(octets) ? octets.toString('utf8') : lexer.fail('Mailbox name is not UTF-8');
 }
 
 /** A mailbox name in Unicode, as it was said: its one spelling is the store's affair (RFC 3501 §5.1). */
 export function parseOneMailbox(lexer: Lexer): string {
   lexer.space();
-  return decode(lexer.astring());
+  return decode(lexer, lexer.astring());
 }
 
 export interface RenameArguments {
@@ -55,9 +58,9 @@ export interface LsubArguments {
 /** RFC 3501 §6.3.9. */
 export function parseLsub(lexer: Lexer): LsubArguments {
   lexer.space();
-  const reference = decode(lexer.astring());
+  const reference = decode(lexer, lexer.astring());
   lexer.space();
-  return { reference, pattern: decode(lexer.listMailbox()) };
+  return { reference, pattern: decode(lexer, lexer.listMailbox()) };
 }
 
 const SELECTIONS = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'] as const;
@@ -108,12 +111,12 @@ export function parseList(lexer: Lexer): ListArguments {
     select = parseSelection(lexer);
     lexer.space();
   }
-  const reference = decode(lexer.astring());
+  const reference = decode(lexer, lexer.astring());
   lexer.space();
   const several = lexer.peek() === '(';
   const patterns = several
-    ? lexer.filledList(() => decode(lexer.listMailbox()))
-    : [decode(lexer.listMailbox())];
+    ? lexer.filledList(() => decode(lexer, lexer.listMailbox()))
+    : [decode(lexer, lexer.listMailbox())];
   const returns: ListReturn[] = [];
   let status: readonly StatusItem[] = [];
   const returning = lexer.accept(' ');

@@ -39,7 +39,8 @@ export type SearchKey =
 export const RETURN_OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] as const;
 export type ReturnOption = (typeof RETURN_OPTIONS)[number];
 
-export interface SearchArguments {
+/** What SEARCH has in common with SORT and THREAD. */
+export interface SearchingArguments {
   /** What the client wants to know, in ESEARCH's way (RFC 4731); undefined for rev1's plain list. */
   readonly returns: readonly ReturnOption[] | undefined;
   /** The page of what was found that the client wants to know too. */
@@ -47,6 +48,11 @@ export interface SearchArguments {
   /** Undefined where the client names a charset that we have not. */
   readonly charset: 'US-ASCII' | 'UTF-8' | undefined;
   readonly key: SearchKey;
+}
+
+export interface SearchArguments extends SearchingArguments {
+  /** Whether the client names a charset at all. */
+  readonly namesCharset: boolean;
 }
 
 type KeyParser = (reader: SearchReader) => SearchKey;
@@ -93,8 +99,8 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['SAVEDSINCE', date('saved', 'since')],
   // every mailbox has these dates (RFC 8514 §4.3)
   ['SAVEDATESUPPORTED', () => ({ kind: 'all' })],
-  ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number() })],
-  ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number() })],
+  ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number64() })],
+  ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number64() })],
   ['YOUNGER', (reader) => ({ kind: 'younger', seconds: reader.positive() })],
   ['OLDER', (reader) => ({ kind: 'older', seconds: reader.positive() })],
   ['BCC', header('Bcc')],
@@ -155,9 +161,9 @@ class SearchReader {
     return this.#lexer.atom();
   }
 
-  number(): number {
+  number64(): number {
     this.#lexer.space();
-    return this.#lexer.number();
+    return this.#lexer.number64();
   }
 
   positive(): number {
@@ -175,7 +181,7 @@ class SearchReader {
       if (!['ALL', 'PRIV', 'SHARED'].includes(lexer.word())) lexer.fail('Unknown kind of entry');
       lexer.space();
     }
-    return lexer.modSeq();
+    return lexer.number64();
   }
 
   day(): number {
@@ -190,14 +196,14 @@ class SearchReader {
 }
 
 /** Undefined for one that we have not. */
-export function parseCharset(lexer: Lexer): SearchArguments['charset'] {
+export function parseCharset(lexer: Lexer): SearchingArguments['charset'] {
   const name = lexer.astring().toUpperCase();
   lexer.space();
   return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
 }
 
 /** "RETURN (...)"; none named is ALL (RFC 4731 §3.1), and PARTIAL goes without ALL (RFC 9394 §3.1). */
-export function parseReturn(lexer: Lexer): Pick<SearchArguments, 'returns' | 'partial'> {
+export function parseReturn(lexer: Lexer): Pick<SearchingArguments, 'returns' | 'partial'> {
   if (!lexer.accept('RETURN (')) return { returns: undefined };
   const options = new Set<ReturnOption>();
   let partial: PartialRange | undefined;
@@ -223,7 +229,7 @@ export function parseReturn(lexer: Lexer): Pick<SearchArguments, 'returns' | 'pa
 }
 
 /** Keys up to the end, all of which a message has to match. */
-export function parseKeys(lexer: Lexer, charset: SearchArguments['charset']): SearchKey {
+export function parseKeys(lexer: Lexer, charset: SearchingArguments['charset']): SearchKey {
   const reader = new SearchReader(lexer, charset !== undefined);
   const keys = [reader.key()];
   while (lexer.accept(' ')) keys.push(reader.key());
@@ -234,6 +240,7 @@ export function parseKeys(lexer: Lexer, charset: SearchArguments['charset']): Se
 export function parseSearch(lexer: Lexer): SearchArguments {
   lexer.space();
   const wanted = parseReturn(lexer);
-  const charset = lexer.accept('CHARSET ') ? parseCharset(lexer) : 'US-ASCII';
-  return { ...wanted, charset, key: parseKeys(lexer, charset) };
+  const namesCharset = lexer.accept('CHARSET ');
+  const charset = namesCharset ? parseCharset(lexer) : 'US-ASCII';
+  return { ...wanted, charset, namesCharset, key: parseKeys(lexer, charset) };
 }

@@ -21,7 +21,7 @@ function parseResync(lexer: Lexer): ResyncArguments {
   lexer.expect(' (');
   const uidValidity = lexer.positive();
   lexer.space();
-  const modSeq = lexer.modSeq();
+  const modSeq = lexer.number64();
   let known: SequenceSet | undefined;
   if (lexer.accept(' ')) {
     if (lexer.peek() !== '(') known = parseSequenceSet(lexer);

@@ -1,6 +1,6 @@
 /** What SORT and THREAD ask for (RFC 5256 §5, RFC 5267 §5, RFC 5957 §5). Pure. */
 import type { Lexer } from './lexer.ts';
-import { parseCharset, parseKeys, parseReturn, type SearchArguments } from './search.ts';
+import { parseCharset, parseKeys, parseReturn, type SearchingArguments } from './search.ts';
 
 export const SORT_KEYS = [
   'ARRIVAL',
@@ -20,7 +20,7 @@ export interface SortCriterion {
   readonly reverse: boolean;
 }
 
-export interface SortArguments extends SearchArguments {
+export interface SortArguments extends SearchingArguments {
   /** At least one; each key once, since only its first mention decides anything. */
   readonly criteria: readonly SortCriterion[];
 }
@@ -28,7 +28,7 @@ export interface SortArguments extends SearchArguments {
 export const THREAD_ALGORITHMS = ['ORDEREDSUBJECT', 'REFERENCES'] as const;
 export type ThreadAlgorithm = (typeof THREAD_ALGORITHMS)[number];
 
-export interface ThreadArguments extends SearchArguments {
+export interface ThreadArguments extends SearchingArguments {
   readonly algorithm: ThreadAlgorithm;
   readonly returns: undefined;
 }
@@ -41,7 +41,7 @@ function parseCriterion(lexer: Lexer): SortCriterion {
 }
 
 /** The charset, which here has no word before it, and the keys. */
-function parseSearched(lexer: Lexer): Pick<SearchArguments, 'charset' | 'key'> {
+function parseSearched(lexer: Lexer): Pick<SearchingArguments, 'charset' | 'key'> {
   lexer.space();
   const charset = parseCharset(lexer);
   return { charset, key: parseKeys(lexer, charset) };

@@ -30,7 +30,7 @@ export interface TestServer {
   addAccount(): Promise<Account>;
   /** The same with the mail of messages.ts in its INBOX. */
   addAccountWithMail(): Promise<Account>;
-  /** Runs a dialogue, on the plain port by default, `<user>`, `<password>`, `<plain>`, `<big>` filled in. */
+  /** Runs a dialogue, on the plain port by default, `<user>`, `<password>`, `<plain>`, `<big>`, `<nul>` filled in. */
   run(
     transcript: string,
     account: Account,
@@ -86,6 +86,7 @@ export async function startTestServer(
           user,
           password: PASSWORD,
           big: 'x'.repeat(102_401),
+          nul: '\0',
           plain: Buffer.from(`\0${user}\0${PASSWORD}`).toString('base64'),
         },
       }),

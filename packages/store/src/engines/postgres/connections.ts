@@ -2,7 +2,8 @@
 import type { Logger } from '@mail/service';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import pg from 'pg';
-import { fromConnecting, fromConnection, isRefusal } from './errors.ts';
+import type { StoreError } from '../../errors.ts';
+import { fromConnecting, fromConnection, isRefusal, isStaleStatement } from './errors.ts';
 import type { PostgresLocation } from './location.ts';
 
 /** Connections of one process; the change feed and the maildrop locks have one more each. */
@@ -21,6 +22,9 @@ const IDLE_CONNECTION_MS = 60_000;
 const KEEPALIVE_AFTER_MS = 10_000;
 /** So long a server may turn us away before that is taken for an operator's business. */
 const REFUSAL_PATIENCE_MS = 60_000;
+
+/** Distinct statements that are kept prepared: planning one takes longer than running it. */
+const MAX_PREPARED = 200;
 
 const INT8_OID = 20;
 
@@ -86,12 +90,16 @@ export function createPool(location: PostgresLocation, logger: Logger): Connecti
 export class ConnectionPool implements PostgresPool {
   readonly options: object = {};
   readonly #pool: pg.Pool;
+  readonly #logger: Logger | undefined;
+  readonly #names = new StatementNames();
   readonly #failure = Promise.withResolvers<never>();
   #refusedSince: number | undefined;
+  #outOfReach = false;
   #ended: Promise<void> | undefined;
 
   constructor(config: pg.PoolConfig, logger?: Logger) {
     this.#pool = new pg.Pool(config);
+    this.#logger = logger;
     this.#failure.promise.catch(() => {});
     this.#pool.on('error', (error) => logger?.debug({ error }, 'an idle connection was lost'));
     // while it is in use the pool does not listen, and an error without a listener ends the process
@@ -107,17 +115,31 @@ export class ConnectionPool implements PostgresPool {
   async connect(): Promise<PostgresPoolClient> {
     try {
       const client = await this.#pool.connect();
-      this.#refusedSince = undefined;
-      return new PooledConnection(client);
+      this.#noteReached();
+      return new PooledConnection(client, this.#names);
     } catch (cause) {
       const error = fromConnecting(cause);
-      if (isRefusal(error)) {
-        const now = performance.now();
-        this.#refusedSince ??= now;
-        if (now - this.#refusedSince > REFUSAL_PATIENCE_MS) this.#failure.reject(error);
-      }
+      this.#noteOutOfReach(error);
       throw error;
     }
+  }
+
+  #noteReached(): void {
+    this.#refusedSince = undefined;
+    if (!this.#outOfReach) return;
+    this.#outOfReach = false;
+    this.#logger?.info('PostgreSQL is reached again');
+  }
+
+  #noteOutOfReach(error: StoreError): void {
+    if (!this.#outOfReach) {
+      this.#outOfReach = true;
+      this.#logger?.error({ error }, 'PostgreSQL is out of reach: clients are told to try again');
+    }
+    if (!isRefusal(error)) return;
+    const now = performance.now();
+    this.#refusedSince ??= now;
+    if (now - this.#refusedSince > REFUSAL_PATIENCE_MS) this.#failure.reject(error);
   }
 
   end(): Promise<void> {
@@ -126,23 +148,45 @@ export class ConnectionPool implements PostgresPool {
   }
 }
 
+/** Names of the statements that the server keeps prepared, the same on each connection. */
+class StatementNames {
+  readonly #names = new Map<string, string>();
+
+  /** Undefined for what comes once there are enough of them. */
+  nameOf(sql: string): string | undefined {
+    const known = this.#names.get(sql);
+    if (known !== undefined || this.#names.size >= MAX_PREPARED) return known;
+    const name = `concert_${this.#names.size}`;
+    this.#names.set(sql, name);
+    return name;
+  }
+}
+
 class PooledConnection implements PostgresPoolClient {
   readonly #client: pg.PoolClient;
+  readonly #names: StatementNames;
   #broken = false;
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: pg.PoolClient, names: StatementNames) {
     this.#client = client;
+    this.#names = names;
   }
 
   query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>;
   query(): never;
   async query(sql = '', parameters: readonly unknown[] = []): Promise<unknown> {
     try {
-      return await this.#client.query(sql, [...parameters]);
+      const values = [...parameters];
+      const name = values.length === 0 ? undefined : this.#names.nameOf(sql);
+      return await this.#client.query({
+        text: sql,
+        values,
+        ...(name === undefined ? {} : { name }),
+      });
     } catch (cause) {
       const error = fromConnection(cause);
       // in doubt the connection goes: an answer that comes late would be taken for another's
-      this.#broken ||= error !== cause;
+      this.#broken ||= error !== cause || isStaleStatement(cause);
       throw error;
     }
   }

@@ -58,6 +58,11 @@ export function isConflict(error: unknown): boolean {
   return state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED;
 }
 
+/** A newer version has changed the tables under a statement that this connection keeps prepared. */
+export function isStaleStatement(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.routine === 'RevalidateCachedQuery';
+}
+
 /** An error of a statement. What is a bug stays what it is. */
 export function fromPostgres(error: unknown): unknown {
   const fault = (code: StoreErrorCode, message: string): StoreError =>
@@ -65,6 +70,9 @@ export function fromPostgres(error: unknown): unknown {
   const state = sqlState(error);
   if (isConflict(error) || state === LOCK_NOT_AVAILABLE || state === QUERY_CANCELED) {
     return fault('database-unavailable', 'PostgreSQL took too long over a statement');
+  }
+  if (isStaleStatement(error)) {
+    return fault('database-unavailable', 'the schema has just changed');
   }
   if (state === READ_ONLY_TRANSACTION) {
     return fault('database-unavailable', 'PostgreSQL takes no writes: it is a standby');

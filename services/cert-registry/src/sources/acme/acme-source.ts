@@ -3,7 +3,7 @@
  * on. When is state.ts's, renewal-time.ts's and back-off.ts's to say, how is issuer.ts's; here is in which
  * sequence, and what is kept of it.
  */
-import type { Source } from '@mail/proto';
+import { type Source, SourceState } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { AuditTrail } from '../../audit.ts';
 import type { Certificates } from '../../certificates.ts';
@@ -24,6 +24,7 @@ import type { AcmeConfig } from './config.ts';
 import { AcmeError } from './errors.ts';
 import type { AcmeIssuer } from './issuer.ts';
 import type { NextRequest } from './next-request.ts';
+import { outlived } from './outlived.ts';
 import { pollDelay } from './renewal-info.ts';
 import { renewalTime, suggestedRenewalTime } from './renewal-time.ts';
 import { type AcmeState, type Due, isLimited, loadState, nextOrder, saveState } from './state.ts';
@@ -68,6 +69,8 @@ export class AcmeSource implements CertificateSource {
   /** One thing at a time. `order` where somebody who asks for one may join it. */
   #running: { readonly kind: 'order' | 'other'; readonly ended: Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Nobody answers http-01. */
+  #deaf = false;
 
   constructor(options: AcmeSourceOptions) {
     this.#options = options;
@@ -103,8 +106,11 @@ export class AcmeSource implements CertificateSource {
     const { config, account, nextRequest, status } = this.#options;
     const { certificate, suggestion, requestId } = this.#state;
     const renewAt = suggestion?.renewAt ?? certificate?.renewAt;
+    const told = status.describe();
+    const idle = told.state === SourceState.SOURCE_STATE_IDLE && told.certificateId !== '';
     return {
-      ...status.describe(),
+      ...told,
+      detail: idle ? `${told.detail}; ${this.#plan()}` : told.detail,
       acme: {
         accountUrl: account.url,
         challenge: config.challenge.type,
@@ -176,38 +182,58 @@ export class AcmeSource implements CertificateSource {
   }
 
   #rest(): void {
-    const { at, why, actAt } = this.#due();
+    const { actAt } = this.#due();
+    this.#options.status.resting(this.#plan(), Math.max(actAt, this.#options.now()));
+  }
+
+  /** What comes next, for people. */
+  #plan(): string {
+    const { at, why } = this.#due();
     const when = new Date(at).toISOString();
-    const detail = {
+    const plans = {
       first: 'orders its first certificate',
       names: 'orders a certificate, since the names have changed',
       renewal: `renews on ${when}`,
       suggestion: `renews on ${when}, as the CA suggests`,
-    }[why];
-    this.#options.status.resting(detail, Math.max(actAt, this.#options.now()));
+    };
+    return plans[why];
   }
 
   // ---- what is done
 
   /** Goes on where the last process was. */
   async #takeUp(): Promise<void> {
-    const { listener, logger } = this.#options;
-    await listener?.listen().catch((error) => {
-      logger.error({ reason: error.message }, 'http-01 cannot be answered');
-    });
     this.#adopt();
     await this.#prepare();
     await this.#handOver();
   }
 
-  /** The next key is made ahead. */
+  /** What is wanted between orders: somebody who answers the CA, and the next key. */
   async #prepare(): Promise<void> {
+    await this.#listen();
     const { requestId, certificate } = this.#state;
     const names = this.#names();
     const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
     if (id === requestId) return;
     const { order: _, ...rest } = this.#state;
     this.#replace({ ...rest, requestId: id, requestNames: [...names] });
+  }
+
+  /** Tells once that it cannot, and goes on trying. */
+  async #listen(): Promise<void> {
+    const { listener, status, logger } = this.#options;
+    try {
+      await listener?.listen();
+      if (this.#deaf) status.recovered();
+      this.#deaf = false;
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      if (!this.#deaf) {
+        status.failed(error.message);
+        logger.error({ reason: error.message }, 'http-01 cannot be answered');
+      }
+      this.#deaf = true;
+    }
   }
 
   async #order(due: Due): Promise<void> {
@@ -231,12 +257,23 @@ export class AcmeSource implements CertificateSource {
     audit.record({ actor: ACTOR, action: 'acme-order', target, outcome: 'ok' });
     logger.info({ certificate: target, names }, 'a certificate has come by ACME');
     status.succeeded();
+    this.#tidy();
     await this.#handOver();
   }
 
+  #tidy(): void {
+    const { certificates, audit, now } = this.#options;
+    for (const id of outlived(certificates.list(), ACTOR, now())) {
+      certificates.delete(id, undefined);
+      audit.record({ actor: ACTOR, action: 'DeleteCertificate', target: id, outcome: 'ok' });
+    }
+  }
+
   async #issue(names: readonly string[]): Promise<void> {
-    const { certificates } = this.#options;
+    const { certificates, listener } = this.#options;
     await this.#prepare();
+    // the CA is not bothered in vain
+    await listener?.listen();
     const { requestId = '', order, certificate } = this.#state;
     const request = {
       names,

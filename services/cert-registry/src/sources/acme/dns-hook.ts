@@ -33,30 +33,40 @@ export class DnsHook implements TxtWriter {
 
   async #run(args: readonly string[], signal: AbortSignal): Promise<void> {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const either = AbortSignal.any([signal, timeout]);
+    if (either.aborted) throw stopReason(signal);
+    // a group of its own, so that what a script has begun ends with it
     const child = spawn(this.#program, args, {
       env: environmentForPrograms(),
       stdio: ['ignore', 'pipe', 'pipe'],
-      signal: AbortSignal.any([signal, timeout]),
-      killSignal: 'SIGKILL',
+      detached: true,
     });
+    const kill = (): void => killGroup(child.pid);
+    either.addEventListener('abort', kill);
     let output = '';
     const keep = (text: string): void => {
       output = `${output}${text}`.slice(-MAX_OUTPUT);
     };
     child.stdout.setEncoding('utf8').on('data', keep);
     child.stderr.setEncoding('utf8').on('data', keep);
-    const said = (): string => plainText(output, MAX_OUTPUT);
     let code: number | null;
     try {
       [code] = await once(child, 'close');
     } catch (cause) {
-      if (signal.aborted) throw stopReason(signal);
-      const why = timeout.aborted ? `took longer than ${TIMEOUT_MS / 1000} s` : reasonOf(cause);
-      throw new AcmeError('proof-failed', `the hook ${this.#program} ${why}`, { cause });
+      throw new AcmeError('proof-failed', `the hook ${this.#program} ${reasonOf(cause)}`, {
+        cause,
+      });
+    } finally {
+      either.removeEventListener('abort', kill);
+    }
+    if (signal.aborted) throw stopReason(signal);
+    if (timeout.aborted) {
+      const message = `the hook ${this.#program} took longer than ${TIMEOUT_MS / 1000} s`;
+      throw new AcmeError('proof-failed', message);
     }
     const [action, owner] = args;
     this.#logger.info(
-      { hook: this.#program, action, owner, code, output: said() },
+      { hook: this.#program, action, owner, code, output: plainText(output, MAX_OUTPUT) },
       'ran the DNS hook',
     );
     if (code === 0) return;
@@ -64,6 +74,15 @@ export class DnsHook implements TxtWriter {
       'proof-failed',
       `the hook ${this.#program} ended with ${code ?? 'a signal'} at "${action} ${owner}"; the registry's log has what it said`,
     );
+  }
+}
+
+/** It may have ended by itself meanwhile. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
 

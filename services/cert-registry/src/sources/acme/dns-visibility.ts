@@ -7,7 +7,7 @@ import type { Logger } from '@mail/service';
 import { authoritativeServers, findZone } from '../../dns/authority.ts';
 import { DnsError } from '../../dns/errors.ts';
 import { query } from '../../dns/query.ts';
-import { type DnsServer, describeServer } from '../../dns/server.ts';
+import { type DnsServer, describeServer, systemResolver } from '../../dns/server.ts';
 import type { TxtRecord } from './dns-challenge.ts';
 import { AcmeError } from './errors.ts';
 import { stopReason } from './transport.ts';
@@ -15,8 +15,8 @@ import { stopReason } from './transport.ts';
 const LOOK_MS = 1_000;
 
 export interface VisibilityOptions {
-  /** Finds the zone's servers. */
-  readonly resolver: () => DnsServer;
+  /** The authoritative servers of the zone that an owner is in. Throws DnsError. */
+  readonly serversOf: (owner: string, signal: AbortSignal) => Promise<readonly DnsServer[]>;
   /** 0 does not look. */
   readonly waitMs: number;
   readonly logger: Logger;
@@ -24,18 +24,27 @@ export interface VisibilityOptions {
   readonly now: () => number;
 }
 
+/** As the system's resolver knows them. Throws DnsError. */
+export async function authoritativeServersOf(
+  owner: string,
+  signal: AbortSignal,
+): Promise<readonly DnsServer[]> {
+  const resolver = systemResolver();
+  const zone = await findZone(resolver, owner, signal);
+  return authoritativeServers(resolver, zone, signal);
+}
+
 /** Throws AcmeError: proof-failed where a server does not show a record in time, stopped. */
 export async function untilVisible(
   records: readonly TxtRecord[],
-  { resolver, waitMs, logger, now }: VisibilityOptions,
+  { serversOf, waitMs, logger, now }: VisibilityOptions,
   signal: AbortSignal,
 ): Promise<void> {
   if (waitMs === 0) return;
   const deadline = now() + waitMs;
   try {
     for (const record of records) {
-      const zone = await findZone(resolver(), record.owner, signal);
-      const servers = await authoritativeServers(resolver(), zone, signal);
+      const servers = await serversOf(record.owner, signal);
       for (const server of servers) await untilShown(record, server);
     }
   } catch (error) {

@@ -1,5 +1,4 @@
 /** The ACME source with everything that it stands on. */
-import { systemResolver } from '../../dns/server.ts';
 import type { KeyVault } from '../../key-vault.ts';
 import { AcmeAccount } from './account.ts';
 import { AcmeSource, type AcmeSourceOptions } from './acme-source.ts';
@@ -7,7 +6,7 @@ import type { ChallengeSettings } from './config.ts';
 import { DnsChallenge, type TxtWriter } from './dns-challenge.ts';
 import { DnsHook } from './dns-hook.ts';
 import { DnsUpdate } from './dns-update.ts';
-import { untilVisible } from './dns-visibility.ts';
+import { authoritativeServersOf, untilVisible } from './dns-visibility.ts';
 import { HttpChallenge } from './http-challenge.ts';
 import { AcmeIssuer } from './issuer.ts';
 import { NextRequest } from './next-request.ts';
@@ -41,7 +40,7 @@ function dnsChallenge(challenge: ChallengeSettings, { logger }: AcmeParts): DnsC
       : new DnsUpdate(challenge.writer.update);
   const { waitMs } = challenge;
   const monotonicNow = () => performance.now();
-  const visibility = { resolver: systemResolver, waitMs, logger, now: monotonicNow };
+  const visibility = { serversOf: authoritativeServersOf, waitMs, logger, now: monotonicNow };
   return new DnsChallenge({
     writer,
     untilVisible: (records, signal) => untilVisible(records, visibility, signal),

@@ -164,7 +164,7 @@ async function collect(message: IncomingMessage): Promise<string> {
 }
 
 function read(text: string, type: string): unknown {
-  if (!/^application\/(problem\+)?json\b/.test(type)) return text;
+  if (text === '' || !/^application\/(problem\+)?json\b/.test(type)) return text;
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,0 +1,31 @@
+import { Certificate, CertificateState } from '@mail/proto';
+import { expect, test } from 'vitest';
+import { outlived } from './outlived.ts';
+
+const NOW = Date.parse('2030-06-15T12:00:00Z');
+const HOUR = 3_600_000;
+
+const ended = (hours: number, change: Partial<Certificate> = {}) =>
+  Certificate.fromPartial({
+    id: `ended-${hours}`,
+    createdBy: 'acme',
+    state: CertificateState.CERTIFICATE_STATE_AVAILABLE,
+    notAfter: new Date(NOW - hours * HOUR),
+    ...change,
+  });
+const many = Array.from({ length: 25 }, (_, index) => ended(index + 1));
+
+test('of those that have ended the newest are kept', () => {
+  const ids = [21, 22, 23, 24, 25].map((hours) => `ended-${hours}`);
+  expect(outlived(many.toReversed(), 'acme', NOW)).toEqual(ids);
+});
+
+test.each([
+  ['in force, though it has ended', { state: CertificateState.CERTIFICATE_STATE_ACTIVE }],
+  ['a request', { state: CertificateState.CERTIFICATE_STATE_PENDING }],
+  ['of somebody else', { createdBy: 'alice' }],
+  ['still valid', { notAfter: new Date(NOW + HOUR) }],
+])('%s: not deleted', (_, change) => {
+  const all = [...many.slice(0, 20), ended(1_000, { ...change, id: 'this' })];
+  expect(outlived(all, 'acme', NOW)).toEqual([]);
+});
