@@ -82,6 +82,12 @@ export interface MailboxChanges {
   readonly highestModSeq: ModSeq;
 }
 
+/** `first` to `last`, both included. */
+export interface UidRange {
+  readonly first: Uid;
+  readonly last: Uid;
+}
+
 export type FlagChange = 'replace' | 'add' | 'remove';
 
 export interface Accounts {
@@ -155,6 +161,11 @@ export interface Messages {
   list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
   /** Throws no-such-mailbox, as every method does that is given a mailbox. */
   changesSince(mailboxId: MailboxId, modSeq: ModSeq): Promise<MailboxChanges>;
+  /**
+   * What was expunged after one modification sequence, up to another and with it; in order, known for as
+   * long as the mailbox is there.
+   */
+  expungedBetween(mailboxId: MailboxId, after: ModSeq, upTo: ModSeq): Promise<UidRange[]>;
   /**
    * The whole message, or octets from `start` up to `end`. An expunged one can be read for half an hour
    * more, so that no session loses it in the middle. Throws no-such-message.

@@ -25,6 +25,7 @@ import type {
   MessageSummary,
   ModSeq,
   Uid,
+  UidRange,
 } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import type { MessageRow, Schema } from './schema.ts';
@@ -32,6 +33,7 @@ import type { WriteContext } from './write-context.ts';
 
 /** Rows of one insert: its 9 values each must stay below SQLite's and PostgreSQL's 32,766. */
 const ROWS_PER_INSERT = 500;
+const TOMBSTONES_PER_PAGE = 10_000;
 
 /** A new message made ready outside the transaction. */
 export interface ReadyMessage {
@@ -115,6 +117,36 @@ export async function readChanges(
     expunged: expunged.map(({ uid }) => uid).sort((a, b) => a - b),
     highestModSeq: mailbox.highest_modseq,
   };
+}
+
+/** In pages, so that a mailbox through which millions have gone costs no more than its ranges. */
+export async function readExpunged(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  after: ModSeq,
+  upTo: ModSeq,
+): Promise<UidRange[]> {
+  await requireMailbox(db, mailboxId);
+  const ranges: { first: Uid; last: Uid }[] = [];
+  for (let from = 0; ; ) {
+    const rows = await db
+      .selectFrom('tombstones')
+      .select('uid')
+      .where('mailbox_id', '=', mailboxId)
+      .where('modseq', '>', after)
+      .where('modseq', '<=', upTo)
+      .where('uid', '>', from)
+      .orderBy('uid')
+      .limit(TOMBSTONES_PER_PAGE)
+      .execute();
+    for (const { uid } of rows) {
+      const range = ranges.at(-1);
+      if (range?.last === uid - 1) range.last = uid;
+      else ranges.push({ first: uid, last: uid });
+    }
+    if (rows.length < TOMBSTONES_PER_PAGE) return ranges;
+    from = rows.at(-1)?.uid ?? from;
+  }
 }
 
 export async function readStructures(

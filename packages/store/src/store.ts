@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
 import type { Accounts, Mailboxes, MailStore, Messages } from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
-import { listMessages, readChanges, readStructures } from './messages.ts';
+import { listMessages, readChanges, readExpunged, readStructures } from './messages.ts';
 import { Sweeper } from './sweeper.ts';
 
 export function createStore(engine: Engine, logger: Logger): MailStore {
@@ -60,6 +60,8 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     list: (mailboxId) => engine.readAtOnce((db) => listMessages(db, mailboxId)),
     changesSince: (mailboxId, modSeq) =>
       engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq)),
+    expungedBetween: (mailboxId, after, upTo) =>
+      engine.readAtOnce((db) => readExpunged(db, mailboxId, after, upTo)),
     read: (mailboxId, uid, start = 0, end = Number.POSITIVE_INFINITY) =>
       engine.read((db) => readContent(db, mailboxId, uid, start, end)),
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { StoreError, type StoreErrorCode } from '../errors.ts';
-import type { Account, Mailbox, MailStore, MessageSummary, Uid } from '../mail-store.ts';
+import type { Account, Mailbox, MailStore, MessageSummary, ModSeq, Uid } from '../mail-store.ts';
 import type { DatabaseUnderTest } from './database-under-test.ts';
 import { type ModelMailbox, StoreModel } from './store-model.ts';
 
@@ -436,6 +436,13 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(changes.expunged).toEqual([2, 4]);
         expect(changes.changed).toEqual([]);
         expect(changes.highestModSeq).toBeGreaterThan(highestModSeq);
+        const between = (after: ModSeq, upTo: ModSeq) =>
+          store.messages.expungedBetween(inbox.id, after, upTo);
+        expect(await between(highestModSeq, changes.highestModSeq)).toEqual([
+          { first: 2, last: 2 },
+          { first: 4, last: 4 },
+        ]);
+        expect(await between(0, highestModSeq)).toEqual([]);
         const later = await store.messages.changesSince(inbox.id, changes.highestModSeq);
         expect(later).toEqual({ changed: [], expunged: [], highestModSeq: changes.highestModSeq });
         expect(await store.mailboxes.status(inbox.id)).toMatchObject({ messages: 2, deleted: 2 });
@@ -443,6 +450,7 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         expect(await append(inbox, 1)).toEqual([5]);
         expect(await codeOf(store.messages.expunge(999_999, [1]))).toBe('no-such-mailbox');
         expect(await codeOf(store.messages.changesSince(999_999, 1))).toBe('no-such-mailbox');
+        expect(await codeOf(store.messages.expungedBetween(999_999, 0, 1))).toBe('no-such-mailbox');
       });
 
       it('can be read to their end though somebody expunges or moves them meanwhile', async () => {

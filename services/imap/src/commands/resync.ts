@@ -1,6 +1,12 @@
 /** How a client that comes back catches up: what QRESYNC tells (RFC 7162 §3.2). */
 import type { ResyncArguments } from '../parser/select.ts';
-import { formatSet, type NumberRange, rangesHold, resolveSet } from '../parser/sequence-set.ts';
+import {
+  commonRanges,
+  formatRanges,
+  type NumberRange,
+  rangesHold,
+  resolveSet,
+} from '../parser/sequence-set.ts';
 import { encodeFlags } from '../response.ts';
 import type { Session } from '../session.ts';
 
@@ -10,11 +16,13 @@ export async function tellVanishedEarlier(
   modSeq: number,
   among: readonly NumberRange[] | undefined,
 ): Promise<void> {
-  const { mailbox } = session.selected;
-  const { expunged } = await session.store.messages.changesSince(mailbox.id, modSeq);
-  const uids = expunged.filter((uid) => among === undefined || rangesHold(among, uid));
-  if (uids.length === 0) return;
-  session.response.untagged(`VANISHED (EARLIER) ${formatSet([...uids].sort((a, b) => a - b))}`);
+  const { mailbox, view } = session.selected;
+  const { messages } = session.store;
+  // what has gone since the view was read is counted by the client still
+  const expunged = await messages.expungedBetween(mailbox.id, modSeq, view.highestModSeq);
+  const vanished = among === undefined ? expunged : commonRanges(expunged, among);
+  if (vanished.length === 0) return;
+  session.response.untagged(`VANISHED (EARLIER) ${formatRanges(vanished)}`);
 }
 
 /** What SELECT with QRESYNC adds, where UIDs are still what the client knows (RFC 7162 §3.2.5). */

@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { ImapSyntaxError } from '../errors.ts';
 import { Lexer } from './lexer.ts';
 import {
+  commonRanges,
   formatSet,
   lowerBound,
   parseSequenceSet,
   rangesHold,
+  rangesOf,
   resolveSet,
   type SequenceSet,
   type SetNumber,
@@ -105,6 +107,18 @@ test('lowerBound', () => {
     fc.property(ascending, fc.integer({ min: 0, max: 101 }), (numbers, wanted) => {
       const index = numbers.findIndex((number) => number >= wanted);
       expect(lowerBound(numbers, wanted)).toBe(index === -1 ? numbers.length : index);
+    }),
+  );
+});
+
+test('what two lists of ranges have in common', () => {
+  fc.assert(
+    fc.property(ascending, ascending, (some, others) => {
+      const both = some.filter((number) => others.includes(number));
+      const numbers = commonRanges(rangesOf(some), rangesOf(others)).flatMap(({ first, last }) =>
+        Array.from({ length: last - first + 1 }, (_, index) => first + index),
+      );
+      expect(numbers).toEqual(both);
     }),
   );
 });

@@ -98,6 +98,24 @@ export function lowerBound(ascending: ArrayLike<number>, wanted: number): number
   return low;
 }
 
+/** What is in both; each as resolveSet makes them. */
+export function commonRanges(
+  some: readonly NumberRange[],
+  others: readonly NumberRange[],
+): NumberRange[] {
+  const common: NumberRange[] = [];
+  let at = 0;
+  for (const { first, last } of some) {
+    while (at < others.length && (others[at]?.last ?? 0) < first) at += 1;
+    for (let next = at; next < others.length; next += 1) {
+      const other = others[next];
+      if (other === undefined || other.first > last) break;
+      common.push({ first: Math.max(first, other.first), last: Math.min(last, other.last) });
+    }
+  }
+  return common;
+}
+
 /** Whether `ranges`, as resolveSet makes them, hold `number`. */
 export function rangesHold(ranges: readonly NumberRange[], number: number): boolean {
   let low = 0;
@@ -115,7 +133,11 @@ export function rangesHold(ranges: readonly NumberRange[], number: number): bool
 
 /** The shortest writing of ascending numbers: 1:3,7. */
 export function formatSet(ascending: readonly number[]): string {
-  return rangesOf(ascending)
+  return formatRanges(rangesOf(ascending));
+}
+
+export function formatRanges(ranges: readonly NumberRange[]): string {
+  return ranges
     .map(({ first, last }) => (first === last ? `${first}` : `${first}:${last}`))
     .join(',');
 }

@@ -5,6 +5,7 @@
  */
 import type { Logger } from '@mail/service';
 import type { ChallengeResponder, Proof } from './challenge.ts';
+import { within } from './deadline.ts';
 import { AcmeError } from './errors.ts';
 
 /** dns-hook.ts and dns-update.ts. Both throw AcmeError (proof-failed, stopped). */
@@ -59,7 +60,8 @@ export class DnsChallenge implements ChallengeResponder {
     const { writer, logger } = this.#options;
     for (const { owner, text } of records) {
       try {
-        await writer.remove(owner, text, AbortSignal.timeout(REMOVE_MS));
+        const late = new AcmeError('timed-out', `it took longer than ${REMOVE_MS / 1000} s`);
+        await within(REMOVE_MS, late, (signal) => writer.remove(owner, text, signal));
       } catch (error) {
         if (!(error instanceof AcmeError)) throw error;
         logger.warn({ owner, reason: error.message }, 'could not take a TXT record away');

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@mail/service';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { DnsChallenge } from './dns-challenge.ts';
 import { DnsHook } from './dns-hook.ts';
-import { AcmeError } from './errors.ts';
 
 const signal = new AbortController().signal;
 let folder: string;
@@ -24,6 +24,11 @@ function program(body: string): string {
   return path;
 }
 const said = () => readFileSync(join(folder, 'said'), 'utf8');
+const saidSomething = () => {
+  const text = said();
+  if (text === '') throw new Error('nothing yet');
+  return text;
+};
 
 test('called with three arguments and no setting of ours, whatever they hold', async () => {
   vi.stubEnv('CONCERT_REGISTRY_KEY', 'secret');
@@ -58,45 +63,37 @@ test('one that is not there, and one that is no longer wanted', async () => {
   const missing = new DnsHook(join(folder, 'missing'), silentLogger());
   await expect(missing.add('o', 't', signal)).rejects.toThrow(/can't be run \(ENOENT\)/);
   const stop = new AbortController();
-  // it ends when nobody holds its output any more: whatever the script began has ended too
-  const slow = new DnsHook(
-    program(`sleep 600 & echo begun > ${folder}/said; wait`),
-    silentLogger(),
-  );
+  // a pipe that ends with whoever holds it: whatever the script began has ended too
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const held = createReadStream(pipe).resume();
+  const slow = new DnsHook(program(`sleep 600 > ${pipe} & wait`), silentLogger());
   const running = slow.add('o', 't', stop.signal);
-  await vi.waitFor(said);
+  await once(held, 'open');
   stop.abort();
   await expect(running).rejects.toMatchObject({ code: 'stopped' });
+  if (!held.readableEnded) await once(held, 'end');
 });
 
-test('records that were written, and the one that failed, are taken away again', async () => {
-  const calls: string[] = [];
-  const writer = {
-    async add(owner: string, text: string) {
-      calls.push(`add ${owner} ${text}`);
-      if (text === 'bad') throw new AcmeError('proof-failed', 'no');
-    },
-    async remove(owner: string, text: string) {
-      calls.push(`remove ${owner} ${text}`);
-      throw new AcmeError('proof-failed', 'not that either');
-    },
-  };
-  const challenge = new DnsChallenge({
-    writer,
-    untilVisible: async () => {},
-    logger: silentLogger(),
+test('a daemon that it leaves behind is not waited for, though it holds the output', async () => {
+  const hook = new DnsHook(
+    program(`setsid sh -c 'echo $$ > ${folder}/said; exec sleep 600' & echo last words`),
+    silentLogger(),
+  );
+  await hook.add('o', 't', signal);
+  process.kill(Number(await vi.waitFor(saidSomething)), 'SIGKILL');
+});
+
+test('one that may not be ended is left alone', async () => {
+  const stop = new AbortController();
+  const hook = new DnsHook(program(`echo $$ > ${folder}/said; exec sleep 600`), silentLogger());
+  const running = hook.add('o', 't', stop.signal);
+  const pid = Number(await vi.waitFor(saidSomething));
+  const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('not ours'), { code: 'EPERM' });
   });
-  const proofs = ['good', 'bad', 'never'].map((value) => ({
-    name: 'a.example',
-    token: 't',
-    value,
-  }));
-  await expect(challenge.provide(proofs, signal)).rejects.toThrow('no');
-  const owner = '_acme-challenge.a.example';
-  expect(calls).toEqual([
-    `add ${owner} good`,
-    `add ${owner} bad`,
-    `remove ${owner} good`,
-    `remove ${owner} bad`,
-  ]);
+  stop.abort();
+  await expect(running).rejects.toMatchObject({ code: 'stopped' });
+  kill.mockRestore();
+  process.kill(pid, 'SIGKILL');
 });

@@ -2,8 +2,9 @@
  * TXT records written by the operator's own program: `HOOK add|remove OWNER TEXT`, without a shell, in an
  * environment without Concert's settings, which hold secrets. Exit code 0 means done.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { environmentForPrograms, type Logger } from '@mail/service';
 import type { TxtWriter } from './dns-challenge.ts';
 import { AcmeError, plainText } from './errors.ts';
@@ -13,6 +14,8 @@ import { stopReason } from './transport.ts';
 const TIMEOUT_MS = 300_000;
 /** Of what it prints, the end goes into the log. */
 const MAX_OUTPUT = 2_000;
+/** For its last words. Whoever else holds its output by then, a daemon that it left, is not waited for. */
+const DRAIN_MS = 1_000;
 
 export class DnsHook implements TxtWriter {
   readonly #program: string;
@@ -41,7 +44,10 @@ export class DnsHook implements TxtWriter {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
-    const kill = (): void => killGroup(child.pid);
+    const abandoned = new AbortController();
+    const kill = (): void => {
+      if (!killGroup(child.pid)) abandoned.abort();
+    };
     either.addEventListener('abort', kill);
     let output = '';
     const keep = (text: string): void => {
@@ -49,16 +55,21 @@ export class DnsHook implements TxtWriter {
     };
     child.stdout.setEncoding('utf8').on('data', keep);
     child.stderr.setEncoding('utf8').on('data', keep);
-    let code: number | null;
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    let code: number | null = null;
     try {
-      [code] = await once(child, 'close');
+      [code] = await once(child, 'exit', { signal: abandoned.signal });
     } catch (cause) {
-      throw new AcmeError('proof-failed', `the hook ${this.#program} ${reasonOf(cause)}`, {
-        cause,
-      });
+      if (!abandoned.signal.aborted) {
+        const message = `the hook ${this.#program} ${reasonOf(cause)}`;
+        throw new AcmeError('proof-failed', message, { cause });
+      }
+      // somebody else's process: it cannot be ended, only left
+      child.unref();
     } finally {
       either.removeEventListener('abort', kill);
     }
+    await drained(child, closed);
     if (signal.aborted) throw stopReason(signal);
     if (timeout.aborted) {
       const message = `the hook ${this.#program} took longer than ${TIMEOUT_MS / 1000} s`;
@@ -77,13 +88,25 @@ export class DnsHook implements TxtWriter {
   }
 }
 
-/** It may have ended by itself meanwhile. */
-function killGroup(pid: number | undefined): void {
+/** False where it may not be ended. It may have ended by itself meanwhile, which is as well. */
+function killGroup(pid: number | undefined): boolean {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    return true;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+    return code === 'ESRCH';
   }
+}
+
+async function drained(child: ChildProcess, closed: Promise<unknown>): Promise<void> {
+  const stop = new AbortController();
+  const timer = sleep(DRAIN_MS, undefined, { signal: stop.signal }).catch(() => {});
+  await Promise.race([closed, timer]);
+  stop.abort();
+  child.stdout?.destroy();
+  child.stderr?.destroy();
 }
 
 function reasonOf(cause: unknown): string {

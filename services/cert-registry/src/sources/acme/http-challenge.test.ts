@@ -71,10 +71,10 @@ test('headers beyond the limit are refused', async () => {
   expect(await talk(request)).toMatch(/^HTTP\/1\.1 431 /);
 });
 
-test('a token that is no token is no key to anything', async () => {
-  await expect(challenge.provide([{ ...proof, token: '../x' }])).rejects.toMatchObject({
-    code: 'bad-answer',
-  });
+test('a token that is no token is no key to anything, and none beside it is answered', async () => {
+  const proofs = [proof, { ...proof, token: '../x' }];
+  await expect(challenge.provide(proofs)).rejects.toMatchObject({ code: 'bad-answer' });
+  expect(await ask(PREFIX + proof.token)).toMatch(/^HTTP\/1\.1 404 /);
 });
 
 test('a port that is taken is named', async () => {

@@ -80,12 +80,10 @@ export class HttpChallenge implements ChallengeResponder {
 
   async provide(proofs: readonly Proof[]): Promise<() => Promise<void>> {
     await this.listen();
-    for (const { token, value } of proofs) {
-      if (!TOKEN.test(token)) {
-        throw new AcmeError('bad-answer', 'the CA gives a token that RFC 8555 does not allow');
-      }
-      this.#proofs.set(token, value);
+    if (!proofs.every(({ token }) => TOKEN.test(token))) {
+      throw new AcmeError('bad-answer', 'the CA gives a token that RFC 8555 does not allow');
     }
+    for (const { token, value } of proofs) this.#proofs.set(token, value);
     return async () => {
       for (const { token } of proofs) this.#proofs.delete(token);
     };

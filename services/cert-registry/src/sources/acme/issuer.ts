@@ -9,6 +9,7 @@ import type { AcmeAccount } from './account.ts';
 import type { ChallengeResponder } from './challenge.ts';
 import type { AcmeConfig } from './config.ts';
 import { AcmeConnection } from './connection.ts';
+import { within } from './deadline.ts';
 import { AcmeError } from './errors.ts';
 import { fulfilOrder, type OrderRequest } from './order.ts';
 import { type RenewalInfo, readRenewalInfo } from './renewal-info.ts';
@@ -89,19 +90,14 @@ export class AcmeIssuer {
     });
   }
 
-  async #converse<T>(
+  #converse<T>(
     deadlineMs: number,
     talk: (connection: AcmeConnection, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { config, account, signal: stopping, now } = this.#options;
-    const late = new AbortController();
-    const signal = AbortSignal.any([stopping, late.signal]);
-    const timer = setTimeout(() => {
-      late.abort(new AcmeError('timed-out', 'the CA took too long'));
-    }, deadlineMs);
-    let connection: AcmeConnection | undefined;
-    try {
-      connection = await AcmeConnection.open({
+    return within(deadlineMs, new AcmeError('timed-out', 'the CA took too long'), async (late) => {
+      const signal = AbortSignal.any([stopping, late]);
+      const connection = await AcmeConnection.open({
         directoryUrl: config.account.directoryUrl,
         caPem: config.caPem,
         accountKeyPem: await account.key(),
@@ -109,11 +105,12 @@ export class AcmeIssuer {
         signal,
         now,
       });
-      return await talk(connection, signal);
-    } finally {
-      clearTimeout(timer);
-      connection?.close();
-    }
+      try {
+        return await talk(connection, signal);
+      } finally {
+        connection.close();
+      }
+    });
   }
 }
 
