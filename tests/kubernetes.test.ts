@@ -61,6 +61,8 @@ interface PodMonitor {
 
 const MAIL = ['smtp', 'pop', 'imap'];
 const RENEWALS = ['smtp', 'pop', 'imap', 'admin'].map((name) => `renew-identity-${name}`);
+/** The port of the registry's own mail, where others come through a load balancer with a header. */
+const INSIDE = 2526;
 const CALLERS = [...MAIL, 'operator', ...RENEWALS];
 
 describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, components) => {
@@ -237,13 +239,14 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
       standard[metadata?.name ?? ''] = (spec?.ports ?? []).map(
         ({ name, port }) => `${name} ${port}`,
       );
-      if (MAIL.includes(pod.name)) {
+      if (MAIL.includes(metadata?.name ?? '')) {
         expect(spec?.type).toBe('LoadBalancer');
         expect(spec?.externalTrafficPolicy).toBe(proxied ? 'Cluster' : 'Local');
       } else expect(spec?.type).toBeUndefined();
     }
     expect(standard).toEqual({
       ...(components.includes('acme-http-01') && { 'acme-challenge': ['acme 80'] }),
+      ...(proxied && { 'smtp-inside': ['smtp-inside 2526'] }),
       'cert-registry': ['grpc 7443'],
       smtp: ['smtp 25', 'submission 587', 'submissions 465'],
       pop: ['pop3 110', 'pop3s 995'],
@@ -251,10 +254,31 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
     });
     for (const name of MAIL) {
       const settings = installation.settings(onlyContainer(installation.pod(name)));
-      for (const { proxyFrom } of listenersOf(name, settings)) {
-        expect(proxyFrom).toEqual(proxied ? ['192.0.2.0/24'] : []);
+      for (const { port, proxyFrom } of listenersOf(name, settings)) {
+        expect(proxyFrom).toEqual(proxied && port !== INSIDE ? ['192.0.2.0/24'] : []);
       }
     }
+  });
+
+  test('warnings by mail have a way that no load balancer is on', () => {
+    const registry = installation.pod('cert-registry');
+    const smtp = installation.pod('smtp');
+    const settings = installation.settings(onlyContainer(registry));
+    const { hostname, port } = new URL(settings['CONCERT_NOTIFY_SMTP'] ?? '');
+    const service = installation
+      .all<V1Service>('Service')
+      .find(({ metadata }) => metadata?.name === hostname);
+    expect(selects({ matchLabels: service?.spec?.selector ?? {} }, smtp.labels)).toBe(true);
+    const target = service?.spec?.ports?.find((each) => each.port === Number(port));
+    const name = target?.targetPort ?? '';
+    const number = onlyContainer(smtp).ports?.find((each) => each.name === name)?.containerPort;
+    const listener = listenersOf('smtp', installation.settings(onlyContainer(smtp))).find(
+      (each) => each.port === number,
+    );
+    expect(listener).toMatchObject({ tls: 'starttls', role: 'mx', proxyFrom: [] });
+    const { policies } = installation;
+    expect(admitsTo(policies, registry, smtp, name)).toBe(true);
+    expect(admitsFrom(policies, smtp, registry, name)).toBe(true);
   });
 
   test('probes ask what the admin listener has, each what it is for', async () => {
@@ -333,10 +357,17 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
       expect(admitsTo(policies, pod, registry, 'grpc'), pod.name).toBe(calls);
     }
 
+    const smtp = installation.pod('smtp');
+    const inside = installation.pods.filter((pod) => admitsFrom(policies, smtp, pod, INSIDE));
+    expect(inside.map(({ name }) => name)).toEqual(
+      components.includes('proxy-protocol') ? ['cert-registry'] : [],
+    );
+    for (const peer of peers) expect(admitsFrom(policies, smtp, peer, INSIDE)).toBe(false);
+
     const scraped = components.includes('monitoring');
     for (const pod of installation.pods) {
       const mailPorts = (onlyContainer(pod).ports ?? []).filter(
-        ({ name }) => name !== 'admin' && name !== 'grpc',
+        ({ name }) => name !== 'admin' && name !== 'grpc' && name !== 'smtp-inside',
       );
       for (const { name, containerPort } of mailPorts) {
         expect(admitsFrom(policies, pod, 'outside', name ?? containerPort)).toBe(true);

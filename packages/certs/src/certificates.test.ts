@@ -1,13 +1,25 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { Health, METRICS, Metrics, silentLogger } from '@mail/service';
+import {
+  commonSettings,
+  Health,
+  METRICS,
+  Metrics,
+  parseSettings,
+  silentLogger,
+} from '@mail/service';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Certificates, type CertificatesOptions, openCertificates } from './certificates.ts';
+import {
+  type Certificates,
+  type CertificatesOptions,
+  openCertificates,
+  openCertificatesFor,
+} from './certificates.ts';
 import { fingerprintOf } from './material.ts';
 import type { DrainRequest } from './registry-stream.ts';
 import type { ProbeTarget } from './self-probe.ts';
@@ -42,7 +54,7 @@ describe('openCertificates', () => {
       instance: 'a',
       registry: registry.address,
       identityDir: join(folder, 'identity'),
-      cacheFile: join(folder, 'cache', 'imap.material'),
+      cacheDir: join(folder, 'cache', service),
       cacheGraceMs: 50,
       version: 'test',
       logger: silentLogger(),
@@ -131,8 +143,8 @@ describe('openCertificates', () => {
   it('switches with the fleet, and reports what its ports showed', async () => {
     const fleet = await Promise.all([
       open({ instance: 'a' }),
-      open({ instance: 'b', cacheFile: join(folder, 'b') }),
-      open({ service: 'pop3', cacheFile: join(folder, 'c') }),
+      open({ instance: 'b' }),
+      open({ service: 'pop3' }),
     ]);
     await Promise.all(fleet.map((certificates) => certificates.ready()));
     const targets = await Promise.all(fleet.map(listen));
@@ -199,10 +211,52 @@ describe('openCertificates', () => {
     await until(second, ({ stale }) => !stale);
   });
 
+  it('starts from the cache also where the process has a name that nobody had before', async () => {
+    const data = join(folder, 'data');
+    const identity = await identityOf('imap');
+    const openFor = async (instance: string) => {
+      const settings = {
+        CONCERT_DATA: data,
+        CONCERT_IDENTITY: identity,
+        CONCERT_INSTANCE: instance,
+        CONCERT_REGISTRY: registry.address,
+      };
+      const certificates = await openCertificatesFor({
+        service: 'imap',
+        instance,
+        settings,
+        common: parseSettings(commonSettings, settings),
+        logger: silentLogger(),
+        metrics: new Metrics(),
+        health: new Health(),
+        clustered: false,
+      });
+      opened.push(certificates);
+      return certificates;
+    };
+    await mkdir(join(data, 'cache'), { recursive: true });
+    await writeFile(join(data, 'cache', 'imap-0a1b2c.material'), 'of a container that is gone');
+    const siblings = await Promise.all(['3d4e5f-w1', '3d4e5f-w2'].map(openFor));
+    await Promise.all(siblings.map((sibling) => sibling.ready()));
+    await registry.connected(2);
+    await registry.rotate();
+    await Promise.all(siblings.map((sibling) => sibling.close()));
+    expect(await readdir(join(data, 'cache'), { recursive: true })).toEqual([
+      'imap',
+      'imap/2.material',
+    ]);
+    registry.pause();
+    const successor = await openFor('607182');
+    await successor.ready();
+    expect(successor.state).toMatchObject({ generation: 2, connected: false, stale: true });
+    expect(await leafAt(await listen(successor))).toBe(registry.material.fingerprintSha256);
+  });
+
   it('waits, ports closed, with neither registry nor cache', async () => {
     registry.pause();
-    await writeFile(join(folder, 'broken'), 'no cache at all');
-    const certificates = await open({ cacheFile: join(folder, 'broken') });
+    await mkdir(join(folder, 'broken'));
+    await writeFile(join(folder, 'broken', '7.material'), 'no cache at all');
+    const certificates = await open({ cacheDir: join(folder, 'broken') });
     const given = new AbortController();
     const ready = certificates.ready(given.signal);
     given.abort(new Error('no longer'));
@@ -404,7 +458,7 @@ describe('openCertificates', () => {
     await registry.connected(1);
     await registry.rotate();
     await certificates.close();
-    const cached = await readFile(join(folder, 'cache', 'imap.material'));
+    const cached = await readFile(join(folder, 'cache', 'imap', '2.material'));
     expect(cached.includes('PRIVATE KEY')).toBe(false);
     expect(cached.includes(new X509Certificate(registry.material.chainPem).raw)).toBe(false);
   });

@@ -27,7 +27,7 @@ import { CurrentMaterial, monotonicClock } from './current-material.ts';
 import { CertsError } from './errors.ts';
 import { IdentityKeeper } from './identity-keeper.ts';
 import { buildMaterial, warnIfExpired } from './material.ts';
-import { MaterialCache } from './material-cache.ts';
+import { MaterialCache, removeCachesByInstance } from './material-cache.ts';
 import { openSubscription } from './registry-client.ts';
 import { type DrainRequest, RegistryStream } from './registry-stream.ts';
 import { type ProbeTarget, probeListeners } from './self-probe.ts';
@@ -44,8 +44,11 @@ export interface CertificatesOptions {
   readonly registry: string;
   /** Folder with cert.pem, key.pem and ca.pem. */
   readonly identityDir: string;
-  /** Where the last-known-good material is kept, encrypted; without one nothing is. */
-  readonly cacheFile?: string;
+  /**
+   * Folder in which the last-known-good material is kept, encrypted; without one nothing is. One for all
+   * processes of the service that share the disk, and for no other service.
+   */
+  readonly cacheDir?: string;
   /** How long a start waits for the registry before it goes on with the cache. Default 2 s. */
   readonly cacheGraceMs?: number;
   /**
@@ -359,7 +362,7 @@ export async function openCertificates(given: CertificatesOptions): Promise<Cert
     health: new Health(),
     ...given,
   };
-  const { service, logger, registry, identityDir, cacheFile } = options;
+  const { service, logger, registry, identityDir, cacheDir } = options;
   options.health.set(CONDITION, NO_CERTIFICATE_YET);
   const keeper = await IdentityKeeper.open({ folder: identityDir, registry, logger });
   try {
@@ -370,8 +373,8 @@ export async function openCertificates(given: CertificatesOptions): Promise<Cert
   }
   const current = new CurrentMaterial(monotonicClock);
   const secrets = () => cacheSecrets(identityDir, keeper.identity);
-  const cache = cacheFile
-    ? new MaterialCache({ path: cacheFile, service, secrets, logger })
+  const cache = cacheDir
+    ? new MaterialCache({ folder: cacheDir, service, secrets, logger })
     : undefined;
   let cached = await cache?.read();
   if (cached !== undefined) {
@@ -394,6 +397,10 @@ export async function openCertificates(given: CertificatesOptions): Promise<Cert
 export async function openCertificatesFor(context: ServiceContext): Promise<Certificates> {
   const { service, instance, common, logger, metrics, health } = context;
   const { CONCERT_PARTITION_POLICY } = parseSettings(certificatesSettings, context.settings);
+  const caches = join(common.CONCERT_DATA, 'cache');
+  await removeCachesByInstance(caches, service).catch((error) => {
+    logger.warn({ error, folder: caches }, 'old cached certificates could not be removed');
+  });
   try {
     return await openCertificates({
       service,
@@ -401,7 +408,7 @@ export async function openCertificatesFor(context: ServiceContext): Promise<Cert
       registry: common.CONCERT_REGISTRY,
       identityDir:
         common.CONCERT_IDENTITY ?? join(common.CONCERT_DATA, 'identities', 'service', service),
-      cacheFile: join(common.CONCERT_DATA, 'cache', `${service}-${instance}.material`),
+      cacheDir: join(caches, service),
       partitionPolicy: CONCERT_PARTITION_POLICY,
       version: VERSION,
       logger,

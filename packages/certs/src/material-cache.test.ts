@@ -1,12 +1,19 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Material as MaterialMessage } from '@mail/proto';
 import { silentLogger } from '@mail/service';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MaterialCache, openSealedMaterial, sealMaterial } from './material-cache.ts';
+import {
+  MaterialCache,
+  openSealedMaterial,
+  removeCachesByInstance,
+  sealMaterial,
+} from './material-cache.ts';
 import { makeTestMaterial } from './testing/self-signed.ts';
 
 let material: MaterialMessage;
@@ -60,20 +67,24 @@ describe('sealed material', () => {
 });
 
 describe('MaterialCache', () => {
+  let scratch: string;
   let folder: string;
   let path: string;
   const logger = silentLogger();
   const warn = vi.spyOn(logger, 'warn');
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'concert-cache-'));
-    path = join(folder, 'cache', 'imap-a.material');
+    scratch = await mkdtemp(join(tmpdir(), 'concert-cache-'));
+    folder = join(scratch, 'cache', 'imap');
+    path = join(folder, '12.material');
     warn.mockClear();
   });
-  afterEach(() => rm(folder, { recursive: true }));
+  afterEach(() => rm(scratch, { recursive: true }));
 
+  /** As one process of the service has it. */
   const open = (secrets: [Uint8Array, ...Uint8Array[]] = [key]) =>
-    new MaterialCache({ path, service: 'imap', secrets: async () => secrets, logger });
+    new MaterialCache({ folder, service: 'imap', secrets: async () => secrets, logger });
+  const at = (generation: bigint): MaterialMessage => ({ ...material, generation });
 
   it('has nothing at first, which is no reason to warn', async () => {
     expect(await open().read()).toBeUndefined();
@@ -82,12 +93,80 @@ describe('MaterialCache', () => {
 
   it('keeps what was written last, for its owner alone', async () => {
     const cache = open();
-    const later = { ...material, generation: 13n };
-    await Promise.all([cache.write(material), cache.write(later)]);
-    expect(await open().read()).toEqual(later);
-    expect((await stat(path)).mode & 0o777).toBe(0o600);
-    expect((await stat(join(folder, 'cache'))).mode & 0o777).toBe(0o700);
-    expect(await readdir(join(folder, 'cache'))).toEqual(['imap-a.material']);
+    await Promise.all([cache.write(material), cache.write(at(13n))]);
+    expect(await open().read()).toEqual(at(13n));
+    expect((await stat(join(folder, '13.material'))).mode & 0o777).toBe(0o600);
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
+    expect(await readdir(folder)).toEqual(['13.material']);
+  });
+
+  it('never goes back: who is late with an older generation replaces no newer one', async () => {
+    await open().write(at(100n));
+    await open().write(at(99n));
+    expect(await open().read()).toEqual(at(100n));
+    await open().write(at(101n));
+    expect(await readdir(folder)).toEqual(['101.material']);
+  });
+
+  it('is written by several processes at once and whole at any moment', async () => {
+    await mkdir(folder, { recursive: true });
+    const script = `
+      import { MaterialCache, openSealedMaterial } from '${new URL('./material-cache.ts', import.meta.url)}';
+      const [folder, key, sealed] = process.argv.slice(1);
+      const secret = Buffer.from(key, 'hex');
+      const material = openSealedMaterial(Buffer.from(sealed, 'hex'), secret, 'imap');
+      const logger = { warn: (entry, text) => console.log(text, entry.error) };
+      const cache = new MaterialCache({ folder, service: 'imap', secrets: async () => [secret], logger });
+      for (let generation = 13n; generation <= 40n; generation += 1n) {
+        await cache.write({ ...material, generation });
+      }`;
+    const sealed = sealMaterial(material, key, 'imap').toString('hex');
+    const node = ['--input-type=module', '-e', script, folder, key.toString('hex'), sealed];
+    const writers = [1, 2].map(() => spawn(process.execPath, node));
+    let said = '';
+    for (const { stdout, stderr } of writers) {
+      for (const output of [stdout, stderr]) output.on('data', (text) => (said += text));
+    }
+    const ended = Promise.all(writers.map((writer) => once(writer, 'exit')));
+    let running = true;
+    void ended.then(() => {
+      running = false;
+    });
+    let newest = 0n;
+    const reader = open();
+    while (running) {
+      const { generation } = (await reader.read()) ?? { generation: newest };
+      expect(generation).toBeGreaterThanOrEqual(newest);
+      newest = generation;
+    }
+    expect(said).toBe('');
+    expect(await ended).toEqual([
+      [0, null],
+      [0, null],
+    ]);
+    expect(await reader.read()).toEqual(at(40n));
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it('looks again where what it has found is replaced before it is opened', async () => {
+    await open().write(at(12n));
+    // passed over; meanwhile a sibling goes on from 12 to 13
+    await writeFile(join(folder, '20.material'), 'nonsense');
+    const secrets = async (): Promise<[Uint8Array]> => {
+      await open().write(at(13n));
+      return [key];
+    };
+    const reader = new MaterialCache({ folder, service: 'imap', secrets, logger });
+    expect(await reader.read()).toEqual(at(13n));
+  });
+
+  it('clears away what a killed writer has left', async () => {
+    await open().write(material);
+    for (const name of ['11.material', '12.material.0a1b.new']) {
+      await writeFile(join(folder, name), 'half');
+    }
+    await open().write(at(13n));
+    expect(await readdir(folder)).toEqual(['13.material']);
   });
 
   it('ignores a damaged or foreign file, and warns', async () => {
@@ -104,6 +183,13 @@ describe('MaterialCache', () => {
     expect(warn).toHaveBeenCalledTimes(5);
   });
 
+  it('takes no file for another generation than it holds', async () => {
+    await open().write(material);
+    await writeFile(join(folder, '99.material'), await readFile(path));
+    expect(await open().read()).toEqual(material);
+    expect(warn).toHaveBeenCalledTimes(1);
+  });
+
   it('reads what was sealed under any of its secrets, and seals under the first', async () => {
     await open([otherKey]).write(material);
     expect(await open([key, otherKey]).read()).toEqual(material);
@@ -113,9 +199,22 @@ describe('MaterialCache', () => {
   });
 
   it('goes on without a cache where none can be written', async () => {
-    await writeFile(join(folder, 'cache'), 'a file where the folder should be');
+    await writeFile(join(scratch, 'cache'), 'a file where the folder should be');
     await open().write(material);
     expect(await open().read()).toBeUndefined();
     expect(warn).toHaveBeenCalled();
+  });
+
+  it('removes the files of instances, and nobody else’s', async () => {
+    await open().write(material);
+    const parent = join(scratch, 'cache');
+    const names = ['imap-0a1b.material', 'imap-0a1b-w2.material', 'imap-0a1b.material.1.new'];
+    for (const name of [...names, 'pop-0a1b.material', 'imap-notes.txt']) {
+      await writeFile(join(parent, name), '');
+    }
+    await removeCachesByInstance(parent, 'imap');
+    expect((await readdir(parent)).sort()).toEqual(['imap', 'imap-notes.txt', 'pop-0a1b.material']);
+    expect(await readdir(folder)).toEqual(['12.material']);
+    await removeCachesByInstance(join(scratch, 'nothing'), 'imap');
   });
 });

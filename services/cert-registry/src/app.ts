@@ -27,6 +27,7 @@ import { REGISTRY_IDENTITY } from './roles.ts';
 import { DRAIN_SETTING, Rotations, seedRecord } from './rotations.ts';
 import { openSources } from './sources/open-sources.ts';
 import { SteadyRoster } from './steady-roster.ts';
+import { StoredValues } from './stored-values.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
 import { TicketSeed } from './ticket-seed.ts';
 import { fleetWarnings, sourceWarnings, type Warning } from './warnings.ts';
@@ -156,8 +157,10 @@ export async function buildApp(
       cutConnection: (peer) => server.cutConnection(peer),
       now,
     });
+    const storedValues = new StoredValues(database, logger);
     const sources = openSources(config.sources, config.acme, {
       database,
+      storedValues,
       vault,
       certificates,
       rotations,
@@ -269,6 +272,7 @@ export async function buildApp(
         await before(deadline, Promise.race([rotations.stop(), dead]));
         conductor.stop();
         roster.stop();
+        storedValues.stop();
         rotations.abandon();
         subscriptions.stop();
         feed.stop();

@@ -95,7 +95,7 @@ function inTheWay(rotation: Rotation): Rotation {
 }
 
 /** What an operator can mend is no bug, wherever in the registry it shows. */
-function refusalIn(error: unknown): unknown {
+export function refusalIn(error: unknown): unknown {
   if (!isDiskFull(error)) return error;
   return new RegistryError('exhausted', `${DISK_FULL}; make room and try again`, { cause: error });
 }

@@ -42,10 +42,11 @@ export class OwedWrites {
     if (this.#owed.delete(key)) this.#settle();
   }
 
-  /** Tries no more: the database may be closed from now on. */
+  /** Tries once more and then never again: the database may be closed from now on. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    if (this.#owed.size > 0) this.#retry();
   }
 
   #arm(): void {

@@ -9,7 +9,7 @@ export async function startEchoServer(registry: string, identityDir: string, por
     instance: 'host-1',
     registry,
     identityDir,
-    cacheFile: `${identityDir}/last-known-good.material`,
+    cacheDir: `${identityDir}/cache`,
   });
   // nothing to present before this: the port stays closed
   await certificates.ready();

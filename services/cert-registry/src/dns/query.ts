@@ -30,7 +30,9 @@ export interface DnsAnswer<Type extends AnswerType> {
   readonly exists: boolean;
   /** DNSSEC vouches for it, so the resolver says (AD, RFC 4035 §3.2.3). */
   readonly authenticated: boolean;
-  /** Of the type asked for, at the name or where its CNAMEs lead. */
+  /** The name, in lower case, or where its CNAMEs lead as far as this server says. */
+  readonly owner: string;
+  /** Of the type asked for, there. */
   readonly records: readonly RecordOf<Type>[];
   /** The largest of these and of the CNAMEs before them; 0 without records. A cache counts down. */
   readonly ttlSeconds: number;
@@ -143,6 +145,7 @@ export function readAnswer<Type extends AnswerType>(
   return {
     exists: rcode === 'NOERROR',
     authenticated: message.flag_ad,
+    owner,
     records,
     ttlSeconds: records.length === 0 ? 0 : Math.max(ttl, ...ttls),
     zone: records.length === 0 ? soa?.name.toLowerCase() : undefined,

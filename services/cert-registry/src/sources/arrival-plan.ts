@@ -3,8 +3,10 @@
  * and how the registry stands to the next step, and from a refusal to what is kept then. arrivals.ts asks
  * and acts.
  */
-import type { CheckResult } from '@mail/proto';
+import { z } from 'zod';
 import { isError } from '../certificates.ts';
+import { checkResultSchema } from '../check-result-schema.ts';
+import { TLSA_CHECK } from '../dane/guard.ts';
 import type { RegistryError } from '../errors.ts';
 import type { MaintenanceWindow } from './maintenance-window.ts';
 
@@ -12,31 +14,35 @@ import type { MaintenanceWindow } from './maintenance-window.ts';
 export type ArrivalPolicy = 'rotate' | 'window' | 'stage';
 
 /** Why it could not be put in force when that was tried last. */
-export interface Trouble {
+const troubleSchema = z.object({
   /** For the operator. */
-  readonly message: string;
-  readonly checks: readonly CheckResult[];
-  readonly at: number;
+  message: z.string(),
+  checks: z.array(checkResultSchema).readonly(),
+  at: z.number(),
   /** When to try again; absent where the checks have refused it for good. */
-  readonly retryAt?: number;
-  readonly waitsFor?: 'another-try' | 'tlsa' | 'validity';
+  retryAt: z.number().exactOptional(),
+  waitsFor: z.enum(['another-try', 'tlsa', 'validity']).exactOptional(),
   /** What the checks went by: only something else is worth another try. */
-  readonly basis: string;
-}
+  basis: z.string(),
+});
+
+export type Trouble = Readonly<z.output<typeof troubleSchema>>;
 
 /** Kept in the database, one for each source. Times are milliseconds since the epoch. */
-export interface Arrival {
-  readonly certificateId: string;
-  readonly arrivedAt: number;
+export const arrivalSchema = z.object({
+  certificateId: z.string(),
+  arrivedAt: z.number(),
   /** What was in force as it came. */
-  readonly generation: number;
-  readonly activeId: string;
+  generation: z.number(),
+  activeId: z.string(),
   /** It has been in force, which ends the matter whatever an operator does afterwards. */
-  readonly acted: boolean;
+  acted: z.boolean(),
   /** Tries in a row that failed. */
-  readonly failures: number;
-  readonly trouble?: Trouble;
-}
+  failures: z.number(),
+  trouble: troubleSchema.readonly().exactOptional(),
+});
+
+export type Arrival = Readonly<z.output<typeof arrivalSchema>>;
 
 /** How things stand as the plan is made. */
 export interface Surroundings {
@@ -78,8 +84,7 @@ const ROTATION_LOOK_MS = 1_000;
 const TLSA_RETRY_MS = 60_000;
 const RETRY = { firstMs: 30_000, mostMs: 3_600_000, jitter: 0.2 } as const;
 
-/** What time alone mends. */
-const TLSA_CHECK = 'tlsa-not-visible';
+/** What time alone mends, as TLSA_CHECK. */
 const VALIDITY_CHECK = 'not-yet-valid';
 
 export function planFor(arrival: Arrival, now: Surroundings): Plan {

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { type Source, SourceState } from '@mail/proto';
-import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { readConfig } from '../config.ts';
+import { RegistryDatabase } from '../database.ts';
+import { Sqlite } from '../sqlite.ts';
 import {
   call,
   collect,
@@ -118,6 +121,77 @@ test('a switch that a subscriber refused is tried again, also after a restart', 
   expect(await source()).toMatchObject({ state: SourceState.SOURCE_STATE_IDLE, failures: 0 });
 });
 
+describe('a full disk', () => {
+  const SETTING = 'source/folder/arrival';
+  const full = () => Object.assign(new Error('database or disk is full'), { errcode: 13 });
+  let isFull: boolean;
+  let died: unknown;
+
+  beforeEach(async () => {
+    isFull = false;
+    died = undefined;
+    await start({ FOLDER_POLICY: 'stage' });
+    bring(ca.issue({ names: ['localhost'] }));
+    await untilState(SourceState.SOURCE_STATE_STAGED);
+    await registry.stop();
+    const write = RegistryDatabase.prototype.setSetting;
+    vi.spyOn(RegistryDatabase.prototype, 'setSetting').mockImplementation(function (
+      this: RegistryDatabase,
+      name,
+      value,
+    ) {
+      if (isFull) throw full();
+      write.call(this, name, value);
+    });
+  });
+  afterEach(() => {
+    expect(died).toBeUndefined();
+    vi.restoreAllMocks();
+  });
+
+  async function goOn(onSwitched: () => void): Promise<void> {
+    registry = new TestRegistry({ ...registry.settings, FOLDER_POLICY: 'rotate' }, registry.folder);
+    await registry.start({ onStep: (step) => step === 'finished' && onSwitched() });
+    registry.failed?.catch((error) => {
+      died = error;
+    });
+  }
+
+  test('ends nothing while an arrival waits, which goes on once there is room', async () => {
+    const insert = vi.spyOn(RegistryDatabase.prototype, 'insertRotation');
+    insert.mockImplementation(() => {
+      isFull = true;
+      throw full();
+    });
+    await goOn(() => {});
+    await untilState(SourceState.SOURCE_STATE_WAITING, /disk .* is full.*; tried again/);
+    const refused = await refusal(run());
+    expect(refused.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect((await source())?.failures).toBe(2);
+    isFull = false;
+    insert.mockRestore();
+    await run();
+    expect(await source()).toMatchObject({ state: SourceState.SOURCE_STATE_IDLE, failures: 0 });
+  });
+
+  test('that comes with the switch ends nothing either, and what came of it is written later', async () => {
+    const written = vi.spyOn(RegistryDatabase.prototype, 'setSetting');
+    await goOn(() => {
+      isFull = true;
+    });
+    await vi.waitFor(
+      () => expect(written).toHaveBeenCalledWith(SETTING, expect.stringContaining('"acted":true')),
+      SOON,
+    );
+    await untilState(SourceState.SOURCE_STATE_IDLE, /is in force/);
+    isFull = false;
+    await registry.stop();
+    const kept = RegistryDatabase.open(readConfig({ CONCERT_DATA: registry.folder }));
+    expect(kept.setting(SETTING)).toContain('"acted":true');
+    kept.close();
+  });
+});
+
 test('what an operator rotates to meanwhile stays, and the arrival is staged', async () => {
   await start();
   await refuser();
@@ -197,6 +271,20 @@ test('a policy that is changed applies to what waits', async () => {
 test('the policy window wants a window', async () => {
   registry = new TestRegistry({ FOLDER_PATH: folder, FOLDER_POLICY: 'window' });
   await expect(registry.start()).rejects.toThrow(/CONCERT_MAINTENANCE_WINDOW/);
+});
+
+test('a kept arrival that nobody can read is none, and ends nothing', async () => {
+  await start({ FOLDER_POLICY: 'stage' });
+  bring(ca.issue({ names: ['localhost'] }));
+  await untilState(SourceState.SOURCE_STATE_STAGED);
+  const { settings } = registry;
+  await registry.stop();
+  const sqlite = new Sqlite(join(registry.folder, 'registry', 'registry.db'));
+  sqlite.execute(`UPDATE setting SET value = '{"key":7' WHERE name LIKE 'source/%'`);
+  sqlite.close();
+  registry = new TestRegistry(settings, registry.folder);
+  await registry.start();
+  await untilState(SourceState.SOURCE_STATE_STAGED);
 });
 
 test('a source that is not switched on is not found', async () => {

@@ -9,20 +9,23 @@ import type { Logger } from '@mail/service';
 import type { AuditTrail } from '../audit.ts';
 import type { Certificates } from '../certificates.ts';
 import type { RegistryDatabase } from '../database.ts';
-import { describeOutcome, RegistryError } from '../errors.ts';
+import { describeOutcome, RegistryError, refusalIn } from '../errors.ts';
 import type { RequiredNames } from '../required-names.ts';
 import type { Rotations } from '../rotations.ts';
+import type { StoredValue, StoredValues } from '../stored-values.ts';
 import { PLAIN_SWITCH } from '../switch-options.ts';
 import {
   type Arrival,
   type ArrivalPolicy,
   afterFailure,
+  arrivalSchema,
   type Plan,
   planFor,
   type Surroundings,
   type Trouble,
 } from './arrival-plan.ts';
 import type { MaintenanceWindow } from './maintenance-window.ts';
+import { withoutStop } from './sentence.ts';
 import { type SourceName, sourceActor } from './source.ts';
 
 /** While an arrival waits for something, how often the state is looked at: clocks are set, hands act. */
@@ -30,6 +33,7 @@ const LOOK_MS = 1_000;
 
 export interface ArrivalsOptions {
   readonly database: RegistryDatabase;
+  readonly storedValues: StoredValues;
   readonly certificates: Certificates;
   readonly rotations: Rotations;
   readonly requiredNames: RequiredNames;
@@ -63,6 +67,7 @@ export type TellSwitch = (rotation: Rotation | undefined) => void;
 
 export class Arrivals {
   readonly #options: ArrivalsOptions;
+  readonly #kept: ReadonlyMap<SourceName, StoredValue<Arrival>>;
   /** The switch that is being made for a source. */
   readonly #switching = new Map<SourceName, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
@@ -71,6 +76,12 @@ export class Arrivals {
 
   constructor(options: ArrivalsOptions) {
     this.#options = options;
+    this.#kept = new Map(
+      [...options.policies.keys()].map((source) => [
+        source,
+        options.storedValues.open(`source/${source}/arrival`, arrivalSchema),
+      ]),
+    );
   }
 
   /** Goes on where the last process was. */
@@ -101,10 +112,10 @@ export class Arrivals {
     await this.resume(request.source, tell);
   }
 
-  /** The first half of `settle`: once it returns, the arrival is kept. */
+  /** The first half of `settle`: once it returns, the arrival is kept. Throws what the database throws. */
   accept({ source, certificateId, afresh = false }: SettleRequest): void {
     if (!afresh && this.#load(source)?.certificateId === certificateId) return;
-    this.#save(source, this.#arrivalOf(certificateId));
+    this.#valueOf(source).setDurably(this.#arrivalOf(certificateId));
     this.#arm();
   }
 
@@ -169,7 +180,7 @@ export class Arrivals {
     this.#timer = setTimeout(() => this.#look(), delay);
   }
 
-  /** Puts what the source brought last in force. Throws RegistryError, and what the database throws. */
+  /** Puts what the source brought last in force. Throws RegistryError. */
   async #switch(source: SourceName, tell: TellSwitch): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#switching.set(source, promise);
@@ -194,7 +205,7 @@ export class Arrivals {
       rotation = await rotations.rotate(certificateId, PLAIN_SWITCH, actor, tell);
     } catch (error) {
       if (this.#stopped) throw error;
-      const refusal = error instanceof RegistryError ? error : this.#fault(error);
+      const refusal = this.#refusalOf(error);
       const { waitsFor } = this.#fail(source, arrival, refusal, validFrom);
       if (waitsFor === 'tlsa' || waitsFor === 'validity') return;
       throw refusal;
@@ -247,7 +258,9 @@ export class Arrivals {
   }
 
   /** What may be over by the next try, such as a full disk, is no reason to give up. */
-  #fault(error: unknown): RegistryError {
+  #refusalOf(thrown: unknown): RegistryError {
+    const error = refusalIn(thrown);
+    if (error instanceof RegistryError) return error;
     this.#options.logger.error({ error }, 'a switch failed by a fault of the registry');
     return new RegistryError('unavailable', 'the switch failed; the registry has logged why', {
       cause: error,
@@ -294,12 +307,18 @@ export class Arrivals {
   }
 
   #load(source: SourceName): Arrival | undefined {
-    const text = this.#options.database.setting(settingOf(source));
-    return text === undefined ? undefined : JSON.parse(text);
+    return this.#kept.get(source)?.value;
   }
 
+  /** Holds at once, also where a full disk does not take it yet: the next start would only try again. */
   #save(source: SourceName, arrival: Arrival): void {
-    this.#options.database.setSetting(settingOf(source), JSON.stringify(arrival));
+    this.#valueOf(source).set(arrival);
+  }
+
+  #valueOf(source: SourceName): StoredValue<Arrival> {
+    const value = this.#kept.get(source);
+    if (value === undefined) throw new Error(`the source ${source} is not switched on`);
+    return value;
   }
 }
 
@@ -307,10 +326,6 @@ export interface SettleRequest {
   readonly source: SourceName;
   readonly certificateId: string;
   readonly afresh?: boolean;
-}
-
-function settingOf(source: SourceName): string {
-  return `source/${source}/arrival`;
 }
 
 function withoutTrouble({ trouble: _, ...arrival }: Arrival): Arrival {
@@ -321,11 +336,6 @@ function sameTrouble({ trouble: before }: Arrival, { trouble: after }: Arrival):
   const codes = (checks: readonly CheckResult[] = []) => checks.map(({ code }) => code).join();
   const told = codes(before?.checks);
   return told !== '' && told === codes(after?.checks) && before?.basis === after?.basis;
-}
-
-/** Messages of checks are sentences with a full stop; a detail stands among other words. */
-export function withoutStop(message: string): string {
-  return message.replace(/\.$/, '');
 }
 
 function describePlan(

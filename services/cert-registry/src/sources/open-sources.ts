@@ -6,6 +6,7 @@ import type { RegistryDatabase } from '../database.ts';
 import type { KeyVault } from '../key-vault.ts';
 import type { RequiredNames } from '../required-names.ts';
 import type { Rotations } from '../rotations.ts';
+import type { StoredValues } from '../stored-values.ts';
 import type { AcmeConfig } from './acme/config.ts';
 import { openAcme } from './acme/open-acme.ts';
 import type { ArrivalPolicy } from './arrival-plan.ts';
@@ -18,6 +19,7 @@ import { SourceStatus } from './source-status.ts';
 
 export interface SourceParts {
   readonly database: RegistryDatabase;
+  readonly storedValues: StoredValues;
   readonly vault: KeyVault;
   readonly certificates: Certificates;
   readonly rotations: Rotations;

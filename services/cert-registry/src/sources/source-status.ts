@@ -4,9 +4,12 @@
  */
 import { type CheckResult, Source, SourcePolicy, SourceState } from '@mail/proto';
 import { METRICS, type Metrics } from '@mail/service';
-import type { RegistryDatabase } from '../database.ts';
+import { z } from 'zod';
+import { checkResultSchema } from '../check-result-schema.ts';
+import type { StoredValue, StoredValues } from '../stored-values.ts';
 import type { ArrivalPolicy } from './arrival-plan.ts';
-import { type Arrivals, type Standing, withoutStop } from './arrivals.ts';
+import type { Arrivals, Standing } from './arrivals.ts';
+import { withoutStop } from './sentence.ts';
 import type { SourceName } from './source.ts';
 
 export interface SourceStatusOptions {
@@ -15,39 +18,47 @@ export interface SourceStatusOptions {
   /** The folder's path, or the ACME directory's URL. */
   readonly location: string;
   readonly arrivals: Arrivals;
-  readonly database: RegistryDatabase;
+  readonly storedValues: StoredValues;
   readonly metrics: Metrics;
   /** Wall clock, milliseconds. */
   readonly now: () => number;
 }
 
 /** Why the source failed, kept until it succeeds. */
-interface Failure {
-  readonly detail: string;
-  readonly checks: readonly CheckResult[];
-}
+const failureSchema = z.object({
+  detail: z.string(),
+  checks: z.array(checkResultSchema).readonly(),
+});
+
+type Failure = Readonly<z.output<typeof failureSchema>>;
 
 /** As stored. Times are milliseconds since the epoch. */
-interface History {
-  readonly lastSuccessAt?: number;
-  readonly lastFailureAt?: number;
+const historySchema = z.object({
+  lastSuccessAt: z.number().exactOptional(),
+  lastFailureAt: z.number().exactOptional(),
   /** Since the last success. */
-  readonly failures: number;
-  readonly failure?: Failure;
-}
+  failures: z.number(),
+  failure: failureSchema.readonly().exactOptional(),
+});
+
+type History = Readonly<z.output<typeof historySchema>>;
+
+const NO_HISTORY: History = { failures: 0 };
 
 export class SourceStatus {
   readonly #options: SourceStatusOptions;
-  #history: History;
+  readonly #kept: StoredValue<History>;
   #work: string | undefined;
   #rest: { readonly detail: string; readonly nextActionAt: number | undefined };
 
   constructor(options: SourceStatusOptions) {
     this.#options = options;
-    this.#history = JSON.parse(
-      options.database.setting(`source/${options.name}/status`) ?? '{"failures":0}',
-    );
+    this.#kept = options.storedValues.open(`source/${options.name}/status`, historySchema);
     this.#rest = { detail: 'nothing has come yet', nextActionAt: undefined };
+  }
+
+  get #history(): History {
+    return this.#kept.value ?? NO_HISTORY;
   }
 
   /** It reads or orders; `detail` is a sentence. Until the next call of another of these. */
@@ -65,7 +76,7 @@ export class SourceStatus {
   recovered(): void {
     this.#work = undefined;
     const { failure, ...history } = this.#history;
-    if (failure !== undefined) this.#save({ ...history, failures: 0 });
+    if (failure !== undefined) this.#kept.set({ ...history, failures: 0 });
   }
 
   /** It has brought a certificate, which is now its arrival. */
@@ -74,7 +85,7 @@ export class SourceStatus {
     this.#count('succeeded');
     const { lastFailureAt } = this.#history;
     const lastSuccessAt = this.#options.now();
-    this.#save({ lastSuccessAt, failures: 0, ...(lastFailureAt && { lastFailureAt }) });
+    this.#kept.set({ lastSuccessAt, failures: 0, ...(lastFailureAt && { lastFailureAt }) });
   }
 
   /** `checks` are what refused the certificate, empty where something else was wrong. */
@@ -82,7 +93,7 @@ export class SourceStatus {
     this.#work = undefined;
     this.#rest = { ...this.#rest, nextActionAt };
     this.#count('failed');
-    this.#save({
+    this.#kept.set({
       ...this.#history,
       lastFailureAt: this.#options.now(),
       failures: this.#history.failures + 1,
@@ -135,12 +146,6 @@ export class SourceStatus {
   #count(outcome: 'succeeded' | 'failed'): void {
     const { metrics, name } = this.#options;
     metrics.counter(METRICS.sourceAttempts).inc({ source: name, outcome });
-  }
-
-  #save(history: History): void {
-    this.#history = history;
-    const { database, name } = this.#options;
-    database.setSetting(`source/${name}/status`, JSON.stringify(history));
   }
 }
 

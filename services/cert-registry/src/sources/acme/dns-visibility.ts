@@ -1,6 +1,7 @@
 /**
- * The wait until every authoritative server of a zone shows a TXT record: the CA may ask any of them. One
- * that does not answer us does not count; where nobody can be asked, the CA finds out by itself.
+ * The wait until every authoritative server of a zone shows a TXT record: the CA may ask any of them. Where
+ * the owner is a CNAME, those of the zone that it leads to. One that does not answer us does not count; where
+ * nobody can be asked, the CA finds out by itself.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@mail/service';
@@ -13,6 +14,8 @@ import { AcmeError } from './errors.ts';
 import { stopReason } from './transport.ts';
 
 const LOOK_MS = 1_000;
+/** CNAMEs of other zones that are followed, one after the other; resolvers follow about as many. */
+const MAX_ALIASES = 8;
 
 export interface VisibilityOptions {
   /** The authoritative servers of the zone that an owner is in. Throws DnsError. */
@@ -43,18 +46,39 @@ export async function untilVisible(
   if (waitMs === 0) return;
   const deadline = now() + waitMs;
   try {
-    for (const record of records) {
-      const servers = await serversOf(record.owner, signal);
-      for (const server of servers) await untilShown(record, server);
-    }
+    for (const { owner, text } of records) await untilShown([owner], text);
   } catch (error) {
     if (signal.aborted) throw stopReason(signal);
     if (!(error instanceof DnsError)) throw error;
     logger.warn({ reason: error.message }, 'cannot see whether the TXT records are there');
   }
 
-  async function untilShown({ owner, text }: TxtRecord, server: DnsServer): Promise<void> {
-    while (!(await isShown(server, owner, text, signal))) {
+  /** `path` is the owner, after the aliases that have led to it. */
+  async function untilShown(path: readonly string[], text: string): Promise<void> {
+    const owner = path.at(-1) ?? '';
+    const targets = new Set<string>();
+    for (const server of await serversOf(owner, signal)) {
+      const target = await untilShownBy(server, owner, text);
+      if (target !== undefined) targets.add(target);
+    }
+    for (const target of targets) {
+      if (path.length > MAX_ALIASES || path.includes(target)) {
+        throw new AcmeError('proof-failed', `the CNAMEs at ${path[0]} lead to no end`);
+      }
+      await untilShown([...path, target], text);
+    }
+  }
+
+  /** Where that server leaves it to others, whose owner it is. */
+  async function untilShownBy(
+    server: DnsServer,
+    owner: string,
+    text: string,
+  ): Promise<string | undefined> {
+    for (;;) {
+      const seen = await look(server, owner, text, signal);
+      if (seen === 'shown') return undefined;
+      if (seen !== 'missing') return seen.target;
       if (now() >= deadline) {
         throw new AcmeError(
           'proof-failed',
@@ -66,18 +90,21 @@ export async function untilVisible(
   }
 }
 
+type Seen = 'shown' | 'missing' | { readonly target: string };
+
 /** A server that does not answer is not waited for. */
-async function isShown(
+async function look(
   server: DnsServer,
-  owner: string,
+  asked: string,
   text: string,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Seen> {
   try {
-    const { records } = await query(server, 'TXT', owner, { recursion: false, signal });
-    return records.some(({ data }) => textOf(data) === text);
+    const { records, owner } = await query(server, 'TXT', asked, { recursion: false, signal });
+    if (records.some(({ data }) => textOf(data) === text)) return 'shown';
+    return owner === asked.toLowerCase() ? 'missing' : { target: owner };
   } catch (error) {
-    if (error instanceof DnsError && error.code !== 'stopped') return true;
+    if (error instanceof DnsError && error.code !== 'stopped') return 'shown';
     throw error;
   }
 }

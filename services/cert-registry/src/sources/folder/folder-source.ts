@@ -4,15 +4,18 @@
  * nor a restart does anything.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Certificate, CheckResult, Rotation, Source } from '@mail/proto';
+import type { Certificate, Rotation, Source } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import { readBlobs } from '@mail/x509';
+import { z } from 'zod';
 import type { AuditTrail } from '../../audit.ts';
 import { type Certificates, refusing } from '../../certificates.ts';
-import type { RegistryDatabase } from '../../database.ts';
+import { checkResultSchema } from '../../check-result-schema.ts';
 import { describeOutcome, RegistryError } from '../../errors.ts';
-import { type Arrivals, withoutStop } from '../arrivals.ts';
+import type { StoredValue, StoredValues } from '../../stored-values.ts';
+import type { Arrivals } from '../arrivals.ts';
 import type { FolderConfig } from '../config.ts';
+import { withoutStop } from '../sentence.ts';
 import {
   type CertificateSource,
   type RunOptions,
@@ -26,7 +29,6 @@ import { type Look, type Patience, type Watched, watch } from './folder-watch.ts
 
 const NAME = 'folder';
 const ACTOR = sourceActor(NAME);
-const HANDLED_SETTING = 'source/folder/handled';
 /** Long enough between two looks to see that somebody writes. */
 const LONGEST_SETTLE_MS = 2_000;
 /** In times of the settling. */
@@ -39,24 +41,28 @@ export interface FolderSourceOptions {
   readonly certificates: Certificates;
   readonly arrivals: Arrivals;
   readonly status: SourceStatus;
-  readonly database: RegistryDatabase;
+  readonly storedValues: StoredValues;
   readonly audit: AuditTrail;
   readonly logger: Logger;
   /** Monotonic, milliseconds. */
   readonly monotonicNow: () => number;
 }
 
-/** What came of what lay there last; stored. */
-interface Handled {
-  readonly key: string;
-  readonly refusal?: Refusal;
-}
+const refusalSchema = z.object({
+  code: z.enum(['invalid-argument', 'check-failed', 'precondition', 'exhausted']),
+  message: z.string(),
+  checks: z.array(checkResultSchema).readonly(),
+});
 
-interface Refusal {
-  readonly code: 'invalid-argument' | 'check-failed' | 'precondition' | 'exhausted';
-  readonly message: string;
-  readonly checks: readonly CheckResult[];
-}
+type Refusal = Readonly<z.output<typeof refusalSchema>>;
+
+/** What came of what lay there last; stored. */
+const handledSchema = z.object({
+  key: z.string(),
+  refusal: refusalSchema.readonly().exactOptional(),
+});
+
+type Handled = Readonly<z.output<typeof handledSchema>>;
 
 /** How a look is meant: by the timetable, or at once for somebody who waits. */
 interface Mode {
@@ -73,6 +79,8 @@ export class FolderSource implements CertificateSource {
   readonly #patience: Patience;
   readonly #stopped = new AbortController();
   readonly #listeners = new Set<TellProgress>();
+  readonly #kept: StoredValue<Handled>;
+  /** As kept, unless that is to be dealt with again. */
   #handled: Handled | undefined;
   #watched: Watched | undefined;
   /** Why what is seen could not be taken, until it is reported. */
@@ -86,8 +94,8 @@ export class FolderSource implements CertificateSource {
     this.#reader = new FolderReader(options.config.path, options.monotonicNow);
     const settleMs = Math.min(options.config.intervalMs, LONGEST_SETTLE_MS);
     this.#patience = { settleMs, patienceMs: settleMs * PATIENCE };
-    const stored = options.database.setting(HANDLED_SETTING);
-    this.#handled = stored === undefined ? undefined : JSON.parse(stored);
+    this.#kept = options.storedValues.open('source/folder/handled', handledSchema);
+    this.#handled = this.#kept.value;
     // another passphrase may have been set since
     const { checks = [] } = this.#handled?.refusal ?? {};
     if (checks.some(({ code }) => code === 'wrong-passphrase')) this.#handled = undefined;
@@ -286,7 +294,7 @@ export class FolderSource implements CertificateSource {
 
   #keep(handled: Handled): void {
     this.#handled = handled;
-    this.#options.database.setSetting(HANDLED_SETTING, JSON.stringify(handled));
+    this.#kept.set(handled);
   }
 
   #tell(rotation?: Rotation): void {
