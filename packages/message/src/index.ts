@@ -1,11 +1,15 @@
 export { parseAddressList } from './addresses.ts';
+export { type BaseSubject, baseSubject } from './base-subject.ts';
 export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
 export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
+export { messageIds, readReferences } from './message-ids.ts';
 export { decodeParameters } from './parameter-values.ts';
+export { type PreviewedPiece, previewedPiece, previewText } from './preview.ts';
 export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
+export { type SentDate, sentDate } from './sent-date.ts';
 export {
   type EmbeddedMessagePart,
   type FieldTexts,

@@ -74,7 +74,7 @@ export function headerTexts(octets: Uint8Array): FieldTexts {
 }
 
 /** Undoes the transfer encoding and the charset; what can't be undone is read as it stands. */
-function decodeText(octets: Buffer, part: LeafPart): string {
+export function decodeText(octets: Buffer, part: LeafPart): string {
   const decoded = decodeTransfer(octets, part.encoding);
   const charset = part.parameters.find(([name]) => name === 'charset')?.[1] ?? 'us-ascii';
   // people send UTF-8 and say US-ASCII

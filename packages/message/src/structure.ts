@@ -11,6 +11,7 @@ import {
 } from './body-structure.ts';
 import { ENVELOPE_FIELDS, type Envelope, readEnvelope } from './envelope.ts';
 import { asBuffer, fieldText, headerFieldsOf, isBlankLine, lineEnd } from './headers.ts';
+import { readReferences } from './message-ids.ts';
 
 /** Where a part lies. Offsets are octets from the start of the whole message; ends are exclusive. */
 export interface PartRange {
@@ -43,11 +44,13 @@ export interface EmbeddedMessagePart extends PartRange, PartFields {
 export type MessagePart = LeafPart | MultipartPart | EmbeddedMessagePart;
 
 export interface MessageStructure {
-  /** Of this format, for stored ones. */
-  readonly version: 1;
+  /** Of this format, for stored ones. 1 had no `references`. */
+  readonly version: 1 | 2;
   /** Octets of the whole message. */
   readonly size: number;
   readonly envelope: Envelope;
+  /** Ids of the messages that it refers to, as readReferences finds them. */
+  readonly references?: readonly string[];
   /** The message itself: its header and body. */
   readonly root: MessagePart;
 }
@@ -72,7 +75,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 const HYPHEN = 0x2d;
 
-const ROOT_FIELDS: ReadonlySet<string> = new Set([...ENVELOPE_FIELDS, ...PART_FIELDS]);
+const MESSAGE_FIELDS: ReadonlySet<string> = new Set([...ENVELOPE_FIELDS, ...PART_FIELDS]);
+const ROOT_FIELDS: ReadonlySet<string> = new Set([...MESSAGE_FIELDS, 'references']);
 const CHILD_FIELDS: ReadonlySet<string> = new Set(PART_FIELDS);
 
 /**
@@ -82,7 +86,13 @@ const CHILD_FIELDS: ReadonlySet<string> = new Set(PART_FIELDS);
 export function parseMessage(raw: Uint8Array): MessageStructure {
   const parser = new StructureParser(asBuffer(raw));
   const { part, fields } = parser.readEntity(ROOT_FIELDS, TEXT_PLAIN, 0);
-  return { version: 1, size: raw.length, envelope: readEnvelope(fields), root: part };
+  return {
+    version: 2,
+    size: raw.length,
+    envelope: readEnvelope(fields),
+    references: readReferences(fields),
+    root: part,
+  };
 }
 
 /** A boundary line that ended what was being scanned. */
@@ -175,7 +185,7 @@ class StructureParser {
   }
 
   #readContent(hasBody: boolean, at: number, depth: number) {
-    if (hasBody) return this.readEntity(ROOT_FIELDS, TEXT_PLAIN, depth + 1);
+    if (hasBody) return this.readEntity(MESSAGE_FIELDS, TEXT_PLAIN, depth + 1);
     const fields: FieldTexts = new Map();
     const part: MessagePart = {
       kind: 'leaf',

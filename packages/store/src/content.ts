@@ -176,7 +176,7 @@ export async function readContent(
   return whole.subarray(from - first * CHUNK_BYTES, to - first * CHUNK_BYTES);
 }
 
-function noSuchMessage(uid: Uid): StoreError {
+export function noSuchMessage(uid: Uid): StoreError {
   return new StoreError('no-such-message', `there is no message with UID ${uid} in this mailbox`);
 }
 

@@ -54,6 +54,11 @@ export interface MessageSummary {
   /** Whether its last line has an end, or it is empty: POP3 adds one where there is none. */
   readonly endsInCrlf: boolean;
   readonly internalDate: Date;
+  /**
+   * When it came into this mailbox, in milliseconds since the epoch (RFC 8514). No Date, of which one for
+   * each message of a large mailbox would be the most of what is kept.
+   */
+  readonly savedAt: number;
   /** Stable for ever and across mailboxes; the content's identity (POP3 UIDL, RFC 8474). */
   readonly emailId: string;
 }
@@ -142,6 +147,16 @@ export interface Messages {
   deliver(recipients: readonly AccountId[], message: NewMessage): Promise<void>;
   /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, too-large, bad-flag. */
   append(mailboxId: MailboxId, messages: readonly NewMessage[]): Promise<AppendedMessage[]>;
+  /**
+   * Durable and in one transaction: appends to `target`, which may be the same mailbox, and expunges `uid`
+   * (RFC 8508). Throws no-such-message where that is gone, and then appends nothing; else as append.
+   */
+  replace(
+    mailboxId: MailboxId,
+    uid: Uid,
+    target: MailboxId,
+    message: NewMessage,
+  ): Promise<AppendedMessage>;
   /** Every message of a mailbox, with the state they were read at. */
   list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
   /** Throws no-such-mailbox, as every method does that is given a mailbox. */

@@ -4,7 +4,13 @@
  */
 import type { MessageStructure } from '@mail/message';
 import type { Kysely } from 'kysely';
-import { type Content, countReferences, insertContent, keepForReaders } from './content.ts';
+import {
+  type Content,
+  countReferences,
+  insertContent,
+  keepForReaders,
+  noSuchMessage,
+} from './content.ts';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
 import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
@@ -56,6 +62,7 @@ function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
       'messages.modseq',
       'messages.size',
       'messages.internal_date',
+      'messages.saved_at',
       'contents.email_id',
       'contents.ends_in_crlf',
     ])
@@ -65,7 +72,7 @@ function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
 
 type SummaryRow = Pick<
   MessageRow,
-  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date'
+  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date' | 'saved_at'
 > & { email_id: string; ends_in_crlf: number };
 
 function toSummary(row: SummaryRow): MessageSummary {
@@ -76,6 +83,7 @@ function toSummary(row: SummaryRow): MessageSummary {
     size: row.size,
     endsInCrlf: row.ends_in_crlf === 1,
     internalDate: new Date(row.internal_date),
+    savedAt: row.saved_at,
     emailId: row.email_id,
   };
 }
@@ -321,6 +329,23 @@ export async function appendMessages(
   const placements: Placement[] = [];
   for (const message of args.messages) placements.push(await insertMessage(context, message, 1));
   return placeMessages(context, args.mailboxId, placements);
+}
+
+export async function replaceMessage(
+  context: WriteContext,
+  args: { mailboxId: MailboxId; uid: Uid; target: MailboxId; message: ReadyMessage },
+): Promise<AppendedMessage> {
+  const { mailboxId, uid, target } = args;
+  // first what takes long, with no mailbox locked yet
+  const placement = await insertMessage(context, args.message, 1);
+  const locked = await lockMailboxes(context, [mailboxId, target]);
+  if (!locked.has(mailboxId) || !locked.has(target)) throw noSuchMailbox();
+  const replaced = await selectRows(context.db, mailboxId, [uid]);
+  if (replaced.length === 0) throw noSuchMessage(uid);
+  const [placed] = await placeMessages(context, target, [placement]);
+  if (placed === undefined) throw new Error('one message was placed');
+  await removeRows(context, mailboxId, replaced);
+  return placed;
 }
 
 export async function changeFlags(

@@ -53,6 +53,10 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       for (const { raw } of appended) requireStorable(raw);
       return engine.write('append', { mailboxId, messages: appended });
     },
+    async replace(mailboxId, uid, target, message) {
+      requireStorable(message.raw);
+      return engine.write('replace', { mailboxId, uid, target, message });
+    },
     list: (mailboxId) => engine.readAtOnce((db) => listMessages(db, mailboxId)),
     changesSince: (mailboxId, modSeq) =>
       engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq)),

@@ -3,8 +3,12 @@ import type { NewMessage } from './mail-store.ts';
 import { copyOctets, countOctets } from './octets.ts';
 import type { WriteArguments, WriteName } from './writes.ts';
 
+function isOfOneMessage(name: WriteName): name is 'deliver' | 'replace' {
+  return name === 'deliver' || name === 'replace';
+}
+
 function messagesOf(name: WriteName, args: WriteArguments<WriteName>): readonly NewMessage[] {
-  if (name === 'deliver') return [(args as WriteArguments<'deliver'>).message];
+  if (isOfOneMessage(name)) return [(args as WriteArguments<'deliver' | 'replace'>).message];
   if (name === 'append') return (args as WriteArguments<'append'>).messages;
   return [];
 }
@@ -29,9 +33,9 @@ export function ownOctets(
     owned.push(raw.buffer);
     return { ...message, raw };
   };
-  if (name === 'deliver') {
-    const { recipients, message } = args as WriteArguments<'deliver'>;
-    return { args: { recipients, message: own(message) }, owned };
+  if (isOfOneMessage(name)) {
+    const { message, ...where } = args as WriteArguments<'deliver' | 'replace'>;
+    return { args: { ...where, message: own(message) } as WriteArguments<WriteName>, owned };
   }
   if (name === 'append') {
     const { mailboxId, messages } = args as WriteArguments<'append'>;

@@ -6,7 +6,7 @@
  */
 import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
 import { prepareContent } from './content.ts';
-import type { AccountId, AppendedMessage, MailboxId, NewMessage } from './mail-store.ts';
+import type { AccountId, AppendedMessage, MailboxId, NewMessage, Uid } from './mail-store.ts';
 import { createMailbox, deleteMailbox, renameMailbox, setSubscription } from './mailboxes.ts';
 import {
   appendMessages,
@@ -16,6 +16,7 @@ import {
   expungeMessages,
   moveMessages,
   type ReadyMessage,
+  replaceMessage,
 } from './messages.ts';
 import { joinOctets } from './octets.ts';
 import { sweep } from './sweep.ts';
@@ -53,6 +54,13 @@ interface AppendArguments {
   readonly messages: readonly NewMessage[];
 }
 
+interface ReplaceArguments {
+  readonly mailboxId: MailboxId;
+  readonly uid: Uid;
+  readonly target: MailboxId;
+  readonly message: NewMessage;
+}
+
 interface ReadyDelivery {
   readonly recipients: readonly AccountId[];
   readonly message: ReadyMessage;
@@ -61,6 +69,13 @@ interface ReadyDelivery {
 interface ReadyAppend {
   readonly mailboxId: MailboxId;
   readonly messages: readonly ReadyMessage[];
+}
+
+interface ReadyReplacement {
+  readonly mailboxId: MailboxId;
+  readonly uid: Uid;
+  readonly target: MailboxId;
+  readonly message: ReadyMessage;
 }
 
 const deliver: Write<DeliverArguments, ReadyDelivery, void> = {
@@ -75,6 +90,12 @@ const append: Write<AppendArguments, ReadyAppend, AppendedMessage[]> = {
   run: appendMessages,
 };
 
+const replace: Write<ReplaceArguments, ReadyReplacement, AppendedMessage> = {
+  prepare: ({ message, ...where }) => ({ ...where, message: prepareMessage(message) }),
+  slow: true,
+  run: replaceMessage,
+};
+
 const writes = {
   addAccount: write(addAccount),
   setPasswordHash: write(setPasswordHash),
@@ -86,6 +107,7 @@ const writes = {
   setSubscription: write(setSubscription),
   deliver,
   append,
+  replace,
   changeFlags: write(changeFlags),
   expunge: write(expungeMessages),
   copy: write(copyMessages),

@@ -162,6 +162,8 @@ seen['list'] = [line.decode() for line in imap.list()[1]][:2]
 imap.create('work')
 seen['select'] = imap.select('INBOX')
 seen['search'] = imap.search(None, 'FROM', '"fred"')
+seen['sort'] = imap.sort('(REVERSE DATE)', 'UTF-8', 'ALL')
+seen['thread'] = imap.thread('REFERENCES', 'UTF-8', 'ALL')
 seen['fetch'] = imap.fetch('3', '(FLAGS BODY.PEEK[])')[1][0]
 imap.append('work', '(\\\\Seen)', imaplib.Time2Internaldate(0), b'Subject: hi\\n\\nhi\\n')
 seen['status'] = imap.status('work', '(MESSAGES UIDNEXT)')[1]
@@ -184,6 +186,8 @@ test.skipIf(!isInstalled('python3'))('imaplib', async () => {
     list: ['(\\HasNoChildren) "/" INBOX', '(\\HasNoChildren \\Archive) "/" Archive'],
     select: ['OK', ['3']],
     search: ['OK', ['1']],
+    sort: ['OK', ['3 2 1']],
+    thread: ['OK', ['(1 2)(3)']],
     fetch: ['3 (FLAGS () BODY[] {25}', 'Subject: short\r\n\r\nshort\r\n'],
     status: ['work (MESSAGES 1 UIDNEXT 2)'],
     expunge: ['OK', ['1']],

@@ -72,6 +72,8 @@ describe('APPEND’s message', () => {
 
   test.each([
     ['announced beyond the limit', `a APPEND b {41+}\r\n${x(41)}\r\n`, 'TOOBIG'],
+    ['of REPLACE', `a REPLACE 1 b {41+}\r\n${x(41)}\r\n`, 'TOOBIG'],
+    ['of UID REPLACE', `a UID REPLACE 1 {1+}\r\nb {41+}\r\n${x(41)}\r\n`, 'TOOBIG'],
     ['grown beyond the limit', `a APPEND b {24+}\r\n${x(3)}${'\n'.repeat(21)}\r\n`, 'TOOBIG'],
     ['and more literals behind it', `a APPEND b {41+}\r\n${x(41)} {2+}\r\nab\r\n`, 'TOOBIG'],
     ['before login', `a APPEND b {9000+}\r\n${x(9000)}\r\n`, 'LIMIT'],

@@ -1,7 +1,7 @@
 /**
  * Gathers one whole command off the connection: its lines, and the literals between them, each measured
  * before it is accepted (RFC 3501 §4.3, §7.5; RFC 7888). Knows of the grammar only how a line announces
- * a literal, and which ones are APPEND's messages: those alone may be large. They take their memory as
+ * a literal, and which ones are messages to be stored: those alone may be large. They take their memory as
  * they come, and are made ready for the store.
  */
 import type { Connection } from '@mail/line-server';
@@ -36,10 +36,10 @@ export interface ReaderLimits {
 /** How much of an unwanted non-synchronising literal is read only to be thrown away. */
 const MAX_DISCARDED_OCTETS = 256 * 1024 * 1024;
 const DISCARD_PIECE_OCTETS = 64 * 1024;
-const APPEND = /^\S+ APPEND /i;
-const APPEND_TO_LITERAL = /^\S+ APPEND \{\d+\+?\}$/i;
+const APPEND = /^\S+ (?:APPEND|(?:UID )?REPLACE \S+) /i;
+const APPEND_TO_LITERAL = /^\S+ (?:APPEND|(?:UID )?REPLACE \S+) \{\d+\+?\}$/i;
 
-/** Whether the literal that the last line announces is a message of APPEND's; the first may name the mailbox. */
+/** Whether the literal that the last line announces is a message, of APPEND or REPLACE; the first may name the mailbox. */
 function announcesMessage(lines: readonly string[]): boolean {
   const first = lines[0] ?? '';
   return APPEND.test(first) && lines.length >= (APPEND_TO_LITERAL.test(first) ? 2 : 1);

@@ -10,6 +10,7 @@ const message = (uid: number, modSeq = 1, flags: readonly string[] = []): Messag
   size: 100,
   endsInCrlf: true,
   internalDate: new Date(0),
+  savedAt: 0,
   emailId: `m${uid}`,
 });
 

@@ -18,6 +18,7 @@ export type StatusCode =
   | `CAPABILITY ${string}`
   | 'CLOSED'
   | `HIGHESTMODSEQ ${number}`
+  | `INPROGRESS ${string}`
   | `MAILBOXID ${string}`
   | `MODIFIED ${string}`
   | `PERMANENTFLAGS ${string}`

@@ -48,6 +48,45 @@ describe('two sessions', () => {
     expect(await b.say('FETCH 1 UID')).toEqual(['* 1 FETCH (UID 2)', 'OK FETCH completed']);
   });
 
+  test('numbers stay over SORT and THREAD, and go on with their forms by UID', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('UID STORE 1 +FLAGS.SILENT (\\Deleted)');
+    await a.say('EXPUNGE');
+    expect(await b.say('SORT (REVERSE DATE) UTF-8 ALL')).toEqual([
+      '* SORT 3 2',
+      'OK SORT completed',
+    ]);
+    expect(await b.say('THREAD REFERENCES UTF-8 ALL')).toEqual([
+      '* THREAD (2)(3)',
+      'OK THREAD completed',
+    ]);
+    expect(await b.say('UID SORT (REVERSE DATE) UTF-8 ALL')).toEqual([
+      '* SORT 3 2',
+      '* 1 EXPUNGE',
+      'OK SORT completed',
+    ]);
+    expect(await b.say('SORT (REVERSE DATE) UTF-8 ALL')).toEqual([
+      '* SORT 2 1',
+      'OK SORT completed',
+    ]);
+  });
+
+  test('both replace one message: one of them does, and nothing is doubled', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    const answers = await Promise.all(
+      [a, b].map((talk) => talk.say('UID REPLACE 3 INBOX {12+}\r\nSubject: new')),
+    );
+    const ends = answers.map((lines) => lines.at(-1)).sort();
+    expect(ends).toEqual([
+      expect.stringMatching(/^NO \[(EXPUNGEISSUED|NONEXISTENT)\]/),
+      'OK REPLACE completed',
+    ]);
+    await Promise.all([a.say('NOOP'), b.say('NOOP')]);
+    for (const talk of [a, b]) {
+      expect(await talk.say('UID SEARCH ALL')).toEqual(['* SEARCH 1 2 4', 'OK SEARCH completed']);
+    }
+  });
+
   test('flags', async () => {
     const [a, b] = [await open('INBOX'), await open('INBOX')];
     await a.say('STORE 2 +FLAGS (\\Flagged $New)');

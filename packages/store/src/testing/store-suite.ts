@@ -295,8 +295,10 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
           size: RAW.length,
           endsInCrlf: true,
           internalDate,
+          savedAt: expect.any(Number),
           emailId: expect.stringMatching(/^M[A-Za-z0-9_-]{22}$/),
         });
+        expect(Math.abs(Date.now() - (messages[0]?.savedAt ?? 0))).toBeLessThan(60_000);
         expect(messages[1]?.emailId).not.toBe(messages[0]?.emailId);
         expect(await store.mailboxes.status(inbox.id)).toEqual({
           messages: 2,
@@ -476,6 +478,42 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         await other.close();
       });
 
+      it('are replaced in one step, by one in any mailbox', async () => {
+        await append(inbox, 2, ['\\Draft']);
+        const sent = await mailboxOf(account, 'Sent');
+        const { emailId } = (await store.messages.list(inbox.id)).messages[0] ?? {};
+        const message = { raw: Buffer.from('Subject: two\r\n\r\n'), flags: ['\\Seen'] };
+        expect(await store.messages.replace(inbox.id, 1, inbox.id, message)).toEqual({
+          uid: 3,
+          uidValidity: inbox.uidValidity,
+        });
+        const { messages, highestModSeq } = await store.messages.list(inbox.id);
+        expect(messages.map(({ uid, flags }) => [uid, flags])).toEqual([
+          [2, ['\\Draft']],
+          [3, ['\\Seen']],
+        ]);
+        expect(messages[1]?.emailId).not.toBe(emailId);
+        const { uid } = await store.messages.replace(inbox.id, 2, sent.id, message);
+        expect(await store.messages.read(sent.id, uid)).toEqual(message.raw);
+        expect(await store.messages.changesSince(inbox.id, highestModSeq)).toMatchObject({
+          changed: [],
+          expunged: [2],
+        });
+        const counts = async (mailbox: Mailbox) => {
+          const { messages, unseen, size } = await store.mailboxes.status(mailbox.id);
+          return { messages, unseen, size };
+        };
+        expect(await counts(inbox)).toEqual({ messages: 1, unseen: 0, size: message.raw.length });
+        expect(await counts(sent)).toEqual({ messages: 1, unseen: 0, size: message.raw.length });
+        // what is gone is not replaced, and then nothing is appended
+        const again = store.messages.replace(inbox.id, 2, sent.id, message);
+        expect(await codeOf(again)).toBe('no-such-message');
+        expect((await counts(sent)).messages).toBe(1);
+        const nowhere = store.messages.replace(inbox.id, 3, 999_999, message);
+        expect(await codeOf(nowhere)).toBe('no-such-mailbox');
+        expect((await counts(inbox)).messages).toBe(1);
+      });
+
       it('are copied with flags, date and identity', async () => {
         const internalDate = new Date('2020-02-02T00:00:00.000Z');
         await store.messages.append(inbox.id, [{ raw: RAW, flags: ['\\Flagged'], internalDate }]);
@@ -489,7 +527,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         });
         const [original] = (await store.messages.list(inbox.id)).messages;
         const copy = (await store.messages.list(archive.id)).messages.at(-1);
-        expect(copy).toEqual({ ...original, uid: 6, modSeq: copy?.modSeq });
+        expect(copy).toEqual({ ...original, uid: 6, modSeq: copy?.modSeq, savedAt: copy?.savedAt });
+        expect(copy?.savedAt).toBeGreaterThanOrEqual(original?.savedAt ?? Number.NaN);
         await store.messages.expunge(inbox.id, [1]);
         expect(await store.messages.read(archive.id, 6)).toEqual(RAW);
         const nothing = await store.messages.copy(inbox.id, [1], archive.id);
@@ -575,7 +614,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
             () => messages.changeFlags(id, [1], 'add', ['x']),
             () => messages.expunge(id, [1]),
             () => messages.copy(id, [2], id),
-            () => messages.move(id, [2], archive.id),
+            () => messages.replace(id, 2, id, { raw: RAW }),
+            () => messages.move(id, [3], archive.id),
             () => through.mailboxes.rename(owner.id, 'INBOX', 'Old'),
           ];
           for (const change of changes) {
@@ -698,6 +738,16 @@ const operation = fc.oneof(
       to: place,
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('replace' as const),
+      at: place,
+      uid: fc.integer({ min: 1, max: 8 }),
+      to: place,
+      flags: flagList,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('create' as const), at: place }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), at: place }) },
   {
@@ -768,6 +818,23 @@ class Replay {
         if (target === undefined) return;
         const done = await messages[step.kind](mailbox.id, step.uids, target.id);
         expect(done).toMatchObject(model[step.kind](name, step.uids, to));
+        await this.#compare(to);
+        break;
+      }
+      case 'replace': {
+        const to = NAMES[step.to] ?? '';
+        const target = await mailboxes.find(this.#owner.id, to);
+        if (target === undefined) return;
+        const raw = this.#newRaw();
+        const { uid, flags } = step;
+        const message = { raw: Buffer.from(raw), flags };
+        const done = messages.replace(mailbox.id, uid, target.id, message);
+        if (model.mailbox(name).messages.has(uid)) {
+          expect((await done).uid).toBe(model.append(to, raw, flags));
+          model.expunge(name, [uid]);
+        } else {
+          expect(await codeOf(done)).toBe('no-such-message');
+        }
         await this.#compare(to);
         break;
       }

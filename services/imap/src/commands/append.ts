@@ -2,10 +2,19 @@
  * APPEND (RFC 3501 §6.3.11) of one message or several (RFC 3502), with APPENDUID (RFC 4315 §3). They come
  * ready for the store, which takes all of them or none.
  */
+import type { NewMessage } from '@mail/store';
 import { refuse } from '../errors.ts';
-import type { AppendArguments } from '../parser/append.ts';
+import type { AppendArguments, AppendedText } from '../parser/append.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
+
+/** Throws ReplyError for NUL: this store keeps no binary content (RFC 3516 §4.4). */
+export function newMessage({ flags, internalDate, octets }: AppendedText): NewMessage {
+  if (octets.some((piece) => piece.includes(0))) {
+    throw refuse('UNKNOWN-CTE', 'A message with NUL cannot be kept');
+  }
+  return { raw: octets, flags, ...(internalDate && { internalDate }) };
+}
 
 export async function append(
   session: Session,
@@ -16,19 +25,9 @@ export async function append(
   if (last?.octets.every(({ length }) => length === 0)) {
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
-  // RFC 3516 §4.4: this store keeps no binary content
-  if (messages.some(({ octets }) => octets.some((piece) => piece.includes(0)))) {
-    throw refuse('UNKNOWN-CTE', 'A message with NUL cannot be kept');
-  }
+  const ready = messages.map(newMessage);
   const mailbox = await session.findMailbox(name, 'TRYCREATE');
-  const appended = await session.store.messages.append(
-    mailbox.id,
-    messages.map(({ flags, internalDate, octets }) => ({
-      raw: octets,
-      flags,
-      ...(internalDate && { internalDate }),
-    })),
-  );
+  const appended = await session.store.messages.append(mailbox.id, ready);
   session.context.countStored(appended.length);
   if (session.state.name === 'selected') session.selected.stale = true;
   const uids = formatSet(appended.map(({ uid }) => uid));

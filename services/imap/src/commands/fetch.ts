@@ -1,6 +1,7 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 8474 §5): which messages, in
- * which order, and every item but those of fetch-sections.ts. Structures come in batches.
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 8474 §5; RFC 8514; RFC 9394):
+ * which messages, in which order, and every item but those of fetch-sections.ts and fetch-preview.ts.
+ * Structures come in batches.
  */
 import type { MessageStructure } from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary } from '@mail/store';
@@ -9,11 +10,13 @@ import type { Numbered } from '../mailbox-view.ts';
 import { formatDateTime } from '../parser/date.ts';
 import type { ContentItem, FetchArguments, FetchItem } from '../parser/fetch.ts';
 import { MAX_UINT32 } from '../parser/limits.ts';
+import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
 import { StructureRenderer } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { Turns } from '../turns.ts';
+import { readPreview } from './fetch-preview.ts';
 import { cannotDecode, isContent, isWholeMessage, Sections } from './fetch-sections.ts';
 import { tellVanishedEarlier } from './resync.ts';
 
@@ -28,6 +31,7 @@ const MESSAGE_OCTETS = TURN_OCTETS / BATCH_MESSAGES;
 /** One message of the answer, with what is at hand to describe it. */
 interface Fetched extends Numbered {
   readonly structure: MessageStructure | undefined;
+  readonly preview?: string;
 }
 
 function needsStructure(item: FetchItem): boolean {
@@ -35,6 +39,7 @@ function needsStructure(item: FetchItem): boolean {
     case 'envelope':
     case 'body':
     case 'body-structure':
+    case 'preview':
       return true;
     case 'section':
     case 'binary':
@@ -83,11 +88,14 @@ function withFlags(session: Session, items: readonly FetchItem[]): readonly Fetc
 
 export async function fetch(
   session: Session,
-  { set, items: asked, changedSince, vanished }: FetchArguments,
+  { set, items: asked, changedSince, vanished, partial }: FetchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
   if (vanished && (numbering !== 'uid' || !session.enabled.has('QRESYNC'))) {
     throw new ReplyError('BAD', undefined, 'VANISHED is for UID FETCH once QRESYNC is enabled');
+  }
+  if (partial !== undefined && numbering !== 'uid') {
+    throw new ReplyError('BAD', undefined, 'PARTIAL is for UID FETCH');
   }
   if (changedSince !== undefined) await session.refresh();
   const selection = session.resolve(set, numbering);
@@ -99,10 +107,9 @@ export async function fetch(
   if (changedSince !== undefined && vanished) {
     await tellVanishedEarlier(session, changedSince, uidsNamed(session, set));
   }
+  const page = partial === undefined ? selection.found : pageOf(partial, selection.found);
   const found =
-    changedSince === undefined
-      ? selection.found
-      : selection.found.filter(({ message }) => message.modSeq > changedSince);
+    changedSince === undefined ? page : page.filter(({ message }) => message.modSeq > changedSince);
   const turns = new Turns(TURN_OCTETS);
   for (let start = 0; start < found.length; start += BATCH_MESSAGES) {
     let batch = found.slice(start, start + BATCH_MESSAGES);
@@ -200,13 +207,20 @@ async function tell(
   const { response } = session;
   const sections = new Sections(session, fetched.message, fetched.structure, turns);
   if (!(await sections.readAhead(items))) return;
+  const { message, structure } = fetched;
+  let described = fetched;
+  if (structure !== undefined && items.some(({ kind }) => kind === 'preview')) {
+    const preview = await readPreview(session, message, structure, turns);
+    if (preview === undefined) return;
+    described = { ...fetched, preview };
+  }
   if (items.some(({ kind }) => kind === 'section' || kind === 'binary'))
     session.context.countRead();
   response.raw(`* ${fetched.sequence} FETCH (`);
   for (const [index, item] of items.entries()) {
     if (index > 0) response.raw(' ');
     if (isContent(item)) await sections.tell(item);
-    else response.raw(renderItem(session, fetched, item));
+    else response.raw(renderItem(session, described, item));
   }
   response.raw(')\r\n');
   const { room } = response;
@@ -219,7 +233,7 @@ function rendererFor({ strings, enabled }: Session): StructureRenderer {
 
 function renderItem(
   session: Session,
-  { message, structure }: Fetched,
+  { message, structure, preview }: Fetched,
   item: Exclude<FetchItem, ContentItem>,
 ): string {
   switch (item.kind) {
@@ -236,6 +250,10 @@ function renderItem(
       return `EMAILID (${message.emailId})`;
     case 'modseq':
       return `MODSEQ (${message.modSeq})`;
+    case 'preview':
+      return `PREVIEW ${session.strings.nullable(preview)}`;
+    case 'save-date':
+      return `SAVEDATE "${formatDateTime(new Date(message.savedAt))}"`;
     case 'thread-id':
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';

@@ -2,7 +2,7 @@
  * The table of commands: where each may come, how it is read, what it does, what CAPABILITY says because
  * of it. To add one: parser/x.ts, commands/x.ts, a line here.
  */
-import { parseAppend } from '../parser/append.ts';
+import { parseAppend, parseReplace } from '../parser/append.ts';
 import {
   parseAuthenticate,
   parseCopy,
@@ -23,6 +23,7 @@ import {
 } from '../parser/mailbox.ts';
 import { parseSearch } from '../parser/search.ts';
 import { parseEnable, parseSelect } from '../parser/select.ts';
+import { parseSort, parseThread } from '../parser/sort.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
 import { append } from './append.ts';
@@ -36,10 +37,13 @@ import { idle } from './idle.ts';
 import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
+import { replace } from './replace.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
+import { sort } from './sort.ts';
 import { status } from './status.ts';
 import { store } from './store.ts';
+import { thread } from './thread.ts';
 
 const BEFORE_LOGIN: readonly StateName[] = ['not-authenticated'];
 const SELECTED: readonly StateName[] = ['selected'];
@@ -190,14 +194,28 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     states: SELECTED,
     parse: parseSearch,
     handle: search,
-    capability: ['ESEARCH', 'SEARCHRES', 'WITHIN'],
+    capability: ['ESEARCH', 'INPROGRESS', 'PARTIAL', 'SEARCHRES', 'WITHIN'],
+    keepsNumbers: true,
+  }),
+  ...inBothForms('SORT', {
+    states: SELECTED,
+    parse: parseSort,
+    handle: sort,
+    capability: ['ESORT', 'SORT', 'SORT=DISPLAY'],
+    keepsNumbers: true,
+  }),
+  ...inBothForms('THREAD', {
+    states: SELECTED,
+    parse: parseThread,
+    handle: thread,
+    capability: ['THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES'],
     keepsNumbers: true,
   }),
   ...inBothForms('FETCH', {
     states: SELECTED,
     parse: parseFetch,
     handle: fetch,
-    capability: ['OBJECTID'],
+    capability: ['OBJECTID', 'PREVIEW', 'SAVEDATE'],
     keepsNumbers: true,
   }),
   ...inBothForms('STORE', {
@@ -212,6 +230,12 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     parse: parseCopy,
     handle: move,
     capability: ['MOVE'],
+  }),
+  ...inBothForms('REPLACE', {
+    states: SELECTED,
+    parse: parseReplace,
+    handle: replace,
+    capability: ['REPLACE'],
   }),
 ]);
 

@@ -1,14 +1,17 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 9755 §3 for charsets).
- * Messages are read only as far as it takes to decide, and other sessions have their turn in between.
+ * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394; RFC 9755 §3 for
+ * charsets). Messages are read only as far as it takes to decide, and other sessions have their turn in
+ * between.
  */
 import { type MessageStructure, searchedPieces } from '@mail/message';
 import { StoreError } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { MessageOctets } from '../message-octets.ts';
-import type { ReturnOption, SearchArguments } from '../parser/search.ts';
+import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial.ts';
+import type { ReturnOption, SearchArguments, SearchingArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
+import { Progress } from '../progress.ts';
 import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
 import { findTexts } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
@@ -23,15 +26,27 @@ const MESSAGE_OCTETS = 2 * 1024;
 
 export async function search(
   session: Session,
-  { returns: asked, charset, namesCharset, key }: SearchArguments,
+  parsed: SearchArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  const { view } = session.selected;
-  if (namesCharset && session.enabled.has('UTF8=ACCEPT')) {
+  if (parsed.namesCharset && session.enabled.has('UTF8=ACCEPT')) {
     throw new ReplyError('BAD', undefined, 'All is UTF-8 once UTF8=ACCEPT is enabled');
   }
   // IMAP4rev2 knows no other answer (RFC 9051 §6.4.4)
-  const returns = asked ?? (session.enabled.has('IMAP4rev2') ? ['ALL' as const] : undefined);
+  const returns =
+    parsed.returns ?? (session.enabled.has('IMAP4rev2') ? ['ALL' as const] : undefined);
+  const compiled = compile(session, parsed);
+  const found = await findAll(session, compiled);
+  const { looksAtModSeq } = compiled;
+  tellFound(session, found, { ...parsed, returns, numbering, looksAtModSeq });
+  return { text: 'SEARCH completed' };
+}
+
+/** Throws ReplyError for a charset that we have not, and for numbers that are not in use. */
+export function compile(
+  { selected: { view } }: Session,
+  { returns, charset, key }: SearchingArguments,
+): CompiledSearch {
   if (charset === undefined) {
     // a SEARCH that is refused leaves nothing saved (RFC 5182 §2.1)
     if (returns?.includes('SAVE')) view.saveResult([]);
@@ -41,30 +56,50 @@ export async function search(
   if (compiled === 'no-such-number') {
     throw new ReplyError('BAD', undefined, 'No such message number');
   }
-  const found = await findAll(session, compiled);
+  return compiled;
+}
+
+/** How an answer is told: as the command asked, and where no RETURN did, as a list behind `word`. */
+interface Telling {
+  readonly returns: readonly ReturnOption[] | undefined;
+  readonly partial?: PartialRange;
+  readonly numbering: Numbering;
+  readonly looksAtModSeq: boolean;
+  readonly word?: 'SEARCH' | 'SORT';
+}
+
+/** Tells what was found, in its order, and saves it where that was asked for. */
+export function tellFound(session: Session, found: readonly Numbered[], telling: Telling): void {
+  const { returns, partial, numbering, looksAtModSeq, word = 'SEARCH' } = telling;
   if (returns?.includes('SAVE')) {
-    view.saveResult(savedOf(found, returns).map(({ message }) => message.uid));
+    const uids = savedOf(found, returns, partial).map(({ message }) => message.uid);
+    session.selected.view.saveResult(uids.sort((a, b) => a - b));
   }
   const numbers = found.map(({ sequence, message }) =>
     numbering === 'uid' ? message.uid : sequence,
   );
   let modSeq: number | undefined;
-  if (compiled.looksAtModSeq) {
+  if (looksAtModSeq) {
     session.enableCondStore();
-    modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns));
+    modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns, partial));
   }
-  if (returns === undefined) tellList(session, numbers, modSeq);
-  else tellExtended(session, numbers, returns, numbering, modSeq);
-  return { text: 'SEARCH completed' };
+  if (returns === undefined) tellList(session, word, numbers, modSeq);
+  else tellExtended(session, numbers, { ...telling, returns }, modSeq);
 }
 
-/** What SAVE keeps: all, unless only the ends were asked for (RFC 5182 §2.4). */
-function savedOf(found: readonly Numbered[], returns: readonly ReturnOption[]): Numbered[] {
+/** What SAVE keeps: all, unless only the ends or a page were asked for (RFC 5182 §2.4, RFC 9394 §3.2). */
+function savedOf(
+  found: readonly Numbered[],
+  returns: readonly ReturnOption[],
+  partial: PartialRange | undefined,
+): Numbered[] {
   const least = returns.includes('MIN');
   const most = returns.includes('MAX');
-  if (returns.includes('ALL') || returns.includes('COUNT') || !(least || most)) return [...found];
-  const ends = new Set([...(least ? found.slice(0, 1) : []), ...(most ? found.slice(-1) : [])]);
-  return [...ends];
+  const some = least || most || partial !== undefined;
+  if (returns.includes('ALL') || returns.includes('COUNT') || !some) return [...found];
+  const page = partial === undefined ? [] : pageOf(partial, found);
+  const ends = [...(least ? found.slice(0, 1) : []), ...(most ? found.slice(-1) : [])];
+  return [...new Set([...page, ...ends])];
 }
 
 /** RFC 7162 §3.1.5; undefined where nothing was found. */
@@ -75,42 +110,49 @@ function highestModSeq(found: readonly Numbered[]): number | undefined {
 
 function tellList(
   { response }: Session,
+  word: string,
   numbers: readonly number[],
   modSeq: number | undefined,
 ): void {
-  response.raw('* SEARCH');
+  response.raw(`* ${word}`);
   for (const number of numbers) response.raw(` ${number}`);
   response.raw(modSeq === undefined ? '\r\n' : ` (MODSEQ ${modSeq})\r\n`);
 }
 
-/** RFC 4731 §3.1; of nothing but SAVE nothing is told (RFC 5182 §2.4). */
+/** RFC 4731 §3.1, RFC 9394 §3.1; of nothing but SAVE nothing is told (RFC 5182 §2.4). */
 function tellExtended(
   { response, tag }: Session,
   numbers: readonly number[],
-  returns: readonly ReturnOption[],
-  numbering: Numbering,
+  { returns, partial, numbering }: Telling & { readonly returns: readonly ReturnOption[] },
   modSeq: number | undefined,
 ): void {
-  if (returns.every((option) => option === 'SAVE')) return;
+  if (partial === undefined && returns.every((option) => option === 'SAVE')) return;
   const [least] = numbers;
   const items = [
     ...(returns.includes('MIN') && least !== undefined ? [`MIN ${least}`] : []),
     ...(returns.includes('MAX') && least !== undefined ? [`MAX ${numbers.at(-1)}`] : []),
     ...(returns.includes('COUNT') ? [`COUNT ${numbers.length}`] : []),
     ...(returns.includes('ALL') && least !== undefined ? [`ALL ${formatSet(numbers)}`] : []),
+    ...(partial === undefined ? [] : [`PARTIAL ${tellPage(partial, numbers)}`]),
     ...(modSeq === undefined ? [] : [`MODSEQ ${modSeq}`]),
   ];
   const head = `ESEARCH (TAG ${encodeString(tag)})${numbering === 'uid' ? ' UID' : ''}`;
   response.untagged([head, ...items].join(' '));
 }
 
+function tellPage(partial: PartialRange, numbers: readonly number[]): string {
+  const page = pageOf(partial, numbers);
+  return `(${formatPartialRange(partial)} ${page.length === 0 ? 'NIL' : formatSet(page)})`;
+}
+
 /** Every message that matches, in order. */
-async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
+export async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
   const turns = new Turns(TURN_OCTETS);
+  const progress = new Progress(session, session.selected.view.count);
   const found: Numbered[] = [];
   let undecided: Numbered[] = [];
   const decide = async (): Promise<void> => {
-    found.push(...(await decideByReading(session, compiled, undecided, turns)));
+    found.push(...(await decideByReading(session, compiled, undecided, turns, progress)));
     undecided = [];
   };
   for (const candidate of session.selected.view) {
@@ -134,6 +176,7 @@ async function decideByReading(
   compiled: CompiledSearch,
   undecided: readonly Numbered[],
   turns: Turns,
+  progress: Progress,
 ): Promise<Numbered[]> {
   if (undecided.length === 0) return [];
   const uids = undecided.map(({ message }) => message.uid);
@@ -148,6 +191,7 @@ async function decideByReading(
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'no-such-message')) throw error;
     }
+    await progress.tell(numbered.sequence);
   }
   return found;
 }

@@ -1,10 +1,14 @@
-/** APPEND mailbox 1*([flags] [date-time] data) (RFC 3501 §6.3.11, RFC 3502, RFC 9051 §9: append-data). */
+/**
+ * APPEND mailbox 1*([flags] [date-time] data) (RFC 3501 §6.3.11, RFC 3502, RFC 9051 §9: append-data), and
+ * REPLACE, which has one message (RFC 8508 §5).
+ */
 import { ImapSyntaxError } from '../errors.ts';
 import { parseDateTime } from './date.ts';
 import { parseFlagList } from './flags.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_LITERALS } from './limits.ts';
 import { parseOneMailbox } from './mailbox.ts';
+import { parseSetNumber, type SequenceSet } from './sequence-set.ts';
 
 export interface AppendedText {
   readonly flags: readonly string[];
@@ -53,4 +57,18 @@ export function parseAppend(lexer: Lexer): AppendArguments {
     messages.push(parseMessage(lexer));
   }
   return { mailbox, messages };
+}
+
+export interface ReplaceArguments {
+  /** One number. */
+  readonly replaced: SequenceSet;
+  readonly mailbox: string;
+  readonly message: AppendedText;
+}
+
+export function parseReplace(lexer: Lexer): ReplaceArguments {
+  lexer.space();
+  const number = parseSetNumber(lexer.setText());
+  const mailbox = parseOneMailbox(lexer);
+  return { replaced: [{ from: number, to: number }], mailbox, message: parseMessage(lexer) };
 }

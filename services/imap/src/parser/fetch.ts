@@ -2,6 +2,7 @@
 import { ImapSyntaxError } from '../errors.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_PART_LEVELS } from './limits.ts';
+import { type PartialRange, parsePartialRange } from './partial.ts';
 import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 /** What of a part: all of it, its header, ... `mime` is a part's own header (RFC 3501 §6.4.5). */
@@ -65,6 +66,8 @@ const PLAIN_ITEMS = {
   EMAILID: 'email-id',
   THREADID: 'thread-id',
   MODSEQ: 'modseq',
+  SAVEDATE: 'save-date',
+  PREVIEW: 'preview',
 } as const;
 
 export type PlainItem = { readonly kind: (typeof PLAIN_ITEMS)[keyof typeof PLAIN_ITEMS] };
@@ -79,6 +82,8 @@ export interface FetchArguments {
   readonly changedSince: number | undefined;
   /** And which of the set have been expunged since (§3.2.6). */
   readonly vanished: boolean;
+  /** Only this page of the set (RFC 9394 §3.3). */
+  readonly partial: PartialRange | undefined;
 }
 
 const section = (label: SectionLabel, text: SectionText, peek: boolean): SectionItem => ({
@@ -181,6 +186,8 @@ function parseItem(lexer: Lexer): FetchItem {
   }
   const old = OLD_ITEMS.get(name);
   if (old !== undefined) return old;
+  // all previews are made when they are asked for, and soon (RFC 8970 §3.2)
+  if (name === 'PREVIEW') lexer.accept(' (LAZY)');
   if (!Object.hasOwn(PLAIN_ITEMS, name)) return lexer.fail('Unknown FETCH item');
   return { kind: PLAIN_ITEMS[name as keyof typeof PLAIN_ITEMS] };
 }
@@ -191,16 +198,33 @@ function parseItems(lexer: Lexer): readonly FetchItem[] {
   return [parseItem(lexer)];
 }
 
+/** "(" modifiers ")", in any order (RFC 4466 §2.4). */
+function parseModifiers(lexer: Lexer): Omit<FetchArguments, 'set' | 'items'> {
+  let changedSince: number | undefined;
+  let partial: PartialRange | undefined;
+  let vanished = false;
+  const argument = <T>(known: T | undefined, read: () => T): T => {
+    if (known !== undefined) lexer.fail('The same FETCH modifier twice');
+    lexer.space();
+    return read();
+  };
+  if (lexer.accept(' ')) {
+    lexer.filledList(() => {
+      if (lexer.accept('CHANGEDSINCE'))
+        changedSince = argument(changedSince, () => lexer.number64());
+      else if (lexer.accept('PARTIAL')) partial = argument(partial, () => parsePartialRange(lexer));
+      else if (lexer.accept('VANISHED')) vanished = true;
+      else lexer.fail('Unknown FETCH modifier');
+    });
+  }
+  if (vanished && changedSince === undefined) lexer.fail('VANISHED goes with CHANGEDSINCE');
+  return { changedSince, vanished, partial };
+}
+
 export function parseFetch(lexer: Lexer): FetchArguments {
   lexer.space();
   const set = parseMessageSet(lexer);
   lexer.space();
   const items = parseItems(lexer);
-  if (!lexer.accept(' (CHANGEDSINCE ')) {
-    return { set, items, changedSince: undefined, vanished: false };
-  }
-  const changedSince = lexer.number64();
-  const vanished = lexer.accept(' VANISHED');
-  lexer.expect(')');
-  return { set, items, changedSince, vanished };
+  return { set, items, ...parseModifiers(lexer) };
 }

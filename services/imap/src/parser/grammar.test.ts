@@ -13,6 +13,7 @@ import { type CommandText, Lexer, literalHead } from './lexer.ts';
 import { parseList, parseLsub, parseRename, parseStatus } from './mailbox.ts';
 import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
 import type { MessageSet, SetNumber } from './sequence-set.ts';
+import { parseSort, SORT_KEYS } from './sort.ts';
 
 /** Octets as they come over the wire, as one character each, to a command. */
 function split(wire: string): CommandText {
@@ -55,6 +56,8 @@ const VALID = [
   'a ID NIL',
   'a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From "To")]<0.100> BODY[3.MIME])',
   'a FETCH 1 FULL',
+  'a FETCH 1 PREVIEW (LAZY)',
+  'a FETCH 1 (PREVIEW (LAZY) UID) (CHANGEDSINCE 1)',
   'a FETCH 1 BINARY[]',
   'a UID FETCH 1 (BINARY.PEEK[1.2]<0.9223372036854775807> BINARY.SIZE[1] BINARY.SIZE[])',
   'a APPEND INBOX (\\Seen) ~{3+}\r\na\0b',
@@ -72,9 +75,17 @@ const VALID = [
   'a UID SEARCH KEYWORD $Junk UNDELETED SENTON "1-Feb-1994" HEADER X-Foo ""',
   'a SEARCH RETURN (MIN SAVE) CHARSET UTF-8 OR $ YOUNGER 60 UID $',
   'a SEARCH RETURN () ALL',
+  'a SEARCH RETURN (PARTIAL -1:-100 COUNT) ALL',
+  'a UID FETCH 1:* (FLAGS) (PARTIAL 9:1 CHANGEDSINCE 7 VANISHED)',
+  'a SORT (REVERSE DATE subject) {5+}\r\nutf-8 NOT 1:3 SUBJECT x',
+  'a UID SORT RETURN (MIN COUNT) (DISPLAYFROM) US-ASCII $',
+  'a UID THREAD references UTF-8 OR $ SINCE 5-Mar-2000',
+  'a THREAD ORDEREDSUBJECT "US-ASCII" (1:* SEEN)',
   'a UID COPY 1:3 Trash',
   'a UID EXPUNGE 3:9',
   'a MOVE * Archive/2026',
+  'a REPLACE * Drafts (\\Draft) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
+  'a UID REPLACE 9 {1+}\r\nx {0}\r\n',
   'a NOOP',
 ];
 
@@ -110,6 +121,7 @@ test.each([
   'a FETCH 0 FLAGS',
   'a FETCH 1 FOO',
   'a FETCH 1 (ALL)',
+  'a FETCH 1 (PREVIEW (HASTY))',
   'a FETCH 1 BODY[MIME]',
   'a FETCH 1 BODY[0]',
   'a FETCH 1 BODY[1.]',
@@ -142,6 +154,31 @@ test.each([
   'a SEARCH FROB',
   'a SEARCH MODSEQ 9223372036854775808',
   'a SEARCH MODSEQ "/flags/\\\\draft" mine 1',
+  'a SORT DATE UTF-8 ALL',
+  'a SORT () UTF-8 ALL',
+  'a SORT (REVERSE) UTF-8 ALL',
+  'a SORT (REVERSE REVERSE DATE) UTF-8 ALL',
+  'a SORT (DATE) UTF-8',
+  'a SORT (DATE) CHARSET UTF-8 ALL',
+  'a THREAD REFS UTF-8 ALL',
+  'a THREAD REFERENCES UTF-8',
+  'a THREAD RETURN () REFERENCES UTF-8 ALL',
+  'a REPLACE 1:2 x {0}\r\n',
+  'a REPLACE $ x {0}\r\n',
+  'a REPLACE 1 x',
+  'a REPLACE 1 x {0}\r\n {0}\r\n',
+  'a SEARCH RETURN (PARTIAL) ALL',
+  'a SEARCH RETURN (PARTIAL 1) ALL',
+  'a SEARCH RETURN (PARTIAL 0:1) ALL',
+  'a SEARCH RETURN (PARTIAL 1:*) ALL',
+  'a SEARCH RETURN (PARTIAL -1:1) ALL',
+  'a SEARCH RETURN (PARTIAL 1:-1) ALL',
+  'a SEARCH RETURN (PARTIAL 1:2 ALL) ALL',
+  'a SEARCH RETURN (PARTIAL 1:2 PARTIAL 3:4) ALL',
+  'a FETCH 1 FLAGS ()',
+  'a FETCH 1 FLAGS (VANISHED)',
+  'a FETCH 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 1)',
+  'a FETCH 1 FLAGS (PARTIAL 1:2 PARTIAL 1:2)',
   'a STORE 1 (UNCHANGEDSINCE) FLAGS ()',
   'a FETCH 1 FLAGS (CHANGEDSINCE 1',
   'a ENABLE',
@@ -414,6 +451,8 @@ const fetchItems: fc.Arbitrary<FetchItem> = fc.oneof(
     { kind: 'body-structure' },
     { kind: 'body' },
     { kind: 'uid' },
+    { kind: 'save-date' },
+    { kind: 'preview' },
   ),
   fc.record({
     kind: fc.constant('section' as const),
@@ -441,6 +480,8 @@ const ITEM_WORDS = {
   'email-id': 'EMAILID',
   'thread-id': 'THREADID',
   modseq: 'MODSEQ',
+  'save-date': 'SAVEDATE',
+  preview: 'PREVIEW',
 };
 function writeItem(item: FetchItem): string {
   if (item.kind === 'binary-size') return `BINARY.SIZE[${item.part.join('.')}]`;
@@ -485,7 +526,7 @@ const { key: searchKeys } = fc.letrec<{ key: SearchKey }>((tie) => ({
       }),
       fc.record({
         kind: fc.constant('date' as const),
-        of: fc.constantFrom('internal' as const, 'sent' as const),
+        of: fc.constantFrom('internal' as const, 'sent' as const, 'saved' as const),
         relation: fc.constantFrom('before' as const, 'on' as const, 'since' as const),
         day: fc.nat(100_000),
       }),
@@ -532,7 +573,8 @@ function writeKey(key: SearchKey, way: number): string {
     case 'date': {
       const date = new Date(key.day * DAY_MS);
       const text = `${date.getUTCDate()}-${MONTHS[date.getUTCMonth()]}-${date.getUTCFullYear()}`;
-      return `${key.of === 'sent' ? 'SENT' : ''}${key.relation.toUpperCase()} ${text}`;
+      const of = { internal: '', sent: 'SENT', saved: 'SAVED' }[key.of];
+      return `${of}${key.relation.toUpperCase()} ${text}`;
     }
     case 'header':
       return `HEADER ${key.name} ${written(key.value, way)}`;
@@ -556,4 +598,28 @@ test('SEARCH', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('SORT', () => {
+  const criteria = fc.uniqueArray(
+    fc.record({ key: fc.constantFrom(...SORT_KEYS), reverse: fc.boolean() }),
+    { minLength: 1, selector: ({ key }) => key },
+  );
+  fc.assert(
+    fc.property(criteria, searchKeys, fc.subarray([...RETURN_OPTIONS]), (sorted, key, returns) => {
+      const head = returns.length === 0 ? '' : ` RETURN (${returns.join(' ')})`;
+      const words = sorted.map((one) => `${one.reverse ? 'REVERSE ' : ''}${one.key}`);
+      const wire = `${head} (${words.join(' ')}) UTF-8 ${writeKey(key, 0)}`;
+      expect(reads(parseSort, wire)).toEqual({
+        returns: returns.length === 0 ? undefined : returns,
+        criteria: sorted,
+        charset: 'UTF-8',
+        key,
+      });
+    }),
+  );
+  expect(reads(parseSort, ' (TO REVERSE TO CC) UTF-8 ALL').criteria).toEqual([
+    { key: 'TO', reverse: false },
+    { key: 'CC', reverse: false },
+  ]);
 });

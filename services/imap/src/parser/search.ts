@@ -4,6 +4,7 @@ import { ImapSyntaxError } from '../errors.ts';
 import { parseDate } from './date.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_SEARCH_KEYS } from './limits.ts';
+import { type PartialRange, parsePartialRange } from './partial.ts';
 import { type MessageSet, parseMessageSet } from './sequence-set.ts';
 
 export type SearchKey =
@@ -23,7 +24,7 @@ export type SearchKey =
   | { readonly kind: 'smaller'; readonly octets: number }
   | {
       readonly kind: 'date';
-      readonly of: 'internal' | 'sent';
+      readonly of: 'internal' | 'sent' | 'saved';
       readonly relation: 'before' | 'on' | 'since';
       /** Days since 1970-01-01. */
       readonly day: number;
@@ -38,14 +39,20 @@ export type SearchKey =
 export const RETURN_OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] as const;
 export type ReturnOption = (typeof RETURN_OPTIONS)[number];
 
-export interface SearchArguments {
+/** What SEARCH has in common with SORT and THREAD. */
+export interface SearchingArguments {
   /** What the client wants to know, in ESEARCH's way (RFC 4731); undefined for rev1's plain list. */
   readonly returns: readonly ReturnOption[] | undefined;
+  /** The page of what was found that the client wants to know too. */
+  readonly partial?: PartialRange;
   /** Undefined where the client names a charset that we have not. */
   readonly charset: 'US-ASCII' | 'UTF-8' | undefined;
-  /** Whether the client names one at all. */
-  readonly namesCharset: boolean;
   readonly key: SearchKey;
+}
+
+export interface SearchArguments extends SearchingArguments {
+  /** Whether the client names a charset at all. */
+  readonly namesCharset: boolean;
 }
 
 type KeyParser = (reader: SearchReader) => SearchKey;
@@ -61,7 +68,7 @@ const RECENT: SearchKey = { kind: 'flag', flag: '\\Recent' };
 const UNSEEN: SearchKey = { kind: 'not', key: { kind: 'flag', flag: '\\Seen' } };
 
 const date =
-  (of: 'internal' | 'sent', relation: 'before' | 'on' | 'since'): KeyParser =>
+  (of: 'internal' | 'sent' | 'saved', relation: 'before' | 'on' | 'since'): KeyParser =>
   (reader) => ({ kind: 'date', of, relation, day: reader.day() });
 const header =
   (name: string): KeyParser =>
@@ -87,6 +94,11 @@ const KEYS: ReadonlyMap<string, KeyParser> = new Map<string, KeyParser>([
   ['SENTBEFORE', date('sent', 'before')],
   ['SENTON', date('sent', 'on')],
   ['SENTSINCE', date('sent', 'since')],
+  ['SAVEDBEFORE', date('saved', 'before')],
+  ['SAVEDON', date('saved', 'on')],
+  ['SAVEDSINCE', date('saved', 'since')],
+  // every mailbox has these dates (RFC 8514 §4.3)
+  ['SAVEDATESUPPORTED', () => ({ kind: 'all' })],
   ['LARGER', (reader) => ({ kind: 'larger', octets: reader.number64() })],
   ['SMALLER', (reader) => ({ kind: 'smaller', octets: reader.number64() })],
   ['YOUNGER', (reader) => ({ kind: 'younger', seconds: reader.positive() })],
@@ -183,38 +195,52 @@ class SearchReader {
   }
 }
 
-function parseCharset(lexer: Lexer): Pick<SearchArguments, 'charset' | 'namesCharset'> {
-  if (!lexer.accept('CHARSET ')) return { charset: 'US-ASCII', namesCharset: false };
+/** Undefined for one that we have not. */
+export function parseCharset(lexer: Lexer): SearchingArguments['charset'] {
   const name = lexer.astring().toUpperCase();
   lexer.space();
-  const charset = name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
-  return { charset, namesCharset: true };
+  return name === 'US-ASCII' || name === 'UTF-8' ? name : undefined;
 }
 
-/** "RETURN (...)"; none named is ALL (RFC 4731 §3.1). */
-function parseReturn(lexer: Lexer): SearchArguments['returns'] {
-  if (!lexer.accept('RETURN (')) return undefined;
+/** "RETURN (...)"; none named is ALL (RFC 4731 §3.1), and PARTIAL goes without ALL (RFC 9394 §3.1). */
+export function parseReturn(lexer: Lexer): Pick<SearchingArguments, 'returns' | 'partial'> {
+  if (!lexer.accept('RETURN (')) return { returns: undefined };
   const options = new Set<ReturnOption>();
+  let partial: PartialRange | undefined;
   if (!lexer.accept(')')) {
     do {
       const word = lexer.word();
-      options.add(
-        RETURN_OPTIONS.find((option) => option === word) ?? lexer.fail('Unknown RETURN option'),
-      );
+      if (word === 'PARTIAL') {
+        if (partial !== undefined) lexer.fail('Two PARTIAL options');
+        lexer.space();
+        partial = parsePartialRange(lexer);
+      } else {
+        options.add(
+          RETURN_OPTIONS.find((option) => option === word) ?? lexer.fail('Unknown RETURN option'),
+        );
+      }
     } while (lexer.accept(' '));
     lexer.expect(')');
   }
   lexer.space();
-  return options.size === 0 ? ['ALL'] : [...options];
+  if (partial === undefined) return { returns: options.size === 0 ? ['ALL'] : [...options] };
+  if (options.has('ALL')) lexer.fail('PARTIAL goes without ALL');
+  return { returns: [...options], partial };
+}
+
+/** Keys up to the end, all of which a message has to match. */
+export function parseKeys(lexer: Lexer, charset: SearchingArguments['charset']): SearchKey {
+  const reader = new SearchReader(lexer, charset !== undefined);
+  const keys = [reader.key()];
+  while (lexer.accept(' ')) keys.push(reader.key());
+  const only = keys.length === 1 ? keys[0] : undefined;
+  return only ?? { kind: 'and', keys };
 }
 
 export function parseSearch(lexer: Lexer): SearchArguments {
   lexer.space();
-  const returns = parseReturn(lexer);
-  const charset = parseCharset(lexer);
-  const reader = new SearchReader(lexer, charset.charset !== undefined);
-  const keys = [reader.key()];
-  while (lexer.accept(' ')) keys.push(reader.key());
-  const only = keys.length === 1 ? keys[0] : undefined;
-  return { returns, ...charset, key: only ?? { kind: 'and', keys } };
+  const wanted = parseReturn(lexer);
+  const namesCharset = lexer.accept('CHARSET ');
+  const charset = namesCharset ? parseCharset(lexer) : 'US-ASCII';
+  return { ...wanted, charset, namesCharset, key: parseKeys(lexer, charset) };
 }

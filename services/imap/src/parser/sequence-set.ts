@@ -24,7 +24,8 @@ export interface NumberRange {
   readonly last: number;
 }
 
-function parseNumber(text: string): SetNumber {
+/** seq-number. */
+export function parseSetNumber(text: string): SetNumber {
   if (text === '*') return '*';
   const value = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= MAX_UINT32)) throw new ImapSyntaxError('malformed', 'Bad sequence set');
@@ -39,10 +40,13 @@ export function parseSequenceSet(lexer: Lexer): SequenceSet {
   return ranges.map((text) => {
     const colon = text.indexOf(':');
     if (colon === -1) {
-      const only = parseNumber(text);
+      const only = parseSetNumber(text);
       return { from: only, to: only };
     }
-    return { from: parseNumber(text.slice(0, colon)), to: parseNumber(text.slice(colon + 1)) };
+    return {
+      from: parseSetNumber(text.slice(0, colon)),
+      to: parseSetNumber(text.slice(colon + 1)),
+    };
   });
 }
 

@@ -2,9 +2,9 @@
  * Whether a message is what SEARCH looks for (RFC 3501 §6.4.4), decided from as little of it as will do:
  * first from what the session knows anyway, then from its header, last from its text. Pure.
  */
-import { type FieldTexts, headerTexts, type MessageStructure } from '@mail/message';
+import { type FieldTexts, headerTexts, type MessageStructure, sentDate } from '@mail/message';
 import type { MailboxView, Numbered } from '../mailbox-view.ts';
-import { dayOf, MONTHS } from '../parser/date.ts';
+import { dayOf } from '../parser/date.ts';
 import type { SearchKey } from '../parser/search.ts';
 import { rangesHold } from '../parser/sequence-set.ts';
 import type { FoundTexts } from './texts.ts';
@@ -66,17 +66,6 @@ const RELATIONS = {
   since: (day: number, than: number) => day >= than,
 };
 
-const SENT_DATE = /(\d{1,2})\s+([A-Z][a-z]{2})[a-z]*\s+(\d{4})/i;
-const DAY_MS = 86_400_000;
-
-/** Days since 1970-01-01 of a Date field, time and zone left aside; undefined where it has no date. */
-export function sentDay(date: string | null): number | undefined {
-  const [, day, monthName, year] = SENT_DATE.exec(date ?? '') ?? [];
-  const month = MONTHS.findIndex((name) => name.toLowerCase() === monthName?.toLowerCase());
-  if (month === -1) return undefined;
-  return Date.UTC(Number(year), month, Number(day)) / DAY_MS;
-}
-
 /**
  * Makes a key ready for one view; `now` in milliseconds since the epoch. No message is ever \Recent: who was told first of a message is not
  * kept, and IMAP4rev2 has dropped the flag (RFC 9051 appendix E).
@@ -134,10 +123,13 @@ export function compileSearch(
         if (inner.of === 'internal') {
           return ({ message }) => relates(dayOf(message.internalDate), inner.day);
         }
+        if (inner.of === 'saved') {
+          return ({ message }) => relates(dayOf(new Date(message.savedAt)), inner.day);
+        }
         return ({ structure }) => {
           if (structure === undefined) return undefined;
-          const day = sentDay(structure.envelope.date);
-          return day !== undefined && relates(day, inner.day);
+          const sent = sentDate(structure.envelope.date);
+          return sent !== undefined && relates(sent.day, inner.day);
         };
       }
       case 'header': {

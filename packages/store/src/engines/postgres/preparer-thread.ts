@@ -7,9 +7,9 @@ import type { PrepareAnswer, PrepareRequest } from './preparer-messages.ts';
 /** The memory of the messages, which came here to be handed back. */
 function memoryOf({ name }: PrepareRequest, prepared: unknown): ArrayBuffer[] {
   const messages =
-    name === 'deliver'
-      ? [(prepared as PreparedWrite<'deliver'>).message]
-      : (prepared as PreparedWrite<'append'>).messages;
+    name === 'append'
+      ? (prepared as PreparedWrite<'append'>).messages
+      : [(prepared as PreparedWrite<'deliver' | 'replace'>).message];
   return messages.map(({ content }) => content.raw.buffer as ArrayBuffer);
 }
 
