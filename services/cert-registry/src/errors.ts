@@ -23,6 +23,8 @@ export type RegistryErrorCode =
   | 'not-found'
   /** The state of the registry does not allow it. */
   | 'precondition'
+  /** Another rotation is under way. */
+  | 'rotation-under-way'
   /** A limit on what is kept is reached. */
   | 'exhausted'
   /** A required subscriber stood in the way; nothing was switched. */
@@ -58,6 +60,7 @@ const STATUS: Record<RegistryErrorCode, status> = {
   'check-failed': status.FAILED_PRECONDITION,
   'not-found': status.NOT_FOUND,
   precondition: status.FAILED_PRECONDITION,
+  'rotation-under-way': status.FAILED_PRECONDITION,
   exhausted: status.RESOURCE_EXHAUSTED,
   'rotation-aborted': status.ABORTED,
   forbidden: status.PERMISSION_DENIED,

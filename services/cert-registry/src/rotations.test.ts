@@ -14,6 +14,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SWITCH_STEPS, type SwitchStep } from './conductor.ts';
 import { RegistryDatabase } from './database.ts';
+import { HeldResolver } from './dns/testing/held-resolver.ts';
 import { Sqlite } from './sqlite.ts';
 import {
   call,
@@ -359,6 +360,28 @@ describe('a rotation is refused', () => {
     const error = await refusal(rotate(randomBytes(8).toString('hex')));
     expect(error.code).toBe(status.NOT_FOUND);
   });
+});
+
+test('no other rotation begins from the checks of one on', async () => {
+  const resolver = await HeldResolver.start();
+  try {
+    await registry.remove();
+    await start({ DANE_NAMES: 'localhost', DANE_RESOLVER: resolver.address });
+    const [first, second] = [await selfSigned('localhost'), await selfSigned('localhost')];
+    const refused = refusal(rotate(first));
+    await resolver.asked();
+    const underWay = new RegExp(`a rotation to certificate ${first} is under way`);
+    expect((await refusal(rotate(second))).details).toMatch(underWay);
+    const remove = call(operator, operator.deleteCertificate, { certificateId: first });
+    expect((await refusal(remove)).details).toMatch(underWay);
+    resolver.letGo();
+    expect(checksIn(await refused)).toContain('tlsa-not-visible');
+    // and what was refused is in nobody's way
+    const [last] = (await rotate(second, { allowTlsaMissing: true })).slice(-1);
+    expect(last?.rotation?.toGeneration).toBe(2n);
+  } finally {
+    resolver.stop();
+  }
 });
 
 describe('a rollback', () => {

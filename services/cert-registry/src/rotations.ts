@@ -64,6 +64,8 @@ export interface RotationsOptions {
 
 export class Rotations {
   readonly #options: RotationsOptions;
+  /** The certificate of a rotation that is being checked: its checks take seconds where DNS is slow. */
+  #claimed: string | undefined;
   #current: RotationFacts | undefined;
   /** Ends that a full disk has not taken yet, by rotation. */
   readonly #owedEnds = new Map<number, string>();
@@ -81,9 +83,9 @@ export class Rotations {
     database.transaction(() => this.#writeGeneration(1, row.id, randomBytes(SEED_BYTES)));
   }
 
-  /** The certificate that a rotation under way goes to. */
+  /** The certificate that a rotation under way goes to, from its checks on. */
   get certificateInUse(): string | undefined {
-    return this.#current?.toCertificateId;
+    return this.#current?.toCertificateId ?? this.#claimed;
   }
 
   /** The rotation under way as the contract has it. */
@@ -124,9 +126,8 @@ export class Rotations {
     onProgress: (rotation: Rotation) => void,
   ): Promise<Rotation> {
     const calledAt = this.#options.monotonicNow();
-    const row = await this.#fit(certificateId, options);
     const kind = RotationKind.ROTATION_KIND_ROTATE;
-    return this.#switch({ kind, row, options, actor, onProgress, calledAt });
+    return this.#checkAndSwitch(certificateId, { kind, options, actor, onProgress, calledAt });
   }
 
   /** As `rotate`, to the certificate that was active before the active one. */
@@ -148,9 +149,8 @@ export class Rotations {
         `certificate ${previous}, active before, has been deleted; import it again and rotate to it`,
       );
     }
-    const row = await this.#fit(previous, options);
     const kind = RotationKind.ROTATION_KIND_ROLLBACK;
-    return this.#switch({ kind, row, options, actor, onProgress, calledAt });
+    return this.#checkAndSwitch(previous, { kind, options, actor, onProgress, calledAt });
   }
 
   /** Rotations that a former process left open get the end that the disk knows. */
@@ -220,6 +220,31 @@ export class Rotations {
     };
   }
 
+  /** No other rotation begins from the first look at the certificate on. */
+  async #checkAndSwitch(certificateId: string, order: Omit<SwitchOrder, 'row'>): Promise<Rotation> {
+    this.#refuseBeside();
+    this.#claimed = certificateId;
+    let row: CertificateRow;
+    try {
+      row = await this.#fit(certificateId, order.options);
+    } finally {
+      this.#claimed = undefined;
+    }
+    // without a pause in between, in which another could begin
+    return this.#switch({ ...order, row });
+  }
+
+  /** Throws RegistryError (rotation-under-way). */
+  #refuseBeside(): void {
+    const certificateId = this.certificateInUse;
+    if (certificateId === undefined) return;
+    const which = this.#current === undefined ? 'a rotation' : `rotation ${this.#current.id}`;
+    throw new RegistryError(
+      'rotation-under-way',
+      `${which} to certificate ${certificateId} is under way; try again once it has ended`,
+    );
+  }
+
   /** Throws RegistryError (check-failed) where something speaks against it. */
   async #fit(certificateId: string, options: SwitchOptions): Promise<CertificateRow> {
     const { row, allowed, checks } = await this.#evaluate(certificateId, options);
@@ -233,12 +258,7 @@ export class Rotations {
     const { database, certificates, logger } = this.#options;
     const conductor = this.#options.conductor();
     if (this.#stopped) throw new RegistryError('unavailable', 'the registry is stopping');
-    if (this.#current !== undefined) {
-      throw new RegistryError(
-        'precondition',
-        `rotation ${this.#current.id} to certificate ${this.#current.toCertificateId} is under way; try again once it has ended`,
-      );
-    }
+    this.#refuseBeside();
     const begun = Rotation.create({
       kind,
       state: RotationState.ROTATION_STATE_PREPARING,

@@ -217,6 +217,17 @@ describe('after a refusal', () => {
     expect(failed(arrival(), error, 0, validFrom)).toMatchObject({ failures: 0, trouble: waits });
   });
 
+  test('another rotation is waited for, and what failed before still counts', () => {
+    const underWay = new RegistryError('rotation-under-way', 'try again');
+    const after = failed(arrival({ failures: 3 }), underWay);
+    expect(after).toMatchObject({ failures: 3, trouble: { waitsFor: 'rotation' } });
+    expect(planFor(after, surroundings())).toEqual({
+      kind: 'wait',
+      until: NOON + 1_000,
+      waitsFor: 'rotation',
+    });
+  });
+
   test.each([['required-name-missing'], ['name-loss'], ['expired', 'tlsa-not-visible'], []])(
     'the checks %s stand',
     (...codes) => {
@@ -238,6 +249,7 @@ const outcomes = [
   'ok',
   'rotation-aborted',
   'precondition',
+  'rotation-under-way',
   'tlsa-not-visible',
   'name-loss',
 ] as const;
@@ -265,9 +277,9 @@ describe('over time', () => {
   const endings = fc.infiniteStream(fc.constantFrom(...outcomes));
 
   const errorOf = (outcome: Exclude<Outcome, 'ok'>) =>
-    outcome === 'rotation-aborted' || outcome === 'precondition'
-      ? new RegistryError(outcome satisfies RegistryErrorCode, 'no')
-      : refused(outcome);
+    outcome === 'tlsa-not-visible' || outcome === 'name-loss'
+      ? refused(outcome)
+      : new RegistryError(outcome satisfies RegistryErrorCode, 'no');
 
   test('it switches once at most, never against an operator’s hand, the policy or a standing refusal', () => {
     fc.assert(
@@ -352,6 +364,7 @@ describe('over time', () => {
           fc.constantFrom(
             'rotation-aborted' as const,
             'precondition' as const,
+            'rotation-under-way' as const,
             'tlsa-not-visible' as const,
           ),
           { maxLength: 12 },

@@ -21,7 +21,7 @@ const troubleSchema = z.object({
   at: z.number(),
   /** When to try again; absent where the checks have refused it for good. */
   retryAt: z.number().exactOptional(),
-  waitsFor: z.enum(['another-try', 'tlsa', 'validity']).exactOptional(),
+  waitsFor: z.enum(['another-try', 'rotation', 'tlsa', 'validity']).exactOptional(),
   /** What the checks went by: only something else is worth another try. */
   basis: z.string(),
 });
@@ -76,7 +76,7 @@ export type Plan =
   | {
       readonly kind: 'wait';
       readonly until: number;
-      readonly waitsFor: 'window' | 'rotation' | NonNullable<Trouble['waitsFor']>;
+      readonly waitsFor: 'window' | NonNullable<Trouble['waitsFor']>;
     };
 
 /** How soon to look whether the rotation that was in the way has ended. */
@@ -143,6 +143,10 @@ export function afterFailure(
 ): Arrival {
   const { message, checks } = error;
   const trouble: Trouble = { message, checks, at: now, basis };
+  if (error.code === 'rotation-under-way') {
+    const retryAt = now + ROTATION_LOOK_MS;
+    return { ...arrival, trouble: { ...trouble, retryAt, waitsFor: 'rotation' } };
+  }
   if (error.code === 'check-failed') {
     const codes = new Set(checks.filter(isError).map(({ code }) => code));
     const late = codes.delete(TLSA_CHECK);

@@ -6,6 +6,7 @@ import { type Source, SourceState } from '@mail/proto';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readConfig } from '../config.ts';
 import { RegistryDatabase } from '../database.ts';
+import { HeldResolver } from '../dns/testing/held-resolver.ts';
 import { Sqlite } from '../sqlite.ts';
 import {
   call,
@@ -201,6 +202,23 @@ test('what an operator rotates to meanwhile stays, and the arrival is staged', a
   const staged = await untilState(SourceState.SOURCE_STATE_STAGED, /another certificate/);
   await run();
   expect(await source()).toEqual(staged);
+});
+
+test('what comes while an operator’s rotation is checked waits for it, and that is no failure', async () => {
+  const resolver = await HeldResolver.start();
+  try {
+    await start({ DANE_NAMES: 'localhost', DANE_RESOLVER: resolver.address });
+    const byHand = refusal(rotateByHand(['localhost']));
+    await resolver.asked();
+    bring(ca.issue({ names: ['localhost'] }));
+    const waiting = await untilState(SourceState.SOURCE_STATE_WAITING, /another rotation/);
+    expect(waiting).toMatchObject({ failures: 0, lastFailureAt: undefined });
+    resolver.letGo();
+    expect((await byHand).code).toBe(status.FAILED_PRECONDITION);
+    await untilState(SourceState.SOURCE_STATE_WAITING, /TLSA/);
+  } finally {
+    resolver.stop();
+  }
 });
 
 test('what comes while the one before is being switched to follows it', async () => {

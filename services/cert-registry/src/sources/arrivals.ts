@@ -207,7 +207,7 @@ export class Arrivals {
       if (this.#stopped) throw error;
       const refusal = this.#refusalOf(error);
       const { waitsFor } = this.#fail(source, arrival, refusal, validFrom);
-      if (waitsFor === 'tlsa' || waitsFor === 'validity') return;
+      if (waitsFor !== undefined && waitsFor !== 'another-try') return;
       throw refusal;
     }
     // the database may be closed by then; the next start sees what is in force
@@ -236,8 +236,8 @@ export class Arrivals {
     const failed = afterFailure(arrival, error, { now: now(), basis, validFrom, random: random() });
     if (this.#newerThan(source, arrival) === undefined) this.#save(source, failed);
     const { waitsFor, retryAt } = failed.trouble ?? {};
-    // a check that goes on saying the same each minute is told once
-    if (!sameTrouble(arrival, failed)) {
+    // another rotation is no news, and a check that goes on saying the same each minute is told once
+    if (waitsFor !== 'rotation' && !sameTrouble(arrival, failed)) {
       const target = arrival.certificateId;
       const outcome = describeOutcome(error);
       audit.record({ actor: sourceActor(source), action: 'RotateCertificate', target, outcome });
