@@ -79,18 +79,24 @@ export class FolderReader {
    * where the file system does not; throws nothing of the file system's.
    */
   async look(trusting: boolean): Promise<Sight> {
-    // nothing ends a call to a server that is gone, and a second one would hang as well
-    this.#underWay ??= this.#look(trusting).finally(() => {
-      this.#underWay = undefined;
-    });
     const { promise: late, resolve } = Promise.withResolvers<Sight>();
     const silent: Sight = { kind: 'problem', detail: `${this.#path} does not answer` };
     const timer = setTimeout(resolve, ANSWER_MS, silent);
     try {
-      return await Promise.race([this.#underWay, late]);
+      return await Promise.race([this.#joinOrLook(trusting), late]);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #joinOrLook(trusting: boolean): Promise<Sight> {
+    // nothing ends a call to a server that is gone, and a second one would hang as well
+    this.#underWay ??= this.#look(trusting).finally(() => {
+      this.#underWay = undefined;
+    });
+    const sight = await this.#underWay;
+    // one that trusted what was known is no answer to who does not
+    return sight.kind === 'unchanged' && !trusting ? this.#joinOrLook(false) : sight;
   }
 
   async #look(trusting: boolean): Promise<Sight> {
