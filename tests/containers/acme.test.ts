@@ -1,10 +1,14 @@
-/** The suite in containers with an ACME CA beside it: the certificate comes by itself, and is served. */
+/**
+ * The suite in containers with an ACME CA beside it: the certificate comes by itself, and is served; and where
+ * it does not come, a mail tells.
+ */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ImapFlow } from 'imapflow';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { TestPki } from '../testing/pki.ts';
-import { type ComposeSystem, servedOn, startCompose } from './compose-system.ts';
+import { type ComposeSystem, PASSWORD, servedOn, startCompose, USER } from './compose-system.ts';
 
 const NAME = 'mail.acme.test';
 
@@ -55,6 +59,8 @@ beforeAll(async () => {
       CONCERT_ACME_DIRECTORY: 'https://pebble:14000/dir',
       CONCERT_ACME_CA: '/etc/concert/acme-ca.pem',
       CONCERT_ACME_TERMS_AGREED: 'yes',
+      CONCERT_NOTIFY_MAIL_TO: USER,
+      CONCERT_NOTIFY_DELAY: '1s',
     },
   });
 });
@@ -89,4 +95,37 @@ test('a certificate comes by itself, and every port shows it; another comes by h
   const second = await status();
   expect(second.certificate?.spkiSha256).toBe(first.source.acme.nextSpkiSha256);
   expect(await servedOn(ports)).toEqual(new Set([second.certificate?.fingerprintSha256]));
+});
+
+test('a renewal that fails is told by a mail to an account of the suite itself', async () => {
+  await system.compose('stop', '--timeout', '0', 'pebble');
+  await expect(system.concert(['acme', 'renew', '--force'])).rejects.toThrow();
+  const reader = new ImapFlow({
+    host: 'localhost',
+    port: system.ports.imaps.port,
+    secure: true,
+    auth: { user: USER, pass: PASSWORD },
+    tls: { rejectUnauthorized: false, servername: 'localhost' },
+    logger: false,
+  });
+  await reader.connect();
+  await reader.mailboxOpen('INBOX');
+  const mail = await vi.waitFor(
+    async () => {
+      await reader.noop();
+      const [uid] = (await reader.search({ subject: 'acme' }, { uid: true })) || [];
+      if (uid === undefined) throw new Error('no mail tells of it');
+      return reader.fetchOne(String(uid), { source: true, envelope: true }, { uid: true });
+    },
+    // one that could not be sent before the account was there is tried again after 30 s
+    { timeout: 60_000, interval: 500 },
+  );
+  await reader.logout();
+  if (mail === false) throw new Error('the mail is gone');
+  expect(mail.envelope?.subject).toMatch(/^\[Concert\] /);
+  expect(mail.envelope?.from?.[0]?.address).toBe('concert@localhost');
+  // from the registry, by TLS
+  expect(String(mail.source)).toMatch(/^Received: from [^;]+ with ESMTPS/m);
+  const warnings = await system.concert(['fleet']);
+  expect(warnings).not.toContain('cannot be sent');
 });
