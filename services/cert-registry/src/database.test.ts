@@ -1,4 +1,15 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PartitionPolicy } from '@mail/proto';
@@ -11,12 +22,7 @@ let folder: string;
 let database: RegistryDatabase | undefined;
 const file = () => join(folder, 'registry', 'registry.db');
 const lockFile = () => join(folder, 'registry', 'registry.lock');
-const vaultKeyFile = () => join(folder, 'registry', 'vault.key');
-const files = () => ({
-  databaseFile: file(),
-  lockFile: lockFile(),
-  vaultKeyFile: vaultKeyFile(),
-});
+const files = () => ({ databaseFile: file(), lockFile: lockFile() });
 
 function open(): RegistryDatabase {
   database = RegistryDatabase.open(files());
@@ -82,18 +88,41 @@ describe('opening', () => {
     open();
   });
 
-  test('an empty one is no new one where there is the key to it', () => {
-    open().close();
+  test('an empty one is never a new one', () => {
+    open().setSetting('name', 'value');
+    database?.close();
     writeFileSync(file(), '');
-    writeFileSync(vaultKeyFile(), 'key');
     expect(open).toThrow(
       expect.objectContaining({
         code: 'database-corrupt',
-        message: `${file()} is empty, and ${vaultKeyFile()} says that it was not; restore it from a backup, or delete it to begin with an empty registry`,
+        message: expect.stringMatching(
+          /registry\.db is there and empty.* Restore it from a backup; or delete it[^\n]*$/,
+        ),
       }),
     );
     rmSync(file());
-    open();
+    expect(open().setting('name')).toBeUndefined();
+  });
+
+  test('a first start that is cut off leaves no empty one', () => {
+    const migrated = vi.spyOn(Sqlite.prototype, 'transaction');
+    migrated.mockImplementationOnce(() => {
+      throw new Error('the power has gone');
+    });
+    expect(open).toThrow(expect.objectContaining({ code: 'start-failed' }));
+    expect(existsSync(file())).toBe(false);
+    migrated.mockRestore();
+    expect(open().activeGeneration()).toBeUndefined();
+    expect(readdirSync(join(folder, 'registry'))).not.toContain('registry.db.new');
+  });
+
+  test('a new one takes nothing over from one that was deleted', () => {
+    open().setSetting('name', 'value');
+    cpSync(`${file()}-wal`, `${file()}-saved`);
+    database?.close();
+    rmSync(file());
+    renameSync(`${file()}-saved`, `${file()}-wal`);
+    expect(open().setting('name')).toBeUndefined();
   });
 
   test('one that a newer Concert wrote is left alone', () => {

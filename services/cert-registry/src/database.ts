@@ -2,7 +2,7 @@
  * What the registry knows across restarts: certificates, generations, rotations, remembered subscribers,
  * the audit trail. All SQL is here. Secrets arrive sealed; rules and messages are other files'.
  */
-import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PartitionPolicy } from '@mail/proto';
 import { makeFolder, ServiceError } from '@mail/service';
@@ -10,6 +10,7 @@ import type { Generated } from 'kysely';
 import { LIMITS } from './config.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { Sqlite, sqliteErrorCode } from './sqlite.ts';
+import { syncFolder } from './sync-folder.ts';
 
 /** A certificate as stored. `description` is JSON; the key is sealed under "certificate/ID". */
 export interface CertificateRow {
@@ -88,8 +89,6 @@ export interface DatabaseFiles {
   readonly databaseFile: string;
   /** Held by the process that has the database open. */
   readonly lockFile: string;
-  /** Where it exists, a database without a single octet has lost what it held. */
-  readonly vaultKeyFile: string;
 }
 
 const FILE_MODE = 0o600;
@@ -111,13 +110,13 @@ export class RegistryDatabase {
    * Opens or makes the database and brings its schema up to date. Throws ServiceError:
    * database-corrupt, folder-not-writable, start-failed (another registry has it, or a newer wrote it).
    */
-  static open({ databaseFile: file, lockFile, vaultKeyFile }: DatabaseFiles): RegistryDatabase {
+  static open({ databaseFile: file, lockFile }: DatabaseFiles): RegistryDatabase {
     const lock = lockOrThrow(file, lockFile);
     let sqlite: Sqlite<Tables> | undefined;
     try {
-      if (existsSync(vaultKeyFile) && isEmpty(file)) throw emptied(file, vaultKeyFile);
-      // SQLite gives its other files the mode of this one
-      closeSync(openSync(file, 'a', FILE_MODE));
+      const size = statSync(file, { throwIfNoEntry: false })?.size;
+      if (size === 0) throw emptied(file);
+      if (size === undefined) create(file);
       sqlite = new Sqlite<Tables>(file);
       sqlite.execute('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
       const verdict = sqlite.pragma('quick_check(1)');
@@ -431,6 +430,23 @@ function lockOrThrow(file: string, lockFile: string): Sqlite<Record<string, neve
   }
 }
 
+/** Whole or not at all, so that one without a single octet is never a new one: it has lost what it held. */
+function create(file: string): void {
+  const draft = `${file}.new`;
+  const leftovers = [draft, `${draft}-journal`, `${file}-wal`, `${file}-shm`, `${file}-journal`];
+  for (const leftover of leftovers) rmSync(leftover, { force: true });
+  // SQLite gives its other files the mode of this one
+  closeSync(openSync(draft, 'wx', FILE_MODE));
+  const sqlite = new Sqlite<Tables>(draft);
+  try {
+    migrate(sqlite, draft);
+  } finally {
+    sqlite.close();
+  }
+  renameSync(draft, file);
+  syncFolder(dirname(file));
+}
+
 function migrate(sqlite: Sqlite<Tables>, file: string): void {
   const version = Number(sqlite.pragma('user_version'));
   if (version > MIGRATIONS.length) {
@@ -456,14 +472,10 @@ function corrupt(file: string, cause: unknown): ServiceError {
   );
 }
 
-function isEmpty(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.size === 0;
-}
-
-function emptied(file: string, vaultKeyFile: string): ServiceError {
+function emptied(file: string): ServiceError {
   return new ServiceError(
     'database-corrupt',
-    `${file} is empty, and ${vaultKeyFile} says that it was not; restore it from a backup, or delete it to begin with an empty registry`,
+    `${file} is there and empty, as no registry leaves it: what it held is lost. Restore it from a backup; or delete it to begin with an empty registry and another CA, which no service knows yet`,
   );
 }
 

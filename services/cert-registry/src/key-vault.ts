@@ -4,18 +4,10 @@
  * from is here as well; where sealed values lie is the database's.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ServiceError } from '@mail/service';
+import { syncFolder } from './sync-folder.ts';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -144,12 +136,7 @@ function writeOnce(file: string, text: string): void {
   } finally {
     rmSync(draft, { force: true });
   }
-  const folder = openSync(dirname(file), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncFolder(dirname(file));
 }
 
 const CHECK_RECORD = 'vault-check';

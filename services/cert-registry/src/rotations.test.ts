@@ -437,7 +437,7 @@ describe('a full disk', () => {
     const opened = vi.spyOn(Sqlite.prototype, 'pragma');
     await registry.remove();
     await start({ REGISTRY_LEASE: '1h' });
-    const [sqlite] = opened.mock.contexts as Sqlite<unknown>[];
+    const sqlite = opened.mock.contexts.at(-1) as Sqlite<unknown> | undefined;
     opened.mockRestore();
     let died: unknown;
     registry.failed?.catch((error) => {
