@@ -4,7 +4,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { type Source, SourceState } from '@mail/proto';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Certificates } from '../../certificates.ts';
+import { RegistryDatabase } from '../../database.ts';
 import {
   call,
   collect,
@@ -12,6 +14,7 @@ import {
   TestRegistry,
   type TestSettings,
 } from '../../testing/registry-fixture.ts';
+import { Arrivals } from '../arrivals.ts';
 import { FakeCa, problem } from './testing/fake-ca.ts';
 
 const SOON = { timeout: 15_000, interval: 20 };
@@ -242,6 +245,74 @@ test('an order that a server failed in the middle is gone on with', async () => 
   for (const name of readdirSync(folder)) {
     expect(readFileSync(join(folder, name), 'latin1')).not.toContain('PRIVATE KEY');
   }
+});
+
+describe('a certificate that has come goes into force', () => {
+  /** From when the CA's answer is fetched, the registry takes no certificate more. */
+  function fillUp(): void {
+    let answered = false;
+    ca.answer = (path) => {
+      answered ||= path === '/certificate';
+      return undefined;
+    };
+    const count = RegistryDatabase.prototype.countCertificates;
+    vi.spyOn(RegistryDatabase.prototype, 'countCertificates').mockImplementation(function (
+      this: RegistryDatabase,
+    ) {
+      return answered ? 10_000 : count.call(this);
+    });
+  }
+  const DISK_FULL = Object.assign(new Error('database or disk is full'), { errcode: 13 });
+
+  test('though there is no room for the next key, which is told, and made once there is', async () => {
+    fillUp();
+    await start();
+    const issued = await untilIssued();
+    const operator = registry.operator();
+    const { fleet } = await call(operator, operator.getFleet, {});
+    expect(fleet?.activeCertificate?.id).toBe(issued.certificateId);
+    expect(issued).toMatchObject({ failures: 0, acme: { nextSpkiSha256: '' } });
+    expect(issued.detail).toMatch(
+      /; cannot get ready for the next order: the registry holds 10000/,
+    );
+    vi.mocked(RegistryDatabase.prototype.countCertificates).mockRestore();
+    await run();
+    const ready = await source();
+    expect(ready.detail).not.toContain('cannot get ready');
+    expect(ready.acme?.nextSpkiSha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(ca.orders).toHaveLength(1);
+  });
+
+  test('though nothing needless can be deleted', async () => {
+    vi.spyOn(Certificates.prototype, 'list').mockImplementation(() => {
+      throw DISK_FULL;
+    });
+    await start();
+    const issued = await untilIssued();
+    expect(issued.detail).toMatch(/; cannot get ready for the next order: the disk .* is full$/);
+  });
+
+  test.each([
+    ['this process', false],
+    ['the next, though it cannot make the next key either', true],
+  ])('once the disk takes it, by %s', async (_, restart) => {
+    const accept = vi.spyOn(Arrivals.prototype, 'accept').mockImplementation(() => {
+      throw DISK_FULL;
+    });
+    await start();
+    const hindered = await sourceWhere(({ detail }) => detail.includes('cannot get ready'));
+    expect(hindered.certificateId).toBe('');
+    accept.mockRestore();
+    if (restart) {
+      await registry.stop();
+      vi.spyOn(RegistryDatabase.prototype, 'countCertificates').mockReturnValue(10_000);
+      await registry.start();
+    } else {
+      await run();
+    }
+    expect(await untilIssued()).toMatchObject({ failures: 0 });
+    expect(ca.orders).toHaveLength(1);
+  });
 });
 
 test('terms of service want a yes', async () => {

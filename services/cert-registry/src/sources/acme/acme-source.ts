@@ -7,7 +7,6 @@ import { type Source, SourceState } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { AuditTrail } from '../../audit.ts';
 import type { Certificates } from '../../certificates.ts';
-import type { RegistryDatabase } from '../../database.ts';
 import { describeOutcome, RegistryError } from '../../errors.ts';
 import type { RequiredNames } from '../../required-names.ts';
 import type { Arrivals } from '../arrivals.ts';
@@ -19,15 +18,17 @@ import {
 } from '../source.ts';
 import type { SourceStatus } from '../source-status.ts';
 import type { AcmeAccount } from './account.ts';
-import { afterFailure, type FailureFacts, NO_ATTEMPTS } from './back-off.ts';
+import { afterFailure, type FailureFacts } from './back-off.ts';
 import type { AcmeConfig } from './config.ts';
-import { AcmeError } from './errors.ts';
+import { AcmeError, reasonOf } from './errors.ts';
+import { handOver } from './hand-over.ts';
+import { Hindrance } from './hindrance.ts';
 import type { AcmeIssuer } from './issuer.ts';
 import type { NextRequest } from './next-request.ts';
 import { outlived } from './outlived.ts';
 import { nextPoll, pollDelay } from './renewal-info.ts';
-import { renewalTime, suggestedRenewalTime } from './renewal-time.ts';
-import { type AcmeState, type Due, isLimited, loadState, nextOrder, saveState } from './state.ts';
+import { suggestedRenewalTime } from './renewal-time.ts';
+import { type AcmeState, type Due, isLimited, type KeptState, nextOrder } from './state.ts';
 
 /** How often names, clock and timetable are looked at. */
 const LOOK_MS = 5_000;
@@ -46,7 +47,7 @@ export interface AcmeSourceOptions {
   readonly status: SourceStatus;
   readonly certificates: Certificates;
   readonly requiredNames: RequiredNames;
-  readonly database: RegistryDatabase;
+  readonly state: KeptState;
   readonly audit: AuditTrail;
   readonly logger: Logger;
   /** Wall clock, milliseconds. */
@@ -65,7 +66,10 @@ export class AcmeSource implements CertificateSource {
   readonly #stopping = new AbortController();
   /** Who hears of what is under way. */
   readonly #tellers = new Set<TellProgress>();
-  #state: AcmeState;
+  /** Why the next order cannot be prepared. */
+  readonly #hindrance: Hindrance;
+  /** All that need not be held any more has gone. */
+  #tidied = false;
   /** One thing at a time. `order` where somebody who asks for one may join it. */
   #running: { readonly kind: 'order' | 'other'; readonly ended: Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -75,12 +79,12 @@ export class AcmeSource implements CertificateSource {
   constructor(options: AcmeSourceOptions) {
     this.#options = options;
     this.#issuer = options.issuer(this.#stopping.signal);
-    this.#state = loadState(options.database, options.config.account.directoryUrl);
+    this.#hindrance = new Hindrance('cannot get ready for the next order', options.logger);
     this.#rest();
   }
 
   start(): void {
-    this.#inBackground('other', () => this.#takeUp());
+    this.#inBackground('other', () => this.#prepare());
   }
 
   async stop(): Promise<void> {
@@ -108,9 +112,10 @@ export class AcmeSource implements CertificateSource {
     const renewAt = suggestion?.renewAt ?? certificate?.renewAt;
     const told = status.describe();
     const idle = told.state === SourceState.SOURCE_STATE_IDLE && told.certificateId !== '';
+    const details = [told.detail, idle ? this.#plan() : '', this.#hindrance.detail];
     return {
       ...told,
-      detail: idle ? `${told.detail}; ${this.#plan()}` : told.detail,
+      detail: details.filter((detail) => detail !== '').join('; '),
       acme: {
         accountUrl: account.url,
         challenge: config.challenge.type,
@@ -123,17 +128,13 @@ export class AcmeSource implements CertificateSource {
   }
 
   async #runNow(force: boolean): Promise<void> {
-    const { now, arrivals } = this.#options;
-    const due = this.#due();
-    if (!force && due.at > now()) {
-      await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
-      return;
-    }
-    if (isLimited(this.#state, this.#wanted(), now())) {
+    const { now } = this.#options;
+    const wanted = force || this.#due().at <= now();
+    if (wanted && isLimited(this.#state, this.#wanted(), now())) {
       const until = new Date(this.#state.attempts.nextAt).toISOString();
       throw new RegistryError('exhausted', `the CA's rate limit says to ask again on ${until}`);
     }
-    await this.#begin('order', () => this.#order(due));
+    await this.#begin('order', () => this.#bring(force));
   }
 
   // ---- the timetable
@@ -166,7 +167,7 @@ export class AcmeSource implements CertificateSource {
   #look(): void {
     const now = this.#options.now();
     const due = this.#due();
-    if (due.actAt <= now) this.#inBackground('order', () => this.#order(due));
+    if (due.actAt <= now) this.#inBackground('order', () => this.#bring(false));
     else if (this.#askAt() <= now) this.#inBackground('other', () => this.#ask());
     else this.#inBackground('other', () => this.#prepare());
   }
@@ -202,22 +203,34 @@ export class AcmeSource implements CertificateSource {
 
   // ---- what is done
 
-  /** Goes on where the last process was. */
-  async #takeUp(): Promise<void> {
-    this.#adopt();
-    await this.#prepare();
-    await this.#handOver();
+  /**
+   * What is wanted between orders: somebody who answers the CA, room, and the next key. Goes on where the last
+   * process was. Never throws: what stands in the way is told, and tried again.
+   */
+  async #prepare(): Promise<void> {
+    try {
+      await this.#listen();
+      this.#handOver();
+      this.#tidy();
+      await this.#nextKey();
+      this.#hindrance.isOver();
+    } catch (error) {
+      this.#tidied = false;
+      this.#hindrance.is(error);
+    }
   }
 
-  /** What is wanted between orders: somebody who answers the CA, and the next key. */
-  async #prepare(): Promise<void> {
-    await this.#listen();
+  #handOver(): void {
+    if (handOver(this.#options)) this.#tidied = false;
+  }
+
+  async #nextKey(): Promise<void> {
     const { requestId, certificate } = this.#state;
     const names = this.#names();
     const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
     if (id === requestId) return;
     const { order: _, ...rest } = this.#state;
-    this.#replace({ ...rest, requestId: id, requestNames: [...names] });
+    this.#options.state.replace({ ...rest, requestId: id, requestNames: [...names] });
   }
 
   /** Tells once that it cannot, and goes on trying. */
@@ -237,42 +250,55 @@ export class AcmeSource implements CertificateSource {
     }
   }
 
+  /** A certificate where one is due, and in any case the newest into force. */
+  async #bring(force: boolean): Promise<void> {
+    const { arrivals, now } = this.#options;
+    await this.#prepare();
+    const due = this.#due();
+    if (force || due.at <= now()) {
+      await this.#order(due);
+      await this.#prepare();
+      // for whoever waits: that it could not be handed over
+      this.#handOver();
+      this.#tell();
+    }
+    await arrivals.resume(NAME, (rotation) => this.#tell(rotation));
+  }
+
   async #order(due: Due): Promise<void> {
-    const { logger, audit, status } = this.#options;
+    const { state, logger } = this.#options;
     const names = this.#names();
     const before = this.#state.attempts;
     logger.info({ names, why: due.why }, 'orders a certificate by ACME');
     this.#step(`prepares an order for ${names.join(', ')}`);
     // kept before the attempt: a registry that dies in the middle does not come back at once
-    this.#save({ attempts: afterFailure(before, this.#facts()), attempted: this.#wanted() });
+    state.change({ attempts: afterFailure(before, this.#facts()), attempted: this.#wanted() });
     try {
       await this.#issue(names);
     } catch (error) {
       if (this.#stopping.signal.aborted) {
-        this.#save({ attempts: before });
+        state.change({ attempts: before });
         throw new RegistryError('unavailable', 'the registry is stopping', { cause: error });
       }
       throw this.#failed(error, before, names);
     }
-    const target = this.#state.certificate?.id ?? '';
-    audit.record({ actor: ACTOR, action: 'acme-order', target, outcome: 'ok' });
-    logger.info({ certificate: target, names }, 'a certificate has come by ACME');
-    status.succeeded();
-    this.#tidy();
-    await this.#handOver();
   }
 
   #tidy(): void {
+    if (this.#tidied) return;
     const { certificates, audit, now } = this.#options;
     for (const id of outlived(certificates.list(), ACTOR, now())) {
       certificates.delete(id, undefined);
       audit.record({ actor: ACTOR, action: 'DeleteCertificate', target: id, outcome: 'ok' });
     }
+    this.#tidied = true;
   }
 
   async #issue(names: readonly string[]): Promise<void> {
-    const { certificates, listener } = this.#options;
-    await this.#prepare();
+    const { certificates, listener, state } = this.#options;
+    // one that has come and waits for the disk is not given up for another
+    this.#handOver();
+    await this.#nextKey();
     // the CA is not bothered in vain
     await listener?.listen();
     const { requestId = '', order, certificate } = this.#state;
@@ -285,7 +311,7 @@ export class AcmeSource implements CertificateSource {
       url: order?.requestId === requestId ? order.url : undefined,
     };
     const chain = await this.#issuer.issue(request, {
-      onOrder: (url) => this.#save({ order: { url, requestId } }),
+      onOrder: (url) => state.change({ order: { url, requestId } }),
       onStep: (step) => this.#step(step),
     });
     this.#step('checks the certificate');
@@ -294,44 +320,14 @@ export class AcmeSource implements CertificateSource {
       await certificates.completeSigningRequest({ certificateId: requestId, blobs }, ACTOR);
     } catch (error) {
       // the answer is of no use, and would be the same again
-      this.#dropOrder();
+      if (error instanceof RegistryError) state.dropOrder();
       throw error;
     }
-    this.#adopt();
-    await this.#prepare();
   }
 
   /** One that shares no name is another certificate (RFC 9773 §5). */
   #mayReplace(names: readonly string[]): boolean {
     return this.#state.certificate?.names.some((name) => names.includes(name)) ?? false;
-  }
-
-  /**
-   * Makes the request that has been answered the certificate, also where a former process saw to that. Its
-   * names are those that were asked for, whatever the CA made of them.
-   */
-  #adopt(): void {
-    const { certificates, now, random } = this.#options;
-    const { requestId: id, requestNames: names, directoryUrl } = this.#state;
-    const { notBefore, notAfter } = certificates.whole(id) ?? {};
-    if (id === undefined || notBefore === undefined || notAfter === undefined) return;
-    const arrivedAt = now();
-    const validity = { notBefore: notBefore.getTime(), notAfter: notAfter.getTime() };
-    const renewAt = renewalTime(validity, arrivedAt, random());
-    const certificate = { id, names, ...validity, arrivedAt, renewAt, handedOver: false };
-    const untried = { attempts: NO_ATTEMPTS, attempted: '' };
-    this.#replace({ directoryUrl, requestNames: [], certificate, askAt: 0, ...untried });
-  }
-
-  async #handOver(): Promise<void> {
-    const { arrivals, certificates } = this.#options;
-    const { certificate } = this.#state;
-    if (certificate === undefined || certificate.handedOver) return;
-    if (certificates.whole(certificate.id) === undefined) return;
-    const request = { source: NAME, certificateId: certificate.id } as const;
-    arrivals.accept(request);
-    this.#save({ certificate: { ...certificate, handedOver: true } });
-    await arrivals.settle(request, (rotation) => this.#tell(rotation));
   }
 
   /** RFC 9773 §4.2. What the CA cannot tell now is asked for later, and what it said before stands. */
@@ -341,19 +337,19 @@ export class AcmeSource implements CertificateSource {
     if (certificate === undefined) return;
     const chainPem = certificates.whole(certificate.id)?.chainPem;
     // as with attempts: kept before it is made
-    this.#save({ askAt: now() + pollDelay(undefined, certificate) });
+    this.#options.state.change({ askAt: now() + pollDelay(undefined, certificate) });
     if (chainPem === undefined) return;
     try {
       const { info, retryAfterMs } = await this.#issuer.suggestion(chainPem);
       const askAt = now() + pollDelay(retryAfterMs, certificate);
       if (info === undefined) {
-        this.#save({ suggestion: undefined, askAt });
+        this.#options.state.change({ suggestion: undefined, askAt });
         return;
       }
       const { window, explanation } = info;
       const same = before?.start === window.start && before.end === window.end;
       const renewAt = same ? before.renewAt : suggestedRenewalTime(window, certificate, random());
-      this.#save({ suggestion: { ...window, renewAt, explanation }, askAt });
+      this.#options.state.change({ suggestion: { ...window, renewAt, explanation }, askAt });
       if (!same)
         logger.info(
           { certificate: certificate.id, renewAt: new Date(renewAt), explanation },
@@ -376,6 +372,7 @@ export class AcmeSource implements CertificateSource {
   #failed(error: unknown, before: AcmeState['attempts'], names: readonly string[]): unknown {
     const { status, audit, logger } = this.#options;
     const known = error instanceof AcmeError || error instanceof RegistryError;
+    const reason = reasonOf(error);
     const acme = error instanceof AcmeError ? error : undefined;
     const attempts = afterFailure(before, {
       ...this.#facts(),
@@ -383,9 +380,8 @@ export class AcmeSource implements CertificateSource {
       rateLimited: acme?.rateLimited ?? false,
       retryAfterMs: acme?.retryAfterMs,
     });
-    this.#save({ attempts });
-    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) this.#dropOrder();
-    const reason = known ? error.message : 'a fault of the registry, which its log tells';
+    this.#options.state.change({ attempts });
+    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) this.#options.state.dropOrder();
     const detail = `${reason}${this.#pressing()}`;
     const checks = error instanceof RegistryError ? error.checks : [];
     status.failed(detail, checks, attempts.nextAt);
@@ -416,7 +412,11 @@ export class AcmeSource implements CertificateSource {
     return `; certificate ${id} ${left > 0 ? 'ends' : 'ended'} on ${when}`;
   }
 
-  // ---- what is kept
+  // ---- what it goes by, and what it tells
+
+  get #state(): AcmeState {
+    return this.#options.state.value;
+  }
 
   #names(): readonly string[] {
     const { config, requiredNames } = this.#options;
@@ -430,20 +430,6 @@ export class AcmeSource implements CertificateSource {
     const how = challenge.type === 'http-01' ? challenge.listen : Object.keys(challenge.writer);
     const names = [...this.#names()].sort();
     return JSON.stringify([names, termsAgreed, externalAccount?.keyId, how, profile, keyTypeName]);
-  }
-
-  #dropOrder(): void {
-    const { order: _, ...rest } = this.#state;
-    this.#replace(rest);
-  }
-
-  #save(change: Partial<AcmeState>): void {
-    this.#replace({ ...this.#state, ...change });
-  }
-
-  #replace(state: AcmeState): void {
-    this.#state = state;
-    saveState(this.#options.database, state);
   }
 
   #tell(rotation?: Parameters<TellProgress>[1]): void {

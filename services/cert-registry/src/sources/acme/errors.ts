@@ -3,6 +3,8 @@
  * whether time alone may mend it.
  */
 import { z } from 'zod';
+import { DISK_FULL, RegistryError } from '../../errors.ts';
+import { isDiskFull } from '../../sqlite.ts';
 
 export type AcmeErrorCode =
   /** No answer: network, TLS, time-out. */
@@ -104,6 +106,12 @@ const MAX_SUBPROBLEMS = 3;
 function shortType(problem: Problem | undefined): string {
   const type = problem?.type ?? '';
   return type.startsWith(TYPE_PREFIX) ? type.slice(TYPE_PREFIX.length) : '';
+}
+
+/** What an operator is told of an error: a bug in no words of its own. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AcmeError || error instanceof RegistryError) return error.message;
+  return isDiskFull(error) ? DISK_FULL : 'a fault of the registry, which its log tells';
 }
 
 /** One line, bounded; nothing in it acts on a terminal. */

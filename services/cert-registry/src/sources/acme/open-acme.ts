@@ -1,5 +1,7 @@
 /** The ACME source with everything that it stands on. */
+import type { RegistryDatabase } from '../../database.ts';
 import type { KeyVault } from '../../key-vault.ts';
+import type { StoredValues } from '../../stored-values.ts';
 import { AcmeAccount } from './account.ts';
 import { AcmeSource, type AcmeSourceOptions } from './acme-source.ts';
 import type { ChallengeSettings } from './config.ts';
@@ -10,14 +12,20 @@ import { authoritativeServersOf, untilVisible } from './dns-visibility.ts';
 import { HttpChallenge } from './http-challenge.ts';
 import { AcmeIssuer } from './issuer.ts';
 import { NextRequest } from './next-request.ts';
+import { KeptState } from './state.ts';
 
 export interface AcmeParts
-  extends Omit<AcmeSourceOptions, 'account' | 'issuer' | 'listener' | 'nextRequest' | 'random'> {
+  extends Omit<
+    AcmeSourceOptions,
+    'account' | 'issuer' | 'listener' | 'nextRequest' | 'random' | 'state'
+  > {
+  readonly database: RegistryDatabase;
+  readonly storedValues: StoredValues;
   readonly vault: KeyVault;
 }
 
 export function openAcme(parts: AcmeParts): AcmeSource {
-  const { config, database, vault, logger, now } = parts;
+  const { config, database, storedValues, vault, logger, now } = parts;
   const account = new AcmeAccount(database, vault, config.account);
   const listener =
     config.challenge.type === 'http-01' ? new HttpChallenge(config.challenge.listen) : undefined;
@@ -28,6 +36,7 @@ export function openAcme(parts: AcmeParts): AcmeSource {
     issuer: (signal) => new AcmeIssuer({ config, account, responder, signal, now }),
     listener,
     nextRequest: new NextRequest({ ...parts, ...config, policy: config.keyPolicy, logger }),
+    state: new KeptState(storedValues, config.account.directoryUrl),
     random: Math.random,
   });
 }

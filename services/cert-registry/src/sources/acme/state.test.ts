@@ -11,7 +11,6 @@ const certificate = {
   notAfter: NOW + 80 * DAY,
   arrivedAt: NOW - 10 * DAY,
   renewAt: NOW + 50 * DAY,
-  handedOver: true,
 };
 const none: AcmeState = {
   directoryUrl: 'https://ca.example/directory',

@@ -1,6 +1,6 @@
 /** What the ACME source knows across restarts, of one directory. Times are milliseconds since the epoch. */
 import { z } from 'zod';
-import type { RegistryDatabase } from '../../database.ts';
+import type { StoredValue, StoredValues } from '../../stored-values.ts';
 import { earliest, NO_ATTEMPTS } from './back-off.ts';
 import { sameNames } from './next-key.ts';
 
@@ -20,8 +20,6 @@ const stateSchema = z.object({
       notAfter: z.number(),
       arrivedAt: z.number(),
       renewAt: z.number(),
-      /** Arrivals has it. */
-      handedOver: z.boolean(),
     })
     .optional(),
   /** What the CA suggests for that certificate. */
@@ -48,18 +46,42 @@ export type AcmeState = z.output<typeof stateSchema>;
 
 const SETTING = 'source/acme/state';
 
-export function loadState(database: RegistryDatabase, directoryUrl: string): AcmeState {
-  const text = database.setting(SETTING);
-  const state = stateSchema.parse(text === undefined ? { directoryUrl } : JSON.parse(text));
-  if (state.directoryUrl === directoryUrl) return state;
-  return stateSchema.parse({
-    directoryUrl,
-    ...(state.requestId && { requestId: state.requestId }),
-  });
+/** The state, in memory and on the disk. Nothing here throws. */
+export class KeptState {
+  readonly #kept: StoredValue<AcmeState>;
+  #value: AcmeState;
+
+  constructor(storedValues: StoredValues, directoryUrl: string) {
+    this.#kept = storedValues.open(SETTING, stateSchema);
+    this.#value = stateOf(directoryUrl, this.#kept.value);
+  }
+
+  get value(): AcmeState {
+    return this.#value;
+  }
+
+  change(change: Partial<AcmeState>): void {
+    this.replace({ ...this.#value, ...change });
+  }
+
+  /** Another order is to be made for the same request. */
+  dropOrder(): void {
+    const { order: _, ...rest } = this.#value;
+    this.replace(rest);
+  }
+
+  replace(state: AcmeState): void {
+    this.#value = state;
+    this.#kept.set(state);
+  }
 }
 
-export function saveState(database: RegistryDatabase, state: AcmeState): void {
-  database.setSetting(SETTING, JSON.stringify(state));
+function stateOf(directoryUrl: string, kept: AcmeState | undefined): AcmeState {
+  if (kept?.directoryUrl === directoryUrl) return kept;
+  return stateSchema.parse({
+    directoryUrl,
+    ...(kept?.requestId && { requestId: kept.requestId, requestNames: kept.requestNames }),
+  });
 }
 
 export interface Due {
