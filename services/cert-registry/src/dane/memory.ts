@@ -17,9 +17,12 @@ const keptSchema = z.object({
         }),
         since: z.number(),
         ttlSeconds: z.number(),
+        formerUntil: z.number().default(0),
       }),
     )
     .readonly(),
+  recordsUntil: z.number().default(0),
+  absenceUntil: z.number().default(0),
 });
 
 type Kept = z.output<typeof keptSchema>;
@@ -38,7 +41,9 @@ export class OwnerMemory {
   }
 
   /** Throws nothing: on a full disk it is known in memory all the same. */
-  keep({ answeredAt, authenticated, sightings }: OwnerView): void {
-    if (answeredAt !== undefined) this.#kept.set({ answeredAt, authenticated, sightings });
+  keep(view: OwnerView): void {
+    const { answeredAt, authenticated, sightings, recordsUntil, absenceUntil } = view;
+    if (answeredAt === undefined) return;
+    this.#kept.set({ answeredAt, authenticated, sightings, recordsUntil, absenceUntil });
   }
 }

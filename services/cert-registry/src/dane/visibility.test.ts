@@ -19,7 +19,7 @@ const key: KeyHolder = { spkiSha256: OURS, dnsNames: [], chainPem: '' };
 
 const answer = (ttlSeconds: number, ...spkis: string[]): TlsaAnswer => ({
   associations: spkis.map(associationOf),
-  ttlSeconds: spkis.length === 0 ? 0 : ttlSeconds,
+  ttlSeconds,
   authenticated: true,
 });
 const kindAt = (view: OwnerView, now: number) => standingOf(view, key, now).kind;
@@ -47,6 +47,53 @@ describe('a record', () => {
     expect(kindAt(view, NOON + 1_199_000)).toBe('visible');
     view = afterAnswer(view, answer(5, OURS), NOON + 1_200_000);
     expect(kindAt(view, NOON + 1_200_000)).toBe('settled');
+  });
+
+  describe('that is new waits for what caches may have from before it', () => {
+    const DAY_S = 86_400;
+    const settledAt = (view: OwnerView, seconds: number) =>
+      kindAt(
+        afterAnswer(view, answer(60, OURS, OTHER), NOON + seconds * 1000),
+        NOON + seconds * 1000,
+      );
+
+    test.each<[string, TlsaAnswer, number]>([
+      ['a set with a longer TTL', answer(DAY_S, OTHER), 2 * DAY_S],
+      ['a set with a shorter TTL', answer(1, OTHER), 10 + 120],
+      ['an absence', answer(900), 1_800],
+      ['an absence that nobody keeps for so long', answer(DAY_S), 6 * 3_600],
+      ['a set with a TTL beyond reason', answer(2 ** 31 - 1, OTHER), 14 * DAY_S],
+    ])('%s', (_, former, seconds) => {
+      let view = afterAnswer(unseen(OWNER), former, NOON);
+      view = afterAnswer(view, answer(60, OURS, OTHER), NOON + 10_000);
+      // looked at without a gap
+      for (let at = 1_800; at < seconds; at += 1_800) {
+        view = afterAnswer(view, answer(60, OURS, OTHER), NOON + at * 1000);
+      }
+      expect(settledAt(view, seconds - 1)).toBe('visible');
+      expect(settledAt(view, seconds)).toBe('settled');
+    });
+
+    test('also over an hour without answers', () => {
+      let view = afterAnswer(unseen(OWNER), answer(DAY_S, OTHER), NOON);
+      view = afterAnswer(view, answer(60, OURS, OTHER), NOON + 2 * HOUR);
+      expect(settledAt(view, 2.5 * 3_600)).toBe('visible');
+    });
+
+    test('and not for a long TTL that was lowered in time', () => {
+      let view = afterAnswer(unseen(OWNER), answer(DAY_S, OTHER), NOON);
+      const late = NOON + 2 * DAY_S * 1000;
+      view = afterAnswer(view, answer(60, OTHER), late);
+      view = afterAnswer(view, answer(60, OURS, OTHER), late + 60_000);
+      expect(settledAt(view, 2 * DAY_S + 60 + 120)).toBe('settled');
+    });
+
+    test('and not for ever where the clock was set back', () => {
+      const view = afterAnswer(unseen(OWNER), answer(60, OTHER), NOON + 9_999 * HOUR);
+      const back = afterAnswer(view, answer(60, OURS, OTHER), NOON);
+      const latest = NOON + 14 * DAY_S * 1000;
+      expect(back.sightings.every(({ formerUntil }) => formerUntil <= latest)).toBe(true);
+    });
   });
 
   test('that was away begins anew', () => {
@@ -81,7 +128,7 @@ describe('a record', () => {
   });
 });
 
-test('settled means: in each answer for twice the TTL, with no gap of an hour', () => {
+test('settled means: in each answer for twice the TTL, its own and of what was before, with no gap of an hour', () => {
   const step = fc.record({
     afterMs: fc.integer({ min: 0, max: 2 * HOUR }),
     event: fc.constantFrom('ours', 'other', 'failure'),
@@ -93,17 +140,20 @@ test('settled means: in each answer for twice the TTL, with no gap of an hour', 
       let now = NOON;
       /** The unbroken run of answers that have it, up to the last answer. */
       let run: { at: number; ttl: number }[] = [];
+      let former: { at: number; ttl: number }[] = [];
       for (const { afterMs, event, ttl } of steps) {
         now += afterMs;
         const last = run.at(-1);
         if (event === 'failure') view = afterFailure(view, 'no answer');
         if (event === 'other') {
           view = afterAnswer(view, answer(ttl, OTHER), now);
+          former = [...former, ...run, { at: now, ttl }];
           run = [];
         }
         if (event === 'ours') {
           view = afterAnswer(view, answer(ttl, OURS), now);
           const unbroken = last !== undefined && now - last.at <= HOUR;
+          if (!unbroken) former = [...former, ...run];
           run = [...(unbroken ? run : []), { at: now, ttl }];
         }
         const [first] = run;
@@ -113,6 +163,7 @@ test('settled means: in each answer for twice the TTL, with no gap of an hour', 
           first !== undefined &&
           newest !== undefined &&
           newest.at - first.at >= 2000 * most &&
+          former.every((one) => newest.at >= one.at + 2000 * one.ttl) &&
           now - newest.at <= HOUR;
         expect(kindAt(view, now) === 'settled').toBe(expected);
       }

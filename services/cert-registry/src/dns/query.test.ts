@@ -77,6 +77,30 @@ describe('an answer', () => {
     expect(read({})).toMatchObject({ exists: true, records: [] });
   });
 
+  test.each([
+    ['the minimum of its zone', 3600, 900, 900],
+    ['the TTL of its SOA', 60, 900, 60],
+  ])('that there is none is kept for %s where that is less', (_, ttl, minimum, seconds) => {
+    const soa: Answer = {
+      type: 'SOA',
+      name: 'example.org',
+      ttl,
+      data: {
+        mname: 'ns',
+        rname: 'hostmaster',
+        serial: 1,
+        refresh: 1,
+        retry: 1,
+        expire: 1,
+        minimum,
+      },
+    };
+    expect(read({ authorities: [soa] }).ttlSeconds).toBe(seconds);
+    // a CNAME to where nothing is may be kept for longer
+    const answers = [alias(NAME, 'a.example', 7200)];
+    expect(read({ answers, authorities: [soa] }).ttlSeconds).toBe(7200);
+  });
+
   test.each<[string, Packet, boolean]>([
     ['refused', { flags: AUTHORITATIVE | RCODE.REFUSED }, true],
     ['server-failure', { flags: RECURSIVE | RCODE.SERVFAIL }, true],

@@ -34,7 +34,11 @@ export interface DnsAnswer<Type extends AnswerType> {
   readonly owner: string;
   /** Of the type asked for, there. */
   readonly records: readonly RecordOf<Type>[];
-  /** The largest of these and of the CNAMEs before them; 0 without records. A cache counts down. */
+  /**
+   * How long a cache may keep it: the largest TTL of the records and of the CNAMEs before them; where there
+   * are none, of the CNAMEs and of their absence (RFC 2308 §5), 0 where the zone does not say. A cache counts
+   * down.
+   */
   readonly ttlSeconds: number;
   /** The owner of the SOA that an answer without records names: the zone that the name would be in. */
   readonly zone: string | undefined;
@@ -147,7 +151,7 @@ export function readAnswer<Type extends AnswerType>(
     authenticated: message.flag_ad,
     owner,
     records,
-    ttlSeconds: records.length === 0 ? 0 : Math.max(ttl, ...ttls),
+    ttlSeconds: Math.max(ttl, ...(records.length === 0 ? [absenceTtl(soa)] : ttls)),
     zone: records.length === 0 ? soa?.name.toLowerCase() : undefined,
   };
 }
@@ -164,6 +168,11 @@ function followAliases(answers: readonly Answer[], name: string): { owner: strin
     ttl = Math.max(ttl, ttlOf(alias));
   }
   return { owner, ttl };
+}
+
+/** RFC 2308 §5: the lesser of the SOA's TTL and its MINIMUM. */
+function absenceTtl(soa: Answer | undefined): number {
+  return soa?.type === 'SOA' ? Math.min(ttlOf(soa), soa.data.minimum ?? 0) : 0;
 }
 
 function isIn(record: Answer): boolean {
