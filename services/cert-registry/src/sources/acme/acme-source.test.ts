@@ -228,6 +228,22 @@ test('a port that is taken is told at the start, and the CA is not bothered', as
   expect(await untilIssued()).toMatchObject({ failures: 0 });
 });
 
+test('that a port was taken is told no longer than that, across restarts', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await start({ ACME_HTTP_LISTEN: `127.0.0.1:${port}` });
+  await untilFailed();
+  await registry.stop();
+  other.close();
+  await once(other, 'close');
+  await registry.start();
+  // the next order is a minute away
+  const idle = await sourceWhere(({ state }) => state === SourceState.SOURCE_STATE_IDLE);
+  expect(idle).toMatchObject({ detail: 'orders its first certificate', failures: 0 });
+  expect(ca.orders).toHaveLength(0);
+});
+
 test('an order that a server failed in the middle is gone on with', async () => {
   ca.answer = (path) =>
     path === '/finalize'

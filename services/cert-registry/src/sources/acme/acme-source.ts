@@ -24,6 +24,7 @@ import { AcmeError, reasonOf } from './errors.ts';
 import { handOver } from './hand-over.ts';
 import { Hindrance } from './hindrance.ts';
 import type { AcmeIssuer } from './issuer.ts';
+import { type Listener, Listening } from './listening.ts';
 import type { NextRequest } from './next-request.ts';
 import { outlived } from './outlived.ts';
 import { nextPoll, pollDelay } from './renewal-info.ts';
@@ -41,7 +42,7 @@ export interface AcmeSourceOptions {
   /** Made with the signal that `stop` aborts. */
   readonly issuer: (signal: AbortSignal) => AcmeIssuer;
   /** Where http-01 is answered; undefined for dns-01. */
-  readonly listener: { listen(): Promise<void>; close(): Promise<void> } | undefined;
+  readonly listener: Listener | undefined;
   readonly nextRequest: NextRequest;
   readonly arrivals: Arrivals;
   readonly status: SourceStatus;
@@ -66,6 +67,7 @@ export class AcmeSource implements CertificateSource {
   readonly #stopping = new AbortController();
   /** Who hears of what is under way. */
   readonly #tellers = new Set<TellProgress>();
+  readonly #listening: Listening;
   /** Why the next order cannot be prepared. */
   readonly #hindrance: Hindrance;
   /** All that need not be held any more has gone. */
@@ -73,12 +75,11 @@ export class AcmeSource implements CertificateSource {
   /** One thing at a time. `order` where somebody who asks for one may join it. */
   #running: { readonly kind: 'order' | 'other'; readonly ended: Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Nobody answers http-01. */
-  #deaf = false;
 
   constructor(options: AcmeSourceOptions) {
     this.#options = options;
     this.#issuer = options.issuer(this.#stopping.signal);
+    this.#listening = new Listening(options);
     this.#hindrance = new Hindrance('cannot get ready for the next order', options.logger);
     this.#rest();
   }
@@ -209,7 +210,7 @@ export class AcmeSource implements CertificateSource {
    */
   async #prepare(): Promise<void> {
     try {
-      await this.#listen();
+      await this.#listening.begin();
       this.#handOver();
       this.#tidy();
       await this.#nextKey();
@@ -231,23 +232,6 @@ export class AcmeSource implements CertificateSource {
     if (id === requestId) return;
     const { order: _, ...rest } = this.#state;
     this.#options.state.replace({ ...rest, requestId: id, requestNames: [...names] });
-  }
-
-  /** Tells once that it cannot, and goes on trying. */
-  async #listen(): Promise<void> {
-    const { listener, status, logger } = this.#options;
-    try {
-      await listener?.listen();
-      if (this.#deaf) status.recovered();
-      this.#deaf = false;
-    } catch (error) {
-      if (!(error instanceof AcmeError)) throw error;
-      if (!this.#deaf) {
-        status.failed(error.message);
-        logger.error({ reason: error.message }, 'http-01 cannot be answered');
-      }
-      this.#deaf = true;
-    }
   }
 
   /** A certificate where one is due, and in any case the newest into force. */
@@ -370,7 +354,7 @@ export class AcmeSource implements CertificateSource {
 
   /** Keeps and tells why there is no certificate; what the caller is to hear of it. */
   #failed(error: unknown, before: AcmeState['attempts'], names: readonly string[]): unknown {
-    const { status, audit, logger } = this.#options;
+    const { state, status, audit, logger } = this.#options;
     const known = error instanceof AcmeError || error instanceof RegistryError;
     const reason = reasonOf(error);
     const acme = error instanceof AcmeError ? error : undefined;
@@ -380,8 +364,8 @@ export class AcmeSource implements CertificateSource {
       rateLimited: acme?.rateLimited ?? false,
       retryAfterMs: acme?.retryAfterMs,
     });
-    this.#options.state.change({ attempts });
-    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) this.#options.state.dropOrder();
+    state.change({ attempts, deaf: acme?.code === 'not-listening' });
+    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) state.dropOrder();
     const detail = `${reason}${this.#pressing()}`;
     const checks = error instanceof RegistryError ? error.checks : [];
     status.failed(detail, checks, attempts.nextAt);

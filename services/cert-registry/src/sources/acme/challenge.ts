@@ -15,7 +15,7 @@ export interface ChallengeResponder {
   /**
    * Puts the proofs where the CA will look, and resolves once it may. What it resolves with takes them away
    * again, as far as that can be done, and never throws; after a failure it has taken them away itself.
-   * Throws AcmeError (proof-failed, stopped).
+   * Throws AcmeError (proof-failed, not-listening, stopped).
    */
   provide(proofs: readonly Proof[], signal: AbortSignal): Promise<() => Promise<void>>;
 }

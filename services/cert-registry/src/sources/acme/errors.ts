@@ -17,6 +17,8 @@ export type AcmeErrorCode =
   | 'challenge-failed'
   /** We could not put the proof in place. */
   | 'proof-failed'
+  /** Nobody can answer http-01. */
+  | 'not-listening'
   /** The settings do not fit this CA. */
   | 'bad-setting'
   /** The CA took too long over an order. */

@@ -42,7 +42,7 @@ export function handOver(parts: HandOverParts): boolean {
   const renewAt = renewalTime(validity, arrivedAt, random());
   const certificate = { id, names, ...validity, arrivedAt, renewAt };
   const untried = { attempts: NO_ATTEMPTS, attempted: '' };
-  state.replace({ directoryUrl, requestNames: [], certificate, askAt: 0, ...untried });
+  state.replace({ directoryUrl, requestNames: [], certificate, askAt: 0, deaf: false, ...untried });
   status.succeeded();
   audit.record({ actor: sourceActor('acme'), action: 'acme-order', target: id, outcome: 'ok' });
   logger.info({ certificate: id, names }, 'a certificate has come by ACME');

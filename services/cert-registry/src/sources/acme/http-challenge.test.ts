@@ -83,7 +83,7 @@ test('a port that is taken is named', async () => {
   const { port } = other.address() as { port: number };
   const second = new HttpChallenge({ host: '127.0.0.1', port });
   await expect(second.listen()).rejects.toMatchObject({
-    code: 'proof-failed',
+    code: 'not-listening',
     message: expect.stringMatching(
       `cannot listen on 127.0.0.1:${port} for http-01 \\(EADDRINUSE\\)`,
     ),

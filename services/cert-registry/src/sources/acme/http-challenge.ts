@@ -38,7 +38,7 @@ export class HttpChallenge implements ChallengeResponder {
     return address?.port ?? 0;
   }
 
-  /** Once it listens, again does nothing. Throws AcmeError (proof-failed). */
+  /** Once it listens, again does nothing. Throws AcmeError (not-listening). */
   async listen(): Promise<void> {
     if (this.#server !== undefined) return;
     const server = createServer(
@@ -59,7 +59,7 @@ export class HttpChallenge implements ChallengeResponder {
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
       throw new AcmeError(
-        'proof-failed',
+        'not-listening',
         `cannot listen on ${host}:${port} for http-01 (${code}); CONCERT_ACME_HTTP_LISTEN names another`,
         { cause },
       );

@@ -18,6 +18,7 @@ const none: AcmeState = {
   askAt: 0,
   attempts: { failures: 0, nextAt: 0, limited: false },
   attempted: '',
+  deaf: false,
 };
 const held = { ...none, certificate };
 const failed = { attempts: { failures: 2, nextAt: NOW + DAY, limited: false }, attempted: 'these' };

@@ -5,7 +5,7 @@ import { earliest, NO_ATTEMPTS } from './back-off.ts';
 import { sameNames } from './next-key.ts';
 
 const stateSchema = z.object({
-  /** Of another, all but the request with the next key is of no use any more. */
+  /** Of another, all but the request with the next key, and `deaf`, is of no use any more. */
   directoryUrl: z.string(),
   /** The signing request with the next key. */
   requestId: z.string().optional(),
@@ -40,6 +40,8 @@ const stateSchema = z.object({
     .default(NO_ATTEMPTS),
   /** What was ordered with which settings when it failed last: others are worth a try at once. */
   attempted: z.string().default(''),
+  /** The failure that is told is that nobody could answer http-01. */
+  deaf: z.boolean().default(false),
 });
 
 export type AcmeState = z.output<typeof stateSchema>;
@@ -80,6 +82,7 @@ function stateOf(directoryUrl: string, kept: AcmeState | undefined): AcmeState {
   if (kept?.directoryUrl === directoryUrl) return kept;
   return stateSchema.parse({
     directoryUrl,
+    deaf: kept?.deaf,
     ...(kept?.requestId && { requestId: kept.requestId, requestNames: kept.requestNames }),
   });
 }
