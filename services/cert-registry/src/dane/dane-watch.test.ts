@@ -152,6 +152,32 @@ describe('a switch', () => {
     await watch.stop();
   });
 
+  test('where nobody goes by DANE is refused, and says so and how to go on', async () => {
+    const messages = async () => {
+      await pass(1_000);
+      await watch.look(CANDIDATE);
+      const found = watch.check(CANDIDATE, allow);
+      expect(found.map(({ severity }) => severity)).toEqual(found.map(() => refuse));
+      return found.map(({ message }) => message);
+    };
+    const refuse = CheckSeverity.CHECK_SEVERITY_ERROR;
+    zone.set(MAIL, []);
+    const watch = open();
+    expect(await messages()).toEqual([
+      expect.stringMatching(/no TLSA record at .*mail.* yet, so no server .* --allow-tlsa-missing/),
+      expect.stringContaining('would hold back their mail'),
+    ]);
+    // what is taken away is in caches for a while
+    zone.set(BACKUP, []);
+    expect((await messages())[1]).toContain('would hold back their mail');
+    await pass(120_000);
+    expect((await messages())[1]).toContain('no mail is held back');
+    zone.set(BACKUP, new DnsError('timed-out', 'no answer'));
+    await pass(3_600_000);
+    expect((await messages())[1]).toContain('is not known');
+    await watch.stop();
+  });
+
   test('under the active key, or forced, is only warned of', async () => {
     zone.set(MAIL, []);
     const watch = open();

@@ -1,7 +1,7 @@
 /** What DANE has to say against a switch: one finding per owner name that not every cache has the key's record of. Pure. */
 import { type CheckResult, CheckSeverity } from '@mail/proto';
 import { associationOf, type KeyHolder, presentation } from './association.ts';
-import { type OwnerView, type Standing, settlesAt, standingOf } from './visibility.ts';
+import { isBare, type OwnerView, type Standing, settlesAt, standingOf } from './visibility.ts';
 
 export const TLSA_CHECK = 'tlsa-not-visible';
 
@@ -44,9 +44,15 @@ function describe(
   const line = zoneLine(view, spkiSha256);
   switch (standing.kind) {
     case 'absent':
+      if (isBare(view)) {
+        return {
+          message: `There is no TLSA record at ${owner} yet, so no server goes by DANE and no mail is held back: switch with --allow-tlsa-missing, or publish the record first.`,
+          remedy: `Go on with "concert cert rotate ${id} --allow-tlsa-missing", or publish "${line}" and switch when "concert dane" shows it as settled.`,
+        };
+      }
       return {
         message: `No TLSA record at ${owner} vouches for the key of ${id}: servers that verify by DANE would hold back their mail.`,
-        remedy: `Publish "${line}" beside what is there, and switch when it has been visible for twice its TTL.`,
+        remedy: `Publish "${line}" beside what is there, and switch when "concert dane" shows it as settled.`,
       };
     case 'visible': {
       const { since } = standing.sighting;

@@ -122,6 +122,11 @@ export function settlesAt({ since, ttlSeconds, formerUntil }: Sighting): number 
   return Math.max(goneAt(since, ttlSeconds, true), formerUntil);
 }
 
+/** Nobody goes by records here: the last answer had none, and no cache has any from before. */
+export function isBare({ sightings, recordsUntil, answeredAt }: OwnerView): boolean {
+  return answeredAt !== undefined && sightings.length === 0 && recordsUntil <= answeredAt;
+}
+
 /** What one owner's records say of one key. */
 export type Standing =
   /** In every cache: an answer had it when what was there before it had gone from all of them. */
