@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { type Source, SourceState } from '@mail/proto';
+import { CertificateState, type Source, SourceState } from '@mail/proto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Certificates } from '../../certificates.ts';
 import { RegistryDatabase } from '../../database.ts';
@@ -329,6 +329,32 @@ describe('a certificate that has come goes into force', () => {
     expect(await untilIssued()).toMatchObject({ failures: 0 });
     expect(ca.orders).toHaveLength(1);
   });
+});
+
+test('a request that a process made, and died before it knew, goes at the next start', async () => {
+  const write = RegistryDatabase.prototype.setSetting;
+  vi.spyOn(RegistryDatabase.prototype, 'setSetting').mockImplementation(function (
+    this: RegistryDatabase,
+    name,
+    value,
+  ) {
+    if (name !== 'source/acme/state') write.call(this, name, value);
+  });
+  ca.answer = (path) => (path === '/order' ? problem(503, 'serverInternal', 'later') : undefined);
+  await start();
+  await untilFailed();
+  await registry.stop();
+  vi.restoreAllMocks();
+  ca.answer = () => undefined;
+  await registry.start();
+  await untilIssued();
+  const operator = registry.operator();
+  const { certificates } = await call(operator, operator.listCertificates, {});
+  const pending = certificates.filter(
+    ({ state }) => state === CertificateState.CERTIFICATE_STATE_PENDING,
+  );
+  const { acme } = await source();
+  expect(pending.map(({ spkiSha256 }) => spkiSha256)).toEqual([acme?.nextSpkiSha256]);
 });
 
 test('terms of service want a yes', async () => {

@@ -25,8 +25,8 @@ import { handOver } from './hand-over.ts';
 import { Hindrance } from './hindrance.ts';
 import type { AcmeIssuer } from './issuer.ts';
 import { type Listener, Listening } from './listening.ts';
+import { needless } from './needless.ts';
 import type { NextRequest } from './next-request.ts';
-import { outlived } from './outlived.ts';
 import { nextPoll, pollDelay } from './renewal-info.ts';
 import { suggestedRenewalTime } from './renewal-time.ts';
 import { type AcmeState, type Due, isLimited, type KeptState, nextOrder } from './state.ts';
@@ -212,8 +212,10 @@ export class AcmeSource implements CertificateSource {
     try {
       await this.#listening.begin();
       this.#handOver();
+      // makes room for the next key, and takes away what that has replaced
       this.#tidy();
       await this.#nextKey();
+      this.#tidy();
       this.#hindrance.isOver();
     } catch (error) {
       this.#tidied = false;
@@ -230,6 +232,7 @@ export class AcmeSource implements CertificateSource {
     const names = this.#names();
     const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
     if (id === requestId) return;
+    this.#tidied = false;
     const { order: _, ...rest } = this.#state;
     this.#options.state.replace({ ...rest, requestId: id, requestNames: [...names] });
   }
@@ -271,7 +274,8 @@ export class AcmeSource implements CertificateSource {
   #tidy(): void {
     if (this.#tidied) return;
     const { certificates, audit, now } = this.#options;
-    for (const id of outlived(certificates.list(), ACTOR, now())) {
+    const needs = { actor: ACTOR, requestId: this.#state.requestId, now: now() };
+    for (const id of needless(certificates.list(), needs)) {
       certificates.delete(id, undefined);
       audit.record({ actor: ACTOR, action: 'DeleteCertificate', target: id, outcome: 'ok' });
     }

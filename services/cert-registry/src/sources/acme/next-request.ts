@@ -4,6 +4,7 @@
  */
 import type { KeyType } from '@mail/proto';
 import type { Logger } from '@mail/service';
+import { z } from 'zod';
 import type { Certificates } from '../../certificates.ts';
 import type { CertificateRow, RegistryDatabase } from '../../database.ts';
 import { sourceActor } from '../source.ts';
@@ -32,8 +33,9 @@ export class NextRequest {
   }
 
   /**
-   * Has the request that fits, and returns its id. `requestId` is the one before, which goes where
-   * another takes its place; `lastId` is the certificate that came last. Throws RegistryError.
+   * Has the request that fits, and returns its id. `requestId` is the one before, `lastId` the certificate
+   * that came last. What is replaced stays, for needless.ts to find: so does what a process has made that died
+   * before it could keep the id. Throws RegistryError.
    */
   async ensure(
     requestId: string | undefined,
@@ -55,7 +57,6 @@ export class NextRequest {
     const label = 'by ACME';
     const request = { dnsNames: [...names], keyType, label };
     const made = await certificates.createSigningRequest(request, sourceActor('acme'), keyOf);
-    if (pending !== undefined) database.deleteCertificate(pending.id);
     logger.info(
       { certificate: made.id, spki: made.spkiSha256 },
       'made the request for the next certificate',
@@ -69,7 +70,10 @@ export class NextRequest {
   }
 }
 
+/** What of a row's description is of use here. */
+const descriptionSchema = z.object({ keyType: z.string(), dnsNames: z.array(z.string()) });
+
 function described({ id, spki, description }: CertificateRow): HeldRequest {
-  const { keyType, dnsNames }: { keyType: string; dnsNames: string[] } = JSON.parse(description);
+  const { keyType, dnsNames } = descriptionSchema.parse(JSON.parse(description));
   return { id, spki, keyType, names: dnsNames };
 }
