@@ -3,7 +3,13 @@ import type { Logger } from '@mail/service';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import pg from 'pg';
 import type { StoreError } from '../../errors.ts';
-import { fromConnecting, fromConnection, isRefusal, isStaleStatement } from './errors.ts';
+import {
+  fromConnecting,
+  fromConnection,
+  isCrowded,
+  isRefusal,
+  isStaleStatement,
+} from './errors.ts';
 import type { PostgresLocation } from './location.ts';
 
 /** Connections of one process; the change feed and the maildrop locks have one more each. */
@@ -22,6 +28,9 @@ const IDLE_CONNECTION_MS = 60_000;
 const KEEPALIVE_AFTER_MS = 10_000;
 /** So long a server may turn us away before that is taken for an operator's business. */
 const REFUSAL_PATIENCE_MS = 60_000;
+
+/** Under load some wait too long and others do not: one line in this time is enough. */
+const CROWDED_LOG_MS = 60_000;
 
 /** Distinct statements that are kept prepared: planning one takes longer than running it. */
 const MAX_PREPARED = 200;
@@ -95,6 +104,7 @@ export class ConnectionPool implements PostgresPool {
   readonly #failure = Promise.withResolvers<never>();
   #refusedSince: number | undefined;
   #outOfReach = false;
+  #crowdedToldAt = Number.NEGATIVE_INFINITY;
   #ended: Promise<void> | undefined;
 
   constructor(config: pg.PoolConfig, logger?: Logger) {
@@ -119,7 +129,8 @@ export class ConnectionPool implements PostgresPool {
       return new PooledConnection(client, this.#names);
     } catch (cause) {
       const error = fromConnecting(cause);
-      this.#noteOutOfReach(error);
+      if (isCrowded(error)) this.#noteCrowded(error);
+      else this.#noteOutOfReach(error);
       throw error;
     }
   }
@@ -129,6 +140,16 @@ export class ConnectionPool implements PostgresPool {
     if (!this.#outOfReach) return;
     this.#outOfReach = false;
     this.#logger?.info('PostgreSQL is reached again');
+  }
+
+  #noteCrowded(error: StoreError): void {
+    const now = performance.now();
+    if (now - this.#crowdedToldAt < CROWDED_LOG_MS) return;
+    this.#crowdedToldAt = now;
+    this.#logger?.warn(
+      { error, connections: this.#pool.totalCount },
+      'no connection to PostgreSQL has become free in time: clients are told to try again',
+    );
   }
 
   #noteOutOfReach(error: StoreError): void {

@@ -35,6 +35,8 @@ const NETWORK_CODES = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
+/** pg-pool's own, of a connection that does not become free; one that cannot be made has another. */
+const NONE_FREE = 'timeout exceeded when trying to connect';
 /** pg's own, which carry no code. */
 const CONNECTION_LOST =
   /^Connection terminated|^timeout exceeded|^timeout expired|^Query read timeout/;
@@ -99,14 +101,27 @@ export function fromConnection(error: unknown): unknown {
   });
 }
 
-/** An error of making a connection. */
+/** An error of making a connection, or of waiting for one. */
 export function fromConnecting(error: unknown): StoreError {
+  if (saysNoneFree(error)) {
+    const why = 'all connections to PostgreSQL are in use';
+    return new StoreError('database-unavailable', why, { cause: error });
+  }
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const why =
     sqlState(error) === '' && NETWORK_CODES.has(code)
       ? `PostgreSQL does not answer (${code})`
       : `PostgreSQL cannot be used: ${oneLine(error)}`;
   return new StoreError('database-unavailable', why, { cause: error });
+}
+
+function saysNoneFree(error: unknown): boolean {
+  return error instanceof Error && error.message === NONE_FREE;
+}
+
+/** Whether PostgreSQL may well be there: it was one of ours that nobody gave back in time. */
+export function isCrowded({ cause }: StoreError): boolean {
+  return saysNoneFree(cause);
 }
 
 /** Whether what kept a connection from being made may pass by itself. */

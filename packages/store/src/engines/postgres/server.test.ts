@@ -1,6 +1,6 @@
 /** What only a database server can do to a store: be shared, be late, be restarted, turn it away. */
 import { Worker } from 'node:worker_threads';
-import { ServiceError } from '@mail/service';
+import { ServiceError, silentLogger } from '@mail/service';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { StoreError } from '../../errors.ts';
@@ -9,6 +9,7 @@ import { openStore } from '../../open-store.ts';
 import type { DatabaseUnderTest } from '../../testing/database-under-test.ts';
 import { numberedMessage, numberOf } from '../../testing/numbered-message.ts';
 import { PostgresServer, postgresIsMissing } from '../../testing/postgres-server.ts';
+import { ConnectionPool } from './connections.ts';
 
 const RAW = Buffer.from('Subject: one\r\n\r\nhello\r\n');
 
@@ -250,6 +251,31 @@ describe.skipIf(postgresIsMissing())('a store on a PostgreSQL server', () => {
       expect(String(error)).toContain('postgres://concert@127.0.0.1');
       expect(String(error)).not.toMatch(/hunter2|p@ss/);
     }
+  });
+
+  it('is not out of reach where all connections are in use', async () => {
+    const logger = silentLogger();
+    const [warn, error] = [vi.spyOn(logger, 'warn'), vi.spyOn(logger, 'error')];
+    const config = { connectionString: database.url, max: 1, connectionTimeoutMillis: 100 };
+    const pool = new ConnectionPool(config, logger);
+    onTestFinished(() => pool.end());
+    const busy = await pool.connect();
+    const refused = [pool.connect(), pool.connect()].map((one) =>
+      expect(one).rejects.toMatchObject({
+        code: 'database-unavailable',
+        message: 'all connections to PostgreSQL are in use',
+      }),
+    );
+    await Promise.all(refused);
+    expect(warn).toHaveBeenCalledOnce();
+    expect(error).not.toHaveBeenCalled();
+    busy.release();
+    (await pool.connect()).release();
+
+    await server.stop();
+    await expect(pool.connect()).rejects.toMatchObject({ code: 'database-unavailable' });
+    expect(error).toHaveBeenCalledOnce();
+    await server.start();
   });
 
   it('that turns the store away for a minute wants an operator', async () => {
