@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { Certificate, Source, SourceState, Subscriber } from '@mail/proto';
 import { describe, expect, test } from 'vitest';
-import { fleetWarnings, sourceWarnings } from './warnings.ts';
+import { EXPIRY_STAGES, fleetWarnings, sourceWarnings } from './warnings.ts';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2030, 0, 1);
@@ -38,6 +39,22 @@ describe('an expiry is told in stages', () => {
     const [over] = fleetWarnings(living(90, 0), [], NOW);
     expect(over?.message).toBe('the active certificate abcd has expired: rotate now');
   });
+});
+
+test('alerts have the same stages', () => {
+  const file = new URL('../../../deploy/monitoring/concert.rules.yaml', import.meta.url);
+  const stages = readFileSync(file, 'utf8')
+    .split('- alert: ')
+    .filter((rule) => rule.startsWith('ConcertCertificateExpires\n'))
+    .map((rule) => ({
+      days: Number(/^ *\) < (\d+)$/m.exec(rule)?.[1]),
+      fraction: 1 / Number(/not_before_timestamp_seconds\) \/ (\d+)$/m.exec(rule)?.[1]),
+      severity: /severity: (\w+)/.exec(rule)?.[1],
+    }));
+  const severities = ['info', 'warning', 'critical'];
+  expect(stages).toEqual(
+    EXPIRY_STAGES.map((stage, index) => ({ ...stage, severity: severities[index] })),
+  );
 });
 
 test('those who lag are one warning that names some', () => {

@@ -30,9 +30,9 @@ const DAY_MS = 86_400_000;
 
 /**
  * From which time left on an expiry is told, mildest first: 21, 7 and 2 days, and of a shorter life a part,
- * below the third at which sources renew.
+ * below the third at which sources renew. Alerts go by the same (deploy/monitoring/concert.rules.yaml).
  */
-const EXPIRY_STAGES = [
+export const EXPIRY_STAGES = [
   { days: 21, fraction: 1 / 4 },
   { days: 7, fraction: 1 / 8 },
   { days: 2, fraction: 1 / 16 },
