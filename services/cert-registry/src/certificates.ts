@@ -314,7 +314,8 @@ export class Certificates {
         `certificate ${row.id} waits for the CA's answer; complete its signing request first`,
       );
     }
-    const activeNames = this.active()?.dnsNames ?? [];
+    const active = this.active();
+    const activeNames = active?.dnsNames ?? [];
     const certificate = this.#describe(row);
     const bundle = bundleFromPem({ chainPem, privateKeyPem: this.#openKey(row) });
     const { remarks = [] }: StoredDescription = JSON.parse(row.description);
@@ -322,7 +323,7 @@ export class Certificates {
       now: new Date(this.#now()),
       requiredNames: this.#requiredNames.get(),
       activeNames,
-      allowNameLoss,
+      allowNameLoss: allowNameLoss || !this.#holdsItsNames(active),
       certificate: row.id,
     });
     const checks = [...remarks, ...found].map(toCheckResult);
@@ -383,12 +384,24 @@ export class Certificates {
     };
   }
 
+  /**
+   * Whether names that only the active certificate covers are anybody's: not those of the one made at the
+   * first start, which no client trusts, nor of one that has ended. Required names are held in any case.
+   */
+  #holdsItsNames(active: Certificate | undefined): boolean {
+    if (active?.notAfter === undefined || active.id === this.#database.firstCertificateId())
+      return false;
+    return active.notAfter.getTime() > this.#now();
+  }
+
   /** All findings, or RegistryError (check-failed) when one of them is beyond mending. */
   #judge(bundle: CertificateBundle, id: string, warnings: readonly Check[]): CheckResult[] {
+    const active = this.active();
     const found = checkBundle(bundle, {
       now: new Date(this.#now()),
       requiredNames: this.#requiredNames.get(),
-      activeNames: this.active()?.dnsNames ?? [],
+      activeNames: active?.dnsNames ?? [],
+      allowNameLoss: !this.#holdsItsNames(active),
       certificate: describeCertificate(bundle.leaf).subject || id,
     });
     const checks = [...warnings, ...found];

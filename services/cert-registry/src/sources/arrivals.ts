@@ -13,7 +13,7 @@ import { describeOutcome, RegistryError, refusalIn } from '../errors.ts';
 import type { RequiredNames } from '../required-names.ts';
 import type { Rotations } from '../rotations.ts';
 import type { StoredValue, StoredValues } from '../stored-values.ts';
-import { PLAIN_SWITCH } from '../switch-options.ts';
+import { PLAIN_SWITCH, type SwitchOptions } from '../switch-options.ts';
 import {
   type Arrival,
   type ArrivalPolicy,
@@ -61,6 +61,12 @@ export interface Standing {
   readonly lastFailureAt: number | undefined;
   readonly checks: readonly CheckResult[];
 }
+
+/** An order names what the operator wants: a name that was taken off is meant to go. Files just come. */
+const SWITCHES: Record<SourceName, SwitchOptions> = {
+  acme: { ...PLAIN_SWITCH, allowNameLoss: true },
+  folder: PLAIN_SWITCH,
+};
 
 /** Told of each change of the switch; undefined where something else has changed. */
 export type TellSwitch = (rotation: Rotation | undefined) => void;
@@ -202,7 +208,7 @@ export class Arrivals {
     const actor = sourceActor(source);
     let rotation: Rotation;
     try {
-      rotation = await rotations.rotate(certificateId, PLAIN_SWITCH, actor, tell);
+      rotation = await rotations.rotate(certificateId, SWITCHES[source], actor, tell);
     } catch (error) {
       if (this.#stopped) throw error;
       const refusal = this.#refusalOf(error);
@@ -302,8 +308,11 @@ export class Arrivals {
   }
 
   #basis(): string {
-    const { requiredNames, database } = this.#options;
-    return JSON.stringify([requiredNames.get(), database.activeGeneration()?.certificateId]);
+    const { requiredNames, certificates, now } = this.#options;
+    const active = certificates.active();
+    // one that has ended holds no names any more
+    const ended = (active?.notAfter?.getTime() ?? 0) <= now();
+    return JSON.stringify([requiredNames.get(), active?.id, ended]);
   }
 
   #load(source: SourceName): Arrival | undefined {

@@ -282,12 +282,23 @@ describe('what does not fit', () => {
     const before = (await audits()).length;
     expect(checksIn(await refusal(run()))).toContain('required-name-missing');
     expect(await audits()).toHaveLength(before);
-    // once an operator accepts another set of names, and the loss of one, it is for the operator to rotate
+    // the certificate of the first start holds no names: what an operator requires is what counts
     const operator = registry.operator();
     await call(operator, operator.setRequiredNames, { names: ['mail.example.org'], force: true });
-    expect((await untilState(SourceState.SOURCE_STATE_FAILED, /localhost/)).certificateId).not.toBe(
-      '',
-    );
+    await untilInForce(leaf);
+  });
+
+  test('a name that is lost keeps it waiting until the active certificate has ended', async () => {
+    const endsInDays = 6 / 86_400;
+    const short = ca.issue({ names: ['localhost', 'old.example.org'], endsInDays });
+    writePair(short);
+    await watchFolder();
+    await untilInForce(short);
+    const leaf = newLeaf();
+    writePair(leaf);
+    await untilState(SourceState.SOURCE_STATE_FAILED, /old\.example\.org/);
+    expect(await activeChain()).toBe(short.cert + short.chain);
+    await untilInForce(leaf);
   });
 
   test('a passphrase that is missing is told, and one that was set is tried', async () => {
