@@ -80,6 +80,8 @@ describe('the first start', () => {
     [{ REGISTRY_IDENTITIES: 'root/me' }, 'bad-setting'],
     [{ REGISTRY_KEY: 'short' }, 'bad-setting'],
     [{ REGISTRY_LEASE: 'soon' }, 'bad-setting'],
+    [{ NOTIFY_WEBHOOK: 'https://user:secret@hooks.example.org/x' }, 'bad-setting'],
+    [{ NOTIFY_SMTP: 'smtp://user:secret@mail.example.org' }, 'bad-setting'],
   ])('with %j ends', async (settings: Record<string, string>, code) => {
     registry = new TestRegistry(settings);
     await expect(registry.start()).rejects.toMatchObject({ code });

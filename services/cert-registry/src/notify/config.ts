@@ -60,6 +60,13 @@ export function readNotifyConfig(settings: z.output<typeof notifySettings>): Not
       'bad settings: CONCERT_NOTIFY_SMTP: wants the password in CONCERT_NOTIFY_SMTP_PASSWORD',
     );
   }
+  // fetch takes none in a URL, and would tell them in its error
+  if (webhook !== undefined && (webhook.username !== '' || webhook.password !== '')) {
+    throw new ServiceError(
+      'bad-setting',
+      'bad settings: CONCERT_NOTIFY_WEBHOOK: wants no user and password; CONCERT_NOTIFY_WEBHOOK_SECRET signs what is posted',
+    );
+  }
   return {
     rules: { settleMs: settings.CONCERT_NOTIFY_DELAY, repeatMs: settings.CONCERT_NOTIFY_REPEAT },
     channels: () => [
