@@ -1,13 +1,13 @@
 /**
  * Certificates by ACME: the source that orders one when it is due, has the registry hold it, and hands it
- * on. When is state.ts's, renewal-time.ts's and back-off.ts's to say, how is issuer.ts's; here is in which
- * sequence, and what is kept of it.
+ * on. When is timetable.ts's to say, how is issuer.ts's, what of a failure attempt.ts's and what of a success
+ * hand-over.ts's; here is in which sequence.
  */
 import { type Source, SourceState } from '@mail/proto';
 import type { Logger } from '@mail/service';
 import type { AuditTrail } from '../../audit.ts';
 import type { Certificates } from '../../certificates.ts';
-import { describeOutcome, RegistryError } from '../../errors.ts';
+import { RegistryError } from '../../errors.ts';
 import type { RequiredNames } from '../../required-names.ts';
 import type { Arrivals } from '../arrivals.ts';
 import {
@@ -18,23 +18,21 @@ import {
 } from '../source.ts';
 import type { SourceStatus } from '../source-status.ts';
 import type { AcmeAccount } from './account.ts';
-import { afterFailure, type FailureFacts } from './back-off.ts';
+import { ingredients, OrderAttempt } from './attempt.ts';
 import type { AcmeConfig } from './config.ts';
-import { AcmeError, reasonOf } from './errors.ts';
 import { handOver } from './hand-over.ts';
 import { Hindrance } from './hindrance.ts';
 import type { AcmeIssuer } from './issuer.ts';
 import { type Listener, Listening } from './listening.ts';
 import { needless } from './needless.ts';
 import type { NextRequest } from './next-request.ts';
-import { nextPoll, pollDelay } from './renewal-info.ts';
-import { suggestedRenewalTime } from './renewal-time.ts';
-import { type AcmeState, type Due, isLimited, type KeptState, nextOrder } from './state.ts';
+import { nextPoll } from './renewal-info.ts';
+import type { AcmeState, KeptState } from './state.ts';
+import { askWhenToRenew } from './suggestion.ts';
+import { type Due, describeDue, isLimited, nextOrder } from './timetable.ts';
 
 /** How often names, clock and timetable are looked at. */
 const LOOK_MS = 5_000;
-/** Failures are told loudly when less than this part of the life is left. */
-const PRESSING = 1 / 6;
 
 export interface AcmeSourceOptions {
   readonly config: AcmeConfig;
@@ -113,7 +111,8 @@ export class AcmeSource implements CertificateSource {
     const renewAt = suggestion?.renewAt ?? certificate?.renewAt;
     const told = status.describe();
     const idle = told.state === SourceState.SOURCE_STATE_IDLE && told.certificateId !== '';
-    const details = [told.detail, idle ? this.#plan() : '', this.#hindrance.detail];
+    const plan = idle ? describeDue(this.#due()) : '';
+    const details = [told.detail, plan, this.#hindrance.beside(told.detail)];
     return {
       ...told,
       detail: details.filter((detail) => detail !== '').join('; '),
@@ -169,7 +168,8 @@ export class AcmeSource implements CertificateSource {
     const now = this.#options.now();
     const due = this.#due();
     if (due.actAt <= now) this.#inBackground('order', () => this.#bring(false));
-    else if (this.#askAt() <= now) this.#inBackground('other', () => this.#ask());
+    else if (this.#askAt() <= now)
+      this.#inBackground('other', () => askWhenToRenew(this.#issuer, this.#options));
     else this.#inBackground('other', () => this.#prepare());
   }
 
@@ -186,56 +186,10 @@ export class AcmeSource implements CertificateSource {
 
   #rest(): void {
     const { actAt } = this.#due();
-    this.#options.status.resting(this.#plan(), Math.max(actAt, this.#options.now()));
-  }
-
-  /** What comes next, for people. */
-  #plan(): string {
-    const { at, why } = this.#due();
-    const when = new Date(at).toISOString();
-    const plans = {
-      first: 'orders its first certificate',
-      names: 'orders a certificate, since the names have changed',
-      renewal: `renews on ${when}`,
-      suggestion: `renews on ${when}, as the CA suggests`,
-    };
-    return plans[why];
+    this.#options.status.resting(describeDue(this.#due()), Math.max(actAt, this.#options.now()));
   }
 
   // ---- what is done
-
-  /**
-   * What is wanted between orders: somebody who answers the CA, room, and the next key. Goes on where the last
-   * process was. Never throws: what stands in the way is told, and tried again.
-   */
-  async #prepare(): Promise<void> {
-    try {
-      await this.#listening.begin();
-      this.#handOver();
-      // makes room for the next key, and takes away what that has replaced
-      this.#tidy();
-      await this.#nextKey();
-      this.#tidy();
-      this.#hindrance.isOver();
-    } catch (error) {
-      this.#tidied = false;
-      this.#hindrance.is(error);
-    }
-  }
-
-  #handOver(): void {
-    if (handOver(this.#options)) this.#tidied = false;
-  }
-
-  async #nextKey(): Promise<void> {
-    const { requestId, certificate } = this.#state;
-    const names = this.#names();
-    const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
-    if (id === requestId) return;
-    this.#tidied = false;
-    const { order: _, ...rest } = this.#state;
-    this.#options.state.replace({ ...rest, requestId: id, requestNames: [...names] });
-  }
 
   /** A certificate where one is due, and in any case the newest into force. */
   async #bring(force: boolean): Promise<void> {
@@ -253,33 +207,20 @@ export class AcmeSource implements CertificateSource {
   }
 
   async #order(due: Due): Promise<void> {
-    const { state, logger } = this.#options;
+    const { logger } = this.#options;
     const names = this.#names();
-    const before = this.#state.attempts;
     logger.info({ names, why: due.why }, 'orders a certificate by ACME');
     this.#step(`prepares an order for ${names.join(', ')}`);
-    // kept before the attempt: a registry that dies in the middle does not come back at once
-    state.change({ attempts: afterFailure(before, this.#facts()), attempted: this.#wanted() });
+    const attempt = OrderAttempt.begin(this.#options, names, this.#wanted());
     try {
       await this.#issue(names);
     } catch (error) {
       if (this.#stopping.signal.aborted) {
-        state.change({ attempts: before });
+        attempt.withdraw();
         throw new RegistryError('unavailable', 'the registry is stopping', { cause: error });
       }
-      throw this.#failed(error, before, names);
+      throw attempt.fail(error);
     }
-  }
-
-  #tidy(): void {
-    if (this.#tidied) return;
-    const { certificates, audit, now } = this.#options;
-    const needs = { actor: ACTOR, requestId: this.#state.requestId, now: now() };
-    for (const id of needless(certificates.list(), needs)) {
-      certificates.delete(id, undefined);
-      audit.record({ actor: ACTOR, action: 'DeleteCertificate', target: id, outcome: 'ok' });
-    }
-    this.#tidied = true;
   }
 
   async #issue(names: readonly string[]): Promise<void> {
@@ -318,86 +259,48 @@ export class AcmeSource implements CertificateSource {
     return this.#state.certificate?.names.some((name) => names.includes(name)) ?? false;
   }
 
-  /** RFC 9773 §4.2. What the CA cannot tell now is asked for later, and what it said before stands. */
-  async #ask(): Promise<void> {
-    const { certificates, logger, now, random } = this.#options;
-    const { certificate, suggestion: before } = this.#state;
-    if (certificate === undefined) return;
-    const chainPem = certificates.whole(certificate.id)?.chainPem;
-    // as with attempts: kept before it is made
-    this.#options.state.change({ askAt: now() + pollDelay(undefined, certificate) });
-    if (chainPem === undefined) return;
+  /**
+   * What is wanted between orders: somebody who answers the CA, room, and the next key. Goes on where the last
+   * process was. Never throws: what stands in the way is told, and tried again.
+   */
+  async #prepare(): Promise<void> {
     try {
-      const { info, retryAfterMs } = await this.#issuer.suggestion(chainPem);
-      const askAt = now() + pollDelay(retryAfterMs, certificate);
-      if (info === undefined) {
-        this.#options.state.change({ suggestion: undefined, askAt });
-        return;
-      }
-      const { window, explanation } = info;
-      const same = before?.start === window.start && before.end === window.end;
-      const renewAt = same ? before.renewAt : suggestedRenewalTime(window, certificate, random());
-      this.#options.state.change({ suggestion: { ...window, renewAt, explanation }, askAt });
-      if (!same)
-        logger.info(
-          { certificate: certificate.id, renewAt: new Date(renewAt), explanation },
-          'the CA suggests when to renew',
-        );
+      await this.#listening.begin();
+      this.#handOver();
+      // makes room for the next key, and takes away what that has replaced
+      this.#tidy();
+      await this.#nextKey();
+      this.#tidy();
+      this.#hindrance.isOver();
     } catch (error) {
-      if (!(error instanceof AcmeError)) throw error;
-      logger.info({ reason: error.message }, 'the CA does not say when to renew');
+      this.#tidied = false;
+      this.#hindrance.is(error);
     }
   }
 
-  // ---- failures
-
-  #facts(): FailureFacts {
-    const { now, random } = this.#options;
-    return { now: now(), held: this.#state.certificate, random: random() };
+  #handOver(): void {
+    if (handOver(this.#options)) this.#tidied = false;
   }
 
-  /** Keeps and tells why there is no certificate; what the caller is to hear of it. */
-  #failed(error: unknown, before: AcmeState['attempts'], names: readonly string[]): unknown {
-    const { state, status, audit, logger } = this.#options;
-    const known = error instanceof AcmeError || error instanceof RegistryError;
-    const reason = reasonOf(error);
-    const acme = error instanceof AcmeError ? error : undefined;
-    const attempts = afterFailure(before, {
-      ...this.#facts(),
-      permanent: acme?.permanent ?? known,
-      rateLimited: acme?.rateLimited ?? false,
-      retryAfterMs: acme?.retryAfterMs,
-    });
-    state.change({ attempts, deaf: acme?.code === 'not-listening' });
-    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) state.dropOrder();
-    const detail = `${reason}${this.#pressing()}`;
-    const checks = error instanceof RegistryError ? error.checks : [];
-    status.failed(detail, checks, attempts.nextAt);
-    const refusal =
-      error instanceof RegistryError
-        ? error
-        : new RegistryError(attempts.limited ? 'exhausted' : 'precondition', detail, {
-            cause: error,
-          });
-    audit.record({
-      actor: ACTOR,
-      action: 'acme-order',
-      target: names.join(' '),
-      outcome: describeOutcome(refusal),
-    });
-    const facts = { names, reason, failures: attempts.failures, nextAt: new Date(attempts.nextAt) };
-    logger[this.#pressing() === '' ? 'warn' : 'error'](facts, 'no certificate by ACME');
-    return known ? refusal : error;
+  #tidy(): void {
+    if (this.#tidied) return;
+    const { certificates, audit, now } = this.#options;
+    const needs = { actor: ACTOR, requestId: this.#state.requestId, now: now() };
+    for (const id of needless(certificates.list(), needs)) {
+      certificates.delete(id, undefined);
+      audit.record({ actor: ACTOR, action: 'DeleteCertificate', target: id, outcome: 'ok' });
+    }
+    this.#tidied = true;
   }
 
-  #pressing(): string {
-    const { certificate } = this.#state;
-    if (certificate === undefined) return '';
-    const { id, notBefore, notAfter } = certificate;
-    const left = notAfter - this.#options.now();
-    if (left > (notAfter - notBefore) * PRESSING) return '';
-    const when = new Date(notAfter).toISOString();
-    return `; certificate ${id} ${left > 0 ? 'ends' : 'ended'} on ${when}`;
+  async #nextKey(): Promise<void> {
+    const { requestId, certificate } = this.#state;
+    const names = this.#names();
+    const id = await this.#options.nextRequest.ensure(requestId, certificate?.id, names);
+    if (id === requestId) return;
+    this.#tidied = false;
+    const { order: _, ...rest } = this.#state;
+    this.#options.state.replace({ ...rest, requestId: id, requestNames: [...names] });
   }
 
   // ---- what it goes by, and what it tells
@@ -411,13 +314,8 @@ export class AcmeSource implements CertificateSource {
     return config.names.length > 0 ? config.names : requiredNames.get();
   }
 
-  /** What an order is made of, as AcmeState.attempted has it. Nothing of it is secret. */
   #wanted(): string {
-    const { account, challenge, profile, keyTypeName } = this.#options.config;
-    const { termsAgreed, externalAccount } = account;
-    const how = challenge.type === 'http-01' ? challenge.listen : Object.keys(challenge.writer);
-    const names = [...this.#names()].sort();
-    return JSON.stringify([names, termsAgreed, externalAccount?.keyId, how, profile, keyTypeName]);
+    return ingredients(this.#options.config, this.#names());
   }
 
   #tell(rotation?: Parameters<TellProgress>[1]): void {

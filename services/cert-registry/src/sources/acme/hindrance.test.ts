@@ -7,15 +7,18 @@ test('told once for each reason, and again once it was over', () => {
   const logger = silentLogger();
   const error = vi.spyOn(logger, 'error');
   const hindrance = new Hindrance('cannot fly', logger);
-  expect(hindrance.detail).toBe('');
+  expect(hindrance.beside('it is late')).toBe('');
   for (let count = 0; count < 3; count += 1) hindrance.is(new RegistryError('exhausted', 'tired'));
-  expect(hindrance.detail).toBe('cannot fly: tired');
+  expect(hindrance.beside('it is late')).toBe('cannot fly: tired');
+  expect(hindrance.beside('no flight, for it is tired')).toBe('');
   expect(error).toHaveBeenCalledTimes(1);
   hindrance.is(new TypeError('no wings'));
-  expect(hindrance.detail).toBe('cannot fly: a fault of the registry, which its log tells');
+  expect(hindrance.beside('it is late')).toBe(
+    'cannot fly: a fault of the registry, which its log tells',
+  );
   expect(error).toHaveBeenCalledTimes(2);
   hindrance.isOver();
-  expect(hindrance.detail).toBe('');
+  expect(hindrance.beside('it is late')).toBe('');
   hindrance.is(new TypeError('no wings'));
   expect(error).toHaveBeenCalledTimes(3);
 });
@@ -23,5 +26,5 @@ test('told once for each reason, and again once it was over', () => {
 test('a full disk is no fault of the registry', () => {
   const hindrance = new Hindrance('cannot fly', silentLogger());
   hindrance.is(Object.assign(new Error('database or disk is full'), { errcode: 13 }));
-  expect(hindrance.detail).toMatch(/^cannot fly: the disk .* is full$/);
+  expect(hindrance.beside('it is late')).toMatch(/^cannot fly: the disk .* is full$/);
 });

@@ -14,9 +14,9 @@ export class Hindrance {
     this.#logger = logger;
   }
 
-  /** For the operator; empty while nothing stands in the way. */
-  get detail(): string {
-    return this.#reason === '' ? '' : `${this.#what}: ${this.#reason}`;
+  /** For the operator, beside what else is told; empty where that says it, or nothing stands in the way. */
+  beside(told: string): string {
+    return told.includes(this.#reason) ? '' : `${this.#what}: ${this.#reason}`;
   }
 
   is(error: unknown): void {

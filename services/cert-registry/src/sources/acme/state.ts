@@ -1,8 +1,7 @@
 /** What the ACME source knows across restarts, of one directory. Times are milliseconds since the epoch. */
 import { z } from 'zod';
 import type { StoredValue, StoredValues } from '../../stored-values.ts';
-import { earliest, NO_ATTEMPTS } from './back-off.ts';
-import { sameNames } from './next-key.ts';
+import { NO_ATTEMPTS } from './back-off.ts';
 
 const stateSchema = z.object({
   /** Of another, all but the request with the next key, and `deaf`, is of no use any more. */
@@ -85,44 +84,4 @@ function stateOf(directoryUrl: string, kept: AcmeState | undefined): AcmeState {
     deaf: kept?.deaf,
     ...(kept?.requestId && { requestId: kept.requestId, requestNames: kept.requestNames }),
   });
-}
-
-export interface Due {
-  /** When an order is to be made, whatever failed before. */
-  readonly at: number;
-  readonly why: 'first' | 'names' | 'renewal' | 'suggestion';
-  /** When it is made by itself: not before the back-off ends. */
-  readonly actAt: number;
-}
-
-/** When to order next. Pure. `wanted` is as AcmeState.attempted has it. */
-export function nextOrder(
-  state: AcmeState,
-  names: readonly string[],
-  wanted: string,
-  now: number,
-): Due {
-  const due = dueOrder(state, names);
-  const { attempts } = state;
-  const waits = attempts.failures > 0 && state.attempted === wanted;
-  return { ...due, actAt: waits ? Math.max(due.at, earliest(attempts, now)) : due.at };
-}
-
-function dueOrder(
-  { certificate, suggestion }: AcmeState,
-  names: readonly string[],
-): Pick<Due, 'at' | 'why'> {
-  if (certificate === undefined) return { at: 0, why: 'first' };
-  if (!sameNames(certificate.names, names)) return { at: 0, why: 'names' };
-  if (suggestion !== undefined) return { at: suggestion.renewAt, why: 'suggestion' };
-  return { at: certificate.renewAt, why: 'renewal' };
-}
-
-/** The CA's rate limit forbids to ask now. */
-export function isLimited(
-  { attempts, attempted }: AcmeState,
-  wanted: string,
-  now: number,
-): boolean {
-  return attempts.limited && attempted === wanted && now < earliest(attempts, now);
 }
