@@ -21,6 +21,8 @@ const SOON = { timeout: 15_000, interval: 20 };
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
+const DISK_FULL = Object.assign(new Error('database or disk is full'), { errcode: 13 });
+
 let ca: FakeCa;
 let registry: TestRegistry;
 /** How far the registry's wall clock is ahead, in milliseconds. */
@@ -278,7 +280,6 @@ describe('a certificate that has come goes into force', () => {
       return answered ? 10_000 : count.call(this);
     });
   }
-  const DISK_FULL = Object.assign(new Error('database or disk is full'), { errcode: 13 });
 
   test('though there is no room for the next key, which is told, and made once there is', async () => {
     fillUp();
@@ -318,6 +319,9 @@ describe('a certificate that has come goes into force', () => {
     await start();
     const hindered = await sourceWhere(({ detail }) => detail.includes('cannot get ready'));
     expect(hindered.certificateId).toBe('');
+    // nor does an order by hand give it up for another
+    expect((await refusal(run(true))).code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(ca.orders).toHaveLength(1);
     accept.mockRestore();
     if (restart) {
       await registry.stop();
@@ -329,6 +333,17 @@ describe('a certificate that has come goes into force', () => {
     expect(await untilIssued()).toMatchObject({ failures: 0 });
     expect(ca.orders).toHaveLength(1);
   });
+});
+
+test('an answer that the disk did not take is fetched again, and not ordered', async () => {
+  vi.spyOn(RegistryDatabase.prototype, 'completeCertificate').mockImplementationOnce(() => {
+    throw DISK_FULL;
+  });
+  await start();
+  expect((await untilFailed()).detail).toMatch(/^the disk .* is full$/);
+  await run();
+  expect(await untilIssued()).toMatchObject({ failures: 0 });
+  expect(ca.orders).toHaveLength(1);
 });
 
 test('a request that a process made, and died before it knew, goes at the next start', async () => {

@@ -185,8 +185,8 @@ export class AcmeSource implements CertificateSource {
   }
 
   #rest(): void {
-    const { actAt } = this.#due();
-    this.#options.status.resting(describeDue(this.#due()), Math.max(actAt, this.#options.now()));
+    const due = this.#due();
+    this.#options.status.resting(describeDue(due), Math.max(due.actAt, this.#options.now()));
   }
 
   // ---- what is done
