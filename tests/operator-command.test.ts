@@ -56,6 +56,14 @@ test('a subscriber that does not answer keeps the switch from happening, unless 
   expect(lagging.stdout).toMatch(/smtp +one +lagging +2 /);
 });
 
+test('a registry that stands still ends the command, with its own exit code', async () => {
+  system.process('cert-registry').kill('SIGSTOP');
+  const { code, stderr } = await system.concert(['fleet']);
+  system.process('cert-registry').kill('SIGCONT');
+  expect(code).toBe(69);
+  expect(stderr).toMatch(/did not answer in time\n.*nothing was changed/);
+});
+
 test('exit codes tell what was wrong', async () => {
   const { id } = (await system.concertJson<{ activeCertificate: { id: string } }>(['fleet']))
     .activeCertificate;

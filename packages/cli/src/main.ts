@@ -12,4 +12,7 @@ const dataFolder = fromSource ? fileURLToPath(new URL('../../../data', import.me
 process.stdout.on('error', () => process.exit());
 
 const terminal = openTerminal();
-process.exitCode = await runCommandLine(process.argv.slice(2), terminal, readSettings, dataFolder);
+const exitCode = await runCommandLine(process.argv.slice(2), terminal, readSettings, dataFolder);
+await terminal.flush();
+// a channel to a registry that stands still stays open: it is closed in the protocol's words, and nobody answers
+process.exit(exitCode);

@@ -1,9 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
@@ -33,6 +34,7 @@ import {
 } from './testing/fake-registry.ts';
 
 const BIN = fileURLToPath(new URL('../bin/concert.mjs', import.meta.url));
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const NOW = new Date('2026-11-24T12:00:00Z');
 
 let folder: string;
@@ -79,6 +81,7 @@ async function run(
     outputIsTerminal: false,
     colour: false,
     now: () => NOW,
+    sayIfInterrupted: () => {},
     readSecretLine: async () => options.input ?? '',
     askHidden: async () => options.answers?.shift() ?? '',
     confirm: async () => options.answers?.shift() === 'y',
@@ -695,6 +698,15 @@ describe('what goes wrong', () => {
     expect([code, err]).toEqual([70, expect.stringMatching(said)]);
   });
 
+  test('a change that was not answered may have been made', async () => {
+    registry.answer(
+      'setRequiredNames',
+      refusal({ code: status.DEADLINE_EXCEEDED, message: 'Deadline exceeded' }),
+    );
+    const { code, err } = await run(['names', 'set', 'mail.example.test']);
+    expect([code, err]).toEqual([69, expect.stringContaining('before you repeat the change')]);
+  });
+
   test('a registry that is not there', async () => {
     const { code, err } = await run(['fleet'], { settings: { CONCERT_REGISTRY: '127.0.0.1:1' } });
     expect(code).toBe(69);
@@ -755,11 +767,20 @@ describe('what goes wrong', () => {
 });
 
 describe('the command as installed', () => {
-  const start = (args: readonly string[]) =>
+  const start = (args: readonly string[], at = registry.address) =>
     spawn(process.execPath, [BIN, ...args], {
-      env: { CONCERT_DATA: folder, CONCERT_REGISTRY: registry.address },
+      env: { CONCERT_DATA: folder, CONCERT_REGISTRY: at },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+  /** All that it says on standard error until it ends. */
+  const told = async (child: ChildProcessByStdio<null | Writable, Readable, Readable>) => {
+    let err = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text;
+    });
+    await once(child, 'close');
+    return err;
+  };
 
   test('passes arguments, output and exit code through', async () => {
     registry.answer('getCertificate', refusal({ code: status.NOT_FOUND, message: 'no 3f2a' }));
@@ -802,6 +823,39 @@ describe('the command as installed', () => {
     child.kill('SIGTERM');
     const [code, signal] = await once(child, 'close');
     expect([code, signal]).toEqual([null, 'SIGTERM']);
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    '%s during a rotation ends it with %i, and it says what goes on',
+    async (signal, code) => {
+      registry.keepOpen('rotateCertificate', GOOD_ROTATION.slice(0, 1));
+      // without what starts it: so it runs as the first process of a container
+      const child = spawn(process.execPath, [MAIN, 'cert', 'rotate', '3f2a9c01'], {
+        env: { CONCERT_DATA: folder, CONCERT_REGISTRY: registry.address },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const said = told(child);
+      await once(child.stdout, 'data');
+      child.kill(signal);
+      expect(await said).toContain('goes on without this command: `concert rotations` shows');
+      expect([child.exitCode, child.signalCode]).toEqual([code, null]);
+    },
+  );
+
+  test('ends though the registry does not: at a port that is silent, and at a call that is not answered', async () => {
+    const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    registry.keepOpen('getFleet', []);
+    const children = [start(['fleet'], `127.0.0.1:${port}`), start(['fleet'])];
+    for (const said of await Promise.all(children.map(told))) {
+      expect(said).toMatch(/the registry at \S+ did not answer in time\n.*nothing was changed/);
+    }
+    expect(children.map(({ exitCode }) => exitCode)).toEqual([69, 69]);
+    silent.close();
   });
 
   test('ends quietly when its reader has gone', async () => {

@@ -21,6 +21,7 @@ Exit codes:
   6   cut off after the switch had begun: \`concert rotations\` shows how it ended
   69  the registry or the mail store can't be reached, or did not answer in time
   70  a fault in Concert
+  130, 143  ended by SIGINT (Ctrl-C), by SIGTERM; a switch that had begun goes on
 
 Settings: CONCERT_REGISTRY, CONCERT_IDENTITY, CONCERT_DATA, and NO_COLOR.
 `;

@@ -21,8 +21,12 @@ import {
 import { CliError, type CliErrorDetails } from './errors.ts';
 import { type CheckView, checkView, type RotationView, rotationView } from './views.ts';
 
-/** For calls that do not say otherwise; a large RSA key or a costly PKCS#12 takes seconds. */
-const CALL_TIMEOUT_MS = 30_000;
+/** For calls that only read: a large fleet, or a preview that looks records up, takes a second or two. */
+const READ_TIMEOUT_MS = 10_000;
+/** For the others; a large RSA key or a costly PKCS#12 takes seconds. */
+const CHANGE_TIMEOUT_MS = 30_000;
+/** As often an open stream asks whether the registry still lives, and waits so long for its answer. */
+const KEEPALIVE = { everyMs: 10_000, timeoutMs: 10_000 };
 /** What a list of every certificate or a fleet of thousands may take. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 const DETAILS_KEY = 'grpc-status-details-bin';
@@ -103,6 +107,11 @@ function readDetails(error: ServiceError): { checks: CheckView[]; rotation?: Rot
   return details;
 }
 
+/** Whether a call to the method changes nothing, by the verb that its name begins with. */
+function isRead(path: string): boolean {
+  return /\/(?:Get|List|Preview|Watch)\w+$/.test(path);
+}
+
 /** How to find the call in the registry's log, where it told the id of it. */
 function whereLogged(error: ServiceError): string | undefined {
   const [request] = error.metadata?.get(REQUEST_ID_KEY) ?? [];
@@ -138,8 +147,15 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && 'details' in error;
 }
 
-/** Turns what a call to the registry at `address` failed with into what the operator should know. */
-export function toCliError(error: unknown, address: string): unknown {
+/** What to do where the registry did not answer a call to the method at `path` in time. */
+function remedyForSilence(path: string): string {
+  return isRead(path)
+    ? 'Is it stopped or overloaded? Its log says more; nothing was changed by this call.'
+    : 'Look at `concert rotations` and `concert audit` before you repeat the change.';
+}
+
+/** Turns what a call of `path` to the registry at `address` failed with into what the operator should know. */
+function toCliError(error: unknown, address: string, path: string): unknown {
   if (!isServiceError(error)) return error;
   const { checks, rotation } = readDetails(error);
   const details: CliErrorDetails = {
@@ -161,7 +177,7 @@ export function toCliError(error: unknown, address: string): unknown {
     case status.DEADLINE_EXCEEDED:
       return new CliError('timed-out', `the registry at ${address} did not answer in time`, {
         ...details,
-        remedy: 'Look at `concert rotations` and `concert audit` before you repeat a change.',
+        remedy: remedyForSilence(path),
       });
     case status.PERMISSION_DENIED:
     case status.UNAUTHENTICATED:
@@ -213,6 +229,8 @@ export async function openRegistry(
     'grpc.ssl_target_name_override': 'registry',
     'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
     'grpc.enable_retries': 0,
+    'grpc.keepalive_time_ms': KEEPALIVE.everyMs,
+    'grpc.keepalive_timeout_ms': KEEPALIVE.timeoutMs,
   });
   const callOptions = (timeoutMs: number | undefined): Partial<CallOptions> =>
     timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
@@ -226,9 +244,9 @@ export async function openRegistry(
           method.responseDeserialize,
           request,
           new Metadata(),
-          callOptions(CALL_TIMEOUT_MS),
+          callOptions(isRead(method.path) ? READ_TIMEOUT_MS : CHANGE_TIMEOUT_MS),
           (error, response) => {
-            if (error) reject(toCliError(error, address));
+            if (error) reject(toCliError(error, address, method.path));
             else if (response === undefined) reject(new Error(`${method.path} answered nothing`));
             else resolve(response);
           },
@@ -247,7 +265,7 @@ export async function openRegistry(
       try {
         yield* call;
       } catch (error) {
-        throw toCliError(error, address);
+        throw toCliError(error, address, method.path);
       } finally {
         call.cancel();
       }

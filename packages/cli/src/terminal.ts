@@ -1,10 +1,13 @@
-/** The edge to whoever runs the command: standard streams, hidden questions, the clock. */
+/** The edge to whoever runs the command: standard streams, hidden questions, signals, the clock. */
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { CliError } from './errors.ts';
 
 /** A secret on standard input is one line, and no longer than this. */
 const MAX_SECRET_BYTES = 4 * 1024;
+/** What shells give for a program that a signal has ended: 130 for SIGINT, 143 for SIGTERM. */
+const EXIT_BY_SIGNAL = 128;
 
 export interface Terminal {
   /** Results. */
@@ -17,6 +20,8 @@ export interface Terminal {
   readonly outputIsTerminal: boolean;
   readonly colour: boolean;
   now(): Date;
+  /** What is to be said from now on where a signal ends the command; "" for nothing. */
+  sayIfInterrupted(text: string): void;
   /** The first line of standard input, without its end. Throws CliError (usage). */
   readSecretLine(): Promise<string>;
   /** Asks without showing the answer. Throws CliError (usage) where nobody can be asked. */
@@ -67,8 +72,23 @@ function ask(question: string, hidden: boolean): Promise<string> {
   });
 }
 
-/** The real one. Colour where both streams show it; Node obeys NO_COLOR and TERM. */
-export function openTerminal(): Terminal {
+/** Resolves once what was written has been handed to the system. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
+}
+
+/**
+ * The real one. Colour where both streams show it; Node obeys NO_COLOR and TERM. From now on a signal ends
+ * this process, also where it is the first of a container, which signals do not end by themselves.
+ */
+export function openTerminal(): Terminal & { flush(): Promise<void> } {
+  let lastWords = '';
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (lastWords !== '') process.stderr.write(`concert: ${lastWords}\n`);
+      process.exit(EXIT_BY_SIGNAL + constants.signals[signal]);
+    });
+  }
   const interactive = process.stdin.isTTY === true && process.stderr.isTTY === true;
   const outputIsTerminal = process.stdout.isTTY === true;
   return {
@@ -78,6 +98,12 @@ export function openTerminal(): Terminal {
     outputIsTerminal,
     colour: [process.stdout, process.stderr].every((stream) => stream.isTTY && stream.hasColors()),
     now: () => new Date(),
+    sayIfInterrupted: (text) => {
+      lastWords = text;
+    },
+    flush: async () => {
+      await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+    },
     readSecretLine: () => readFirstLine(process.stdin),
     askHidden(question) {
       if (interactive) return ask(question, true);

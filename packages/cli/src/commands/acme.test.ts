@@ -39,6 +39,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
     outputIsTerminal: false,
     colour: false,
     now: () => new Date('2026-11-24T12:00:00Z'),
+    sayIfInterrupted: () => {},
     readSecretLine: async () => '',
     askHidden: async () => '',
     confirm: async () => false,

@@ -19,6 +19,9 @@ const REST_OF_ROTATION_MS = 60_000;
 
 /** What a call is cut off with; anything else is the registry's word on the rotation. */
 const CUT_OFF: readonly CliErrorCode[] = ['registry-unreachable', 'timed-out', 'bug'];
+/** What is said where a signal ends the command meanwhile. */
+const GOES_ON =
+  'a switch that has begun goes on without this command: `concert rotations` shows how it ends';
 const ENDS: readonly string[] = ['verified', 'incomplete', 'aborted'];
 
 /**
@@ -32,6 +35,7 @@ async function follow(
 ): Promise<RotationView> {
   const progress = new RotationProgress();
   let last: RotationView | undefined;
+  context.terminal.sayIfInterrupted(GOES_ON);
   try {
     for await (const { rotation } of snapshots) {
       if (rotation === undefined) continue;
@@ -80,8 +84,8 @@ function report(rotation: RotationView, context: CommandContext): CommandResult 
 }
 
 const SWITCH_HELP =
-  '\nNothing is switched anywhere unless everyone required is ready. Once committed, the switch goes\n' +
-  'on even if this command is interrupted: see `concert rotations`.\n';
+  '\nNothing is switched anywhere unless everyone required is ready. Once begun, the switch goes on\n' +
+  'even if this command is interrupted: see `concert rotations`.\n';
 
 export function addCertRotateCommands(cert: Command, run: Run): void {
   const streamOptions = (flags: RotationFlags) => ({

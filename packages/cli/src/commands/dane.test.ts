@@ -32,6 +32,7 @@ async function dane(...flags: string[]): Promise<string> {
     },
     err: () => {},
     now: () => SINCE,
+    sayIfInterrupted: () => {},
     interactive: false,
     readSecretLine: async () => '',
     askHidden: async () => '',

@@ -56,6 +56,9 @@ export async function runSource(
     { timeoutMs: RUN_TIMEOUT_MS },
   );
   const progress = new RotationProgress();
+  context.terminal.sayIfInterrupted(
+    `what ${plain(name)} does goes on without this command: \`concert source list\` shows how it ends`,
+  );
   let source: SourceView | undefined;
   let rotation: RotationView | undefined;
   for await (const response of stream) {

@@ -33,7 +33,7 @@ export interface FakeRegistry {
   readonly requests: readonly { readonly method: string; readonly request: unknown }[];
   /** Has the method answer with this from now on; a list for a stream, an Error to refuse. */
   answer(method: string, response: object | readonly object[] | ServiceError): void;
-  /** As answer for a stream that goes on until the client leaves. */
+  /** As answer for a stream that goes on until the client leaves; a unary call is never answered. */
   keepOpen(method: string, responses: readonly object[]): void;
   close(): void;
 }
@@ -118,7 +118,8 @@ export async function openFakeRegistry(
   const unary =
     (method: string): handleUnaryCall<unknown, unknown> =>
     (call, callback) => {
-      const { response } = find(method, call.request);
+      const { response, open } = find(method, call.request);
+      if (open) return;
       if (response instanceof Error) callback(response as ServiceError);
       else callback(null, response);
     };
