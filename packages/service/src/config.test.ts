@@ -39,6 +39,12 @@ test('NAME_FILE reads the value, without its last line end', () => {
   expect(readSettings({ CONCERT_REGISTRY_KEY_FILE: file })['CONCERT_REGISTRY_KEY']).toBe('abc');
 });
 
+test('an empty NAME_FILE names no file', () => {
+  expect(readSettings({ CONCERT_REGISTRY_KEY_FILE: '' })).toEqual({
+    CONCERT_REGISTRY_KEY_FILE: '',
+  });
+});
+
 test('a file that cannot be read is named', () => {
   expect(() => readSettings({ CONCERT_CONFIG: join(folder, 'absent') })).toThrow(
     /CONCERT_CONFIG: cannot read .*absent \(ENOENT\)/,

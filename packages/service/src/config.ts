@@ -40,7 +40,8 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   }
   for (const [name, path] of Object.entries(settings)) {
     const plain = name.replace(/_FILE$/, '');
-    if (plain === name || plain in settings) continue;
+    // empty where a template has nothing to put there
+    if (plain === name || plain in settings || path === '') continue;
     settings[plain] = readSmallFile(path, name).replace(/\r?\n$/, '');
   }
   return settings;
