@@ -9,7 +9,7 @@ const root = resolve(import.meta.dirname, '..');
 const PAGE = 'docs/settings.md';
 
 /** Heading to the sources of its settings, in the order of the page. */
-const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
+export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ['Every process', ['packages/service/src/config.ts']],
   ['Every mail service', ['packages/certs/src/certificates.ts', 'packages/store/src/settings.ts']],
   ['cert-registry', ['services/cert-registry/src/config.ts']],
@@ -30,6 +30,9 @@ A setting has one name everywhere. It comes from the environment, or from the fi
 (dotenv syntax: one \`NAME=value\` a line); the environment wins. \`NAME_FILE\` reads the value from a file instead, as
 container secrets want it: \`CONCERT_REGISTRY_KEY_FILE=/run/secrets/vault-key\`. A bad setting ends the process with
 one line that names it.
+
+\`npm start\` hands each process only those settings of its environment that the process reads; the file that
+\`CONCERT_CONFIG\` names is read by all of them.
 
 Durations are written \`250ms\`, \`30s\`, \`5m\`, \`2h\`, \`20d\`; sizes \`65536\`, \`64KiB\`, \`50MiB\`.
 

@@ -17,6 +17,7 @@ import {
 } from '@mail/service';
 import { openStore, StoreError, storeName, storeSettings, storeUrl } from '@mail/store';
 import { limitLog, openLog } from './log-file.ts';
+import { PROCESSES, type ProcessName, serviceEnvironment } from './service-environment.ts';
 import { claimDataFolder } from './single-start.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -77,11 +78,11 @@ function limitLogs(): void {
 }
 
 /** The admin port of a process: they count up from the one that is set, in the order of their start. */
-function adminListen(name: string): Record<string, string> {
+function adminListen(name: ProcessName): Record<string, string> {
   const address = settings['CONCERT_ADMIN_LISTEN'] ?? '';
   const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? [];
   if (port === undefined || port === '0') return {};
-  const at = Number(port) + ['cert-registry', ...SERVICES].indexOf(name);
+  const at = Number(port) + PROCESSES.indexOf(name);
   return { CONCERT_ADMIN_LISTEN: `${host}:${at}` };
 }
 
@@ -93,14 +94,14 @@ interface Started {
   readonly ended: Promise<string>;
 }
 
-function startProcess(name: string): Started {
+function startProcess(name: ProcessName): Started {
   const log = openLog(logOf(name));
   const child = fork(join(ROOT, 'services', name, 'src/main.ts'), {
     cwd: ROOT,
     // its own process group: Ctrl-C reaches the supervisor alone, which stops all in order
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
-    env: { ...process.env, CONCERT_DATA: data, ...adminListen(name) },
+    env: { ...serviceEnvironment(name, process.env), CONCERT_DATA: data, ...adminListen(name) },
   });
   closeSync(log);
   running.set(name, child);
@@ -128,7 +129,7 @@ function startProcess(name: string): Started {
 }
 
 /** The first start of a process: it must come up. From then on it is kept up. */
-async function bringUp(name: string): Promise<void> {
+async function bringUp(name: ProcessName): Promise<void> {
   const started = startProcess(name);
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
@@ -150,7 +151,7 @@ async function bringUp(name: string): Promise<void> {
  * Starts a process again whenever it ends. One that waits, as a service without a certificate waits for
  * the registry, is left to wait.
  */
-async function keepUp(name: string, first: Started): Promise<void> {
+async function keepUp(name: ProcessName, first: Started): Promise<void> {
   let started = first;
   let respawnMs = RESPAWN_MS.least;
   for (;;) {
