@@ -16,8 +16,9 @@ import {
   type SupervisorMessage,
 } from '@mail/service';
 import { openStore, StoreError, storeName, storeSettings, storeUrl } from '@mail/store';
+import { adminAddress } from './admin-address.ts';
 import { limitLog, openLog } from './log-file.ts';
-import { PROCESSES, type ProcessName, serviceEnvironment } from './service-environment.ts';
+import { type ProcessName, serviceEnvironment } from './service-environment.ts';
 import { claimDataFolder } from './single-start.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -77,15 +78,6 @@ function limitLogs(): void {
   }
 }
 
-/** The admin port of a process: they count up from the one that is set, in the order of their start. */
-function adminListen(name: ProcessName): Record<string, string> {
-  const address = settings['CONCERT_ADMIN_LISTEN'] ?? '';
-  const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? [];
-  if (port === undefined || port === '0') return {};
-  const at = Number(port) + PROCESSES.indexOf(name);
-  return { CONCERT_ADMIN_LISTEN: `${host}:${at}` };
-}
-
 /** A process of the suite, from its start to its end. */
 interface Started {
   /** Resolves when it says that it is in service; rejects with its own line when it ends before. */
@@ -96,12 +88,17 @@ interface Started {
 
 function startProcess(name: ProcessName): Started {
   const log = openLog(logOf(name));
+  const admin = adminAddress(name, settings);
   const child = fork(join(ROOT, 'services', name, 'src/main.ts'), {
     cwd: ROOT,
     // its own process group: Ctrl-C reaches the supervisor alone, which stops all in order
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
-    env: { ...serviceEnvironment(name, process.env), CONCERT_DATA: data, ...adminListen(name) },
+    env: {
+      ...serviceEnvironment(name, process.env),
+      CONCERT_DATA: data,
+      ...(admin === undefined ? {} : { CONCERT_ADMIN_LISTEN: admin }),
+    },
   });
   closeSync(log);
   running.set(name, child);
@@ -235,53 +232,11 @@ async function makeDemoAccount(): Promise<string | undefined> {
   }
 }
 
-const LISTENERS: readonly (readonly [string, string, string])[] = [
-  ['SMTP', '127.0.0.1:2525', 'mail from other servers, STARTTLS'],
-  ['submission', '127.0.0.1:2587', 'mail from users, STARTTLS'],
-  ['submissions', '127.0.0.1:2465', 'mail from users, TLS'],
-  ['POP3', '127.0.0.1:2110', 'STLS'],
-  ['POP3S', '127.0.0.1:2995', 'TLS'],
-  ['IMAP', '127.0.0.1:2143', 'STARTTLS'],
-  ['IMAPS', '127.0.0.1:2993', 'TLS'],
-  ['registry', '127.0.0.1:7443', 'gRPC, mutual TLS'],
-];
-
-function printWelcome(password: string | undefined): void {
-  const say = (line = ''): void => console.log(line);
-  const user = `${DEMO_ADDRESS}:${password ?? 'PASSWORD'}`;
-  const changed = ['LISTENERS', 'LISTEN'].some((part) =>
-    Object.keys(settings).some((name) => name.startsWith('CONCERT_') && name.endsWith(`_${part}`)),
-  );
-  say();
-  if (changed) say('  Listeners are as your settings say.');
-  else
-    for (const [name, address, what] of LISTENERS)
-      say(`  ${name.padEnd(12)} ${address.padEnd(16)} ${what}`);
-  say();
-  say(`  data and logs in ${shown}`);
-  if (password !== undefined) {
-    say();
-    say(`  demo mailbox ${DEMO_ADDRESS}, password ${password}   (shown this once)`);
-  }
-  say();
-  say('Read mail:');
-  say(`  curl -k 'imaps://localhost:2993/INBOX;MAILINDEX=1' -u '${user}'`);
-  say(`  curl -k 'pop3s://localhost:2995/1' -u '${user}'`);
-  say('Send mail:');
-  say(
-    `  printf 'Subject: hello\\r\\n\\r\\nHello.\\r\\n' | curl -k smtps://localhost:2465 -u '${user}' \\`,
-  );
-  say(`    --mail-from ${DEMO_ADDRESS} --mail-rcpt ${DEMO_ADDRESS} -T -`);
-  say('Rotate the certificate:');
-  say('  npx concert cert self-signed localhost');
-  say('  npx concert cert list');
-  say('  npx concert cert rotate ID');
-  if (password === undefined) {
-    say('Forgotten the password?');
-    say(`  npx concert account passwd ${DEMO_ADDRESS}`);
-  }
-  say();
-  say('Concert is ready');
+async function printWelcome(password: string | undefined): Promise<void> {
+  // only now: it reads the settings of every process, and the start need not wait for that
+  const { welcome } = await import('./welcome.ts');
+  const start = { settings, data, shown, demoAddress: DEMO_ADDRESS, password };
+  for (const line of welcome(start)) console.log(line);
 }
 
 function watchSignals(): void {
@@ -321,7 +276,7 @@ try {
   await Promise.race([bringUp('cert-registry'), stop.promise]);
   const password = stopping ? undefined : await makeDemoAccount();
   if (!stopping) await Promise.race([Promise.all(SERVICES.map(bringUp)), stop.promise]);
-  if (!stopping) printWelcome(password);
+  if (!stopping) await printWelcome(password);
   await stop.promise;
   await stopAll();
   console.log('Stopped.');

@@ -27,6 +27,7 @@ const PAGE_BYTES = 4096;
 interface Suite {
   readonly child: ChildProcess;
   readonly imapsPort: number;
+  readonly registryPort: number;
   /** All that it has printed so far. */
   readonly output: () => string;
   /** Resolves once the output matches; rejects when it ends before. */
@@ -79,6 +80,7 @@ async function start(data: string, imapsPort?: number): Promise<Suite> {
   return {
     child,
     imapsPort: imaps ?? 0,
+    registryPort: ports[7] ?? 0,
     output: () => text,
     until: (wanted) =>
       new Promise((resolve, reject) => {
@@ -110,7 +112,10 @@ test('a first start prints what is needed once, survives kill -9 of a service, a
   const suite = await start(data);
   await suite.until(/^Concert is ready$/m);
   expect(suite.output()).toMatch(/demo mailbox demo@localhost, password \S+/);
-  expect(suite.output()).toContain('npx concert cert rotate');
+  expect(suite.output()).toContain(
+    `  CONCERT_DATA=${data} CONCERT_REGISTRY=127.0.0.1:${suite.registryPort} npx concert cert rotate ID\n`,
+  );
+  expect(suite.output()).toMatch(new RegExp(`  IMAPS +127.0.0.1:${suite.imapsPort} +TLS\n`));
 
   const [password = ''] = /(?<=password )\S+/.exec(suite.output()) ?? [];
   for (const file of readdirSync(join(data, 'logs'))) {
