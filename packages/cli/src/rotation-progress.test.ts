@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { explainFailures, RotationProgress, summarize } from './rotation-progress.ts';
+import { describe, expect, test } from 'vitest';
+import { explainFailures, proofOf, RotationProgress, summarize } from './rotation-progress.ts';
 import type { OutcomeView, RotationView } from './views.ts';
 
 function outcome(service: string, phase: string, more: Partial<OutcomeView> = {}): OutcomeView {
@@ -78,7 +78,30 @@ test('a subscriber that fails is told with its reason', () => {
 });
 
 test('with nobody connected it says so', () => {
-  expect(summarize(rotation('verified', [], 3))).toContain('No subscriber is connected');
+  expect(summarize(rotation('verified', [], 3))).toContain('No subscriber was there to verify it');
+  expect(proofOf(rotation('verified', [], 3))).toBe('no subscriber was there to verify');
+});
+
+describe('those whose lease ran out', () => {
+  const gone = outcome('pop', 'lost', { code: 'lease-expired', required: false });
+
+  test('are not taken for a part of those who verified', () => {
+    const view = rotation('verified', [outcome('imap', 'verified'), gone], 2);
+    expect(proofOf(view)).toBe('1 of 1 verified, 1 presumed gone');
+    expect(summarize(view)).toBe(
+      'Generation 2 is in force. 1 of 1 subscribers verified in 20 ms, skew 1.50 ms. ' +
+        '1 presumed gone, and not on it where they still run.',
+    );
+    expect(explainFailures(view)).toContain(
+      'pop a lost (not required): lease-expired\n    If it still runs',
+    );
+  });
+
+  test('are told of too where nobody else was there', () => {
+    const view = rotation('verified', [gone], 2);
+    expect(proofOf(view)).toBe('no subscriber was there to verify, 1 presumed gone');
+    expect(summarize(view)).toContain('No subscriber was there to verify it');
+  });
 });
 
 test('whatever snapshots are seen, each subscriber turns ready, active, verified once and in order', () => {

@@ -31,6 +31,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'or leave it out with --require.',
   unverified: 'Its port showed something else or could not be reached: see its log and its ports.',
 };
+const REMEDY_GONE =
+  'If it still runs, it serves what it had: see why it does not reach the registry.';
+
+/** Its lease ran out, not long before or meanwhile: no switch waits for it. */
+function isGone({ phase, code }: OutcomeView): boolean {
+  return phase === 'lost' && code === 'lease-expired';
+}
 
 function name(outcome: OutcomeView): string {
   return `${plain(outcome.service)} ${plain(outcome.instance)}`;
@@ -100,19 +107,43 @@ export function tellProgress(
   for (const { kind, text } of lines) terminal.out(`${paint[kind](text)}\n`);
 }
 
-/** How a rotation that was committed ended, in one or two sentences. */
-export function summarize(rotation: RotationView): string {
-  const taking = rotation.outcomes.filter((outcome) => (REACHED[outcome.phase] ?? 0) > 0);
+interface Tally {
+  readonly taking: number;
+  readonly verified: number;
+  /** Left behind, but there. */
+  readonly left: number;
+  readonly gone: number;
+}
+
+function tally({ outcomes }: RotationView): Tally {
+  const taking = outcomes.filter((outcome) => (REACHED[outcome.phase] ?? 0) > 0);
   const verified = taking.filter((outcome) => outcome.phase === 'verified').length;
-  const left = rotation.outcomes.length - taking.length;
+  const gone = outcomes.filter(isGone).length;
+  const left = outcomes.length - taking.length - gone;
+  return { taking: taking.length, verified, left, gone };
+}
+
+/** How many proved a rotation, in a few words. */
+export function proofOf(rotation: RotationView): string {
+  const { verified, gone } = tally(rotation);
+  const there = rotation.outcomes.length - gone;
+  const proof =
+    there === 0 ? 'no subscriber was there to verify' : `${verified} of ${there} verified`;
+  return gone === 0 ? proof : `${proof}, ${gone} presumed gone`;
+}
+
+/** How a rotation that was committed ended, in a few sentences. */
+export function summarize(rotation: RotationView): string {
+  const { taking, verified, left, gone } = tally(rotation);
   const end = rotation.verifiedMs > 0 ? rotation.verifiedMs : rotation.activatedMs;
   const time = end > 0 ? ` in ${milliseconds(end)}` : '';
   const who =
-    rotation.outcomes.length === 0
-      ? 'No subscriber is connected; each will take it up when it connects.'
-      : `${verified} of ${taking.length} subscribers verified${time}, skew ${milliseconds(rotation.skewMs)}.`;
+    taking + left === 0
+      ? 'No subscriber was there to verify it; each will take it up when it connects.'
+      : `${verified} of ${taking} subscribers verified${time}, skew ${milliseconds(rotation.skewMs)}.`;
   const behind = left === 0 ? '' : ` ${left} left behind: see \`concert fleet\`.`;
-  return `Generation ${rotation.toGeneration} is in force. ${who}${behind}`;
+  const absent = gone === 0 ? '' : ` ${gone} presumed gone, and not on it where they still run.`;
+  return `Generation ${rotation.toGeneration} is in force. ${who}${behind}${absent}`;
 }
 
 /** Who stood in the way or fell behind, why, and what to do: a paragraph each. Empty for nobody. */
@@ -122,7 +153,7 @@ export function explainFailures(rotation: RotationView): string {
     .map((outcome) => {
       const why = reason(outcome);
       const required = outcome.required ? '' : ' (not required)';
-      const remedy = REMEDIES[outcome.phase] ?? '';
+      const remedy = isGone(outcome) ? REMEDY_GONE : (REMEDIES[outcome.phase] ?? '');
       return `  ${name(outcome)} ${outcome.phase}${required}${why === '' ? '' : `: ${why}`}\n    ${remedy}`;
     })
     .join('\n');

@@ -30,7 +30,7 @@ import { SteadyRoster } from './steady-roster.ts';
 import { StoredValues } from './stored-values.ts';
 import { SubscriptionService, subscriptionDefinition } from './subscription-service.ts';
 import { TicketSeed } from './ticket-seed.ts';
-import { fleetWarnings, sourceWarnings, type Warning } from './warnings.ts';
+import { fleetWarnings, goneWarnings, sourceWarnings, type Warning } from './warnings.ts';
 
 export interface RegistryApp extends App {
   /** Where it listens, once `run` has resolved. */
@@ -172,6 +172,7 @@ export async function buildApp(
       onFatal: failure.reject,
     });
     const otherWarnings = (): Warning[] => [
+      ...goneWarnings(conductor.gone),
       ...sourceWarnings(sources.list()),
       ...(dane?.warnings() ?? []),
     ];

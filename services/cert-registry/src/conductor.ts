@@ -12,6 +12,7 @@ import {
   type CoordinatorEvent,
   type CoordinatorOptions,
   type FromSubscriber,
+  type GoneSubscriber,
   type KnownSubscriber,
   type RefuseCode,
   type RequiredSubscribers,
@@ -111,6 +112,10 @@ export class Conductor {
     return this.#coordinator.fleet;
   }
 
+  get gone(): GoneSubscriber[] {
+    return this.#coordinator.gone;
+  }
+
   /** Streams that are up. */
   get connected(): number {
     return this.#links.size;
@@ -200,6 +205,12 @@ export class Conductor {
         break;
       case 'wakeAt':
         this.#wakeAt(action.at);
+        break;
+      case 'stalled':
+        this.#options.logger.warn(
+          { seconds: Number(action.forNs / 1_000_000n) / 1_000 },
+          'the registry stood still and heard nobody: every lease begins anew',
+        );
         break;
       case 'violation':
         this.#options.logger.warn(

@@ -19,6 +19,8 @@ import {
 } from './coordinator.ts';
 
 const MS = 1_000_000n;
+/** An eighth of the lease, as the machine asks for. */
+const WAKE = 125n * MS;
 
 function materialOf(label: string): Omit<Material, 'generation'> {
   return {
@@ -56,7 +58,19 @@ class Bench {
     );
   }
 
+  /** The timer comes now and then on the way. */
   at(ms: number): this {
+    const until = BigInt(ms) * MS;
+    while (this.now + WAKE < until) {
+      this.now += WAKE;
+      this.timer();
+    }
+    this.now = until;
+    return this;
+  }
+
+  /** The process stands still up to then: no timer comes. */
+  frozenUntil(ms: number): this {
     this.now = BigInt(ms) * MS;
     return this;
   }
@@ -276,6 +290,181 @@ describe('streams', () => {
     });
     expect(bench.find('close')?.reason).toBe('protocol-violation');
     expect(bench.machine.fleet).toMatchObject([{ instance: 'a', connected: false }]);
+  });
+});
+
+describe('a process that stood still', () => {
+  /** Two subscribers, of which b is lost; both heard of at 0 ms. */
+  const fleetOfTwo = () => {
+    const bench = new Bench();
+    bench.connect(1, 'imap/a');
+    bench.connect(2, 'pop/b');
+    bench.lose(2);
+    return bench;
+  };
+
+  test('closes nobody and forgets nobody: every lease begins anew', () => {
+    const bench = fleetOfTwo();
+    bench.frozenUntil(60_000).timer();
+    expect(bench.find('stalled')).toEqual({ kind: 'stalled', forNs: 60_000n * MS });
+    expect(bench.find('close')).toBeUndefined();
+    expect(bench.find('forget')).toBeUndefined();
+    bench.at(61_001).timer();
+    expect(bench.machine.fleet.map(({ connected }) => connected)).toEqual([true, false]);
+    bench.at(61_003).timer();
+    expect(bench.machine.fleet).toEqual([]);
+  });
+
+  test('whatever it hears first, a rotation waits for those it knew', () => {
+    const bench = fleetOfTwo();
+    bench.frozenUntil(60_000).rotate();
+    expect(bench.phases).toEqual({
+      'imap/a': P.SUBSCRIBER_PHASE_PREPARING,
+      'pop/b': P.SUBSCRIBER_PHASE_LOST,
+    });
+    bench.ready(1);
+    expect(bench.find('commit')).toBeUndefined();
+    bench.connect(3, 'pop/b');
+    bench.ready(3);
+    expect(bench.find('commit')).toBeDefined();
+  });
+
+  test('a goodbye that waited is still one', () => {
+    const bench = fleetOfTwo();
+    bench.frozenUntil(60_000).lose(1, true);
+    expect(bench.machine.fleet).toMatchObject([{ instance: 'b', connected: false }]);
+  });
+
+  test('asks for the timer often enough to notice, and does not move it with each event', () => {
+    const bench = new Bench();
+    expect(bench.timer()).toEqual([]);
+    bench.connect(1, 'imap/a');
+    const at = bench.find('wakeAt')?.at ?? 0n;
+    expect(at).toBeLessThanOrEqual(126n * MS);
+    bench.at(100).beat(1);
+    expect(bench.find('wakeAt')).toBeUndefined();
+    bench.now = at;
+    bench.timer();
+    expect(bench.find('wakeAt')?.at).toBeLessThanOrEqual(at + 126n * MS);
+  });
+
+  test('a timer that is a little late is no stall, nor is silence with nobody there', () => {
+    const bench = new Bench();
+    bench.frozenUntil(60_000).connect(1, 'imap/a');
+    expect(bench.find('stalled')).toBeUndefined();
+    bench.frozenUntil(60_250).timer();
+    expect(bench.find('stalled')).toBeUndefined();
+    bench.frozenUntil(60_501).timer();
+    expect(bench.find('stalled')).toBeDefined();
+  });
+
+  test('a prepare whose deadline has passed meanwhile ends unswitched', () => {
+    const bench = rotating();
+    bench.ready(1);
+    bench.frozenUntil(5_000).timer();
+    expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_ABORTED);
+    expect(bench.sent).toEqual(['abort: 1,2']);
+  });
+
+  test('unless the last Ready, sent in time, is what it hears first', () => {
+    const bench = rotating();
+    bench.ready(1);
+    bench.frozenUntil(5_000).ready(2);
+    expect(bench.find('commit')).toBeDefined();
+  });
+
+  test('after the commit, reports are awaited from then on', () => {
+    const bench = activating();
+    bench.frozenUntil(5_000).timer();
+    expect(bench.find('finish')).toBeUndefined();
+    bench.activated(1, 5);
+    bench.activated(2, 5);
+    bench.verified(1);
+    bench.verified(2);
+    expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_VERIFIED);
+  });
+
+  test('who is not back by the end of that wait leaves it incomplete', () => {
+    const bench = activating();
+    bench.frozenUntil(5_000).lose(2);
+    bench.activated(1, 5);
+    bench.verified(1);
+    expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_INCOMPLETE);
+    expect(bench.phases['pop/b']).toBe(P.SUBSCRIBER_PHASE_LOST);
+  });
+
+  test('an instant is set from when the write was heard of, with no less lead where somebody fences', () => {
+    const bench = rotating({}, true);
+    bench.ready(1);
+    bench.ready(2);
+    bench.frozenUntil(60_000).committed();
+    expect(bench.message('activate')).toMatchObject({ atNs: 60_100_200_000n });
+  });
+});
+
+describe('who is presumed gone', () => {
+  const gone = () => {
+    const bench = new Bench();
+    bench.connect(1, 'imap/a');
+    bench.lose(1);
+    bench.at(1_100);
+    bench.connect(2, 'pop/b');
+    return bench;
+  };
+
+  test('is named, in a rotation too, which does not wait for it', () => {
+    const bench = gone();
+    expect(bench.machine.gone).toMatchObject([{ service: 'imap', instance: 'a' }]);
+    expect(bench.machine.preview({ kind: 'all' })).toMatchObject([
+      { instance: 'b', required: true },
+      { instance: 'a', required: false, code: 'lease-expired' },
+    ]);
+    bench.rotate();
+    bench.ready(2);
+    bench.committed();
+    bench.activated(2, 1_105);
+    bench.verified(2);
+    bench.at(1_105).timer();
+    expect(bench.phases).toEqual({
+      'pop/b': P.SUBSCRIBER_PHASE_VERIFIED,
+      'imap/a': P.SUBSCRIBER_PHASE_LOST,
+    });
+    expect(bench.find('finish')?.rotation.state).toBe(RotationState.ROTATION_STATE_VERIFIED);
+  });
+
+  test('takes part as ever once it is back, and owes the proof', () => {
+    const bench = gone();
+    bench.rotate();
+    bench.connect(3, 'imap/a');
+    expect(bench.machine.gone).toEqual([]);
+    bench.ready(2);
+    expect(bench.find('commit')).toBeUndefined();
+    bench.ready(3);
+    expect(bench.find('commit')).toBeDefined();
+  });
+
+  test('is spoken of for ten minutes, and the fleet is told when that ends', () => {
+    const bench = gone();
+    bench.at(601_000).timer();
+    expect(bench.machine.gone.map(({ instance }) => instance)).toEqual(['a', 'b']);
+    bench.at(601_100).timer();
+    expect(bench.machine.gone.map(({ instance }) => instance)).toEqual(['b']);
+    expect(bench.find('changed')?.what).toBe('fleet');
+  });
+
+  test('is forgotten sooner where there are very many', () => {
+    const bench = new Bench();
+    for (let stream = 1; stream <= 1_001; stream += 1) bench.connect(stream, `imap/${stream}`);
+    bench.at(1_100).timer();
+    expect(bench.machine.fleet).toEqual([]);
+    expect(bench.machine.gone).toHaveLength(1_000);
+  });
+
+  test('is not who said goodbye', () => {
+    const bench = new Bench();
+    bench.connect(1, 'imap/a');
+    bench.lose(1, true);
+    expect(bench.machine.gone).toEqual([]);
   });
 });
 
@@ -545,10 +734,10 @@ describe('committing', () => {
     for (let stream = 1; stream <= 21; stream += 1) bench.connect(stream, `imap/${stream}`);
     bench.rotate();
     for (let stream = 1; stream <= 20; stream += 1) bench.at(100 + 2 * stream).ready(stream);
-    bench.at(1_000).ready(21);
+    bench.at(480).ready(21);
     expect(bench.find('commit')).toBeDefined();
     bench.committed();
-    expect(bench.message('activate')).toMatchObject({ atNs: 1_054n * MS });
+    expect(bench.message('activate')).toMatchObject({ atNs: 534n * MS });
   });
 
   test('the lead is a few of the worst round trips', () => {

@@ -39,6 +39,13 @@ export type { RequiredSubscribers, SubscriberName } from './participants.ts';
 
 const LEASE_MS = 30_000;
 const HEARTBEATS_PER_LEASE = 4;
+/** The timer comes at least so often in a lease while somebody is in the fleet; */
+const WAKES_PER_LEASE = 8n;
+/** and where two wakes were missed, the process stood still. A beat may wait that long and be in time. */
+const WAKES_MISSED_PER_STALL = 2n;
+/** How long somebody whose lease ran out is still spoken of, and how many are at most. */
+const GONE_MS = 600_000;
+const MAX_GONE = 1_000;
 const PREPARED_LEASE_MS = 1_000;
 const PREPARE_TIMEOUT_MS = 10_000;
 const MIN_LEAD_MS = 10;
@@ -198,6 +205,8 @@ export type CoordinatorAction =
   | { readonly kind: 'finish'; readonly rotation: RotationView }
   /** Feed `timer` at this instant; replaces the one before. */
   | { readonly kind: 'wakeAt'; readonly at: bigint }
+  /** Log: this process stood still for so many nanoseconds, and every lease begins anew. */
+  | { readonly kind: 'stalled'; readonly forNs: bigint }
   /** Log loudly: somebody did what nobody should. */
   | { readonly kind: 'violation'; readonly subscriber: SubscriberName; readonly detail: string };
 
@@ -244,6 +253,12 @@ export interface SubscriberView extends SubscriberName {
   readonly ports: readonly PortObservation[];
 }
 
+/** A subscriber whose lease ran out not long ago, and which has not been heard of since. */
+export interface GoneSubscriber extends SubscriberName {
+  /** When its lease ran out. */
+  readonly goneAt: bigint;
+}
+
 /** A subscriber whose stream is up or whose lease runs. */
 interface Member {
   readonly key: string;
@@ -275,6 +290,8 @@ interface Rotation {
   state: RotationState;
   committedAt: bigint | undefined;
   activateAt: bigint | undefined;
+  /** Set with `activateAt`: up to when the others' reports are awaited. */
+  reportsUntil: bigint | undefined;
   activatedAt: bigint | undefined;
   verifiedAt: bigint | undefined;
   finishedAt: bigint | undefined;
@@ -297,6 +314,9 @@ interface Rotation {
  *   committed generation is due at once. Where somebody does, nobody may swap before the last moment at
  *   which another may still hold the former generation for good reason: that is the longest lead from
  *   now, since the former process told its instant before it ended.
+ * - **A registry that stood still has heard nobody.** Its timer comes several times in a lease, so a gap
+ *   between two events shows it. Whoever was in the fleet before has a whole lease from then, as after a
+ *   restart: silence counts against a subscriber only while somebody listens.
  */
 export class Coordinator {
   readonly #clockId: string;
@@ -309,9 +329,13 @@ export class Coordinator {
   readonly #maxLead: bigint;
   readonly #leadRoundTrips: bigint;
   readonly #reportTimeout: bigint;
+  readonly #wakeInterval: bigint;
+  readonly #stall: bigint;
 
   readonly #members = new Map<string, Member>();
   readonly #streams = new Map<StreamId, Member>();
+  /** Earliest first. */
+  readonly #gone = new Map<string, GoneSubscriber>();
   #active: Material;
   /** When the active material is, or was, to be swapped to. */
   #activeAt: bigint;
@@ -322,6 +346,8 @@ export class Coordinator {
 
   /** Not later than the first lease that ends: leases only grow, so it is looked up when it comes. */
   #leaseCheckAt: bigint | undefined;
+  /** A wake by which a stall would show: at most one interval ahead. */
+  #nextWakeAt: bigint;
   #wakeAt: bigint | undefined;
   #now: bigint;
   #actions: CoordinatorAction[] = [];
@@ -337,7 +363,10 @@ export class Coordinator {
     this.#maxLead = msToNs(options.maxLeadMs ?? MAX_LEAD_MS);
     this.#leadRoundTrips = BigInt(options.leadRoundTrips ?? LEAD_ROUND_TRIPS);
     this.#reportTimeout = msToNs(options.reportTimeoutMs ?? REPORT_TIMEOUT_MS);
+    this.#wakeInterval = this.#lease / WAKES_PER_LEASE;
+    this.#stall = this.#wakeInterval * WAKES_MISSED_PER_STALL;
     this.#now = now;
+    this.#nextWakeAt = now;
     this.#active = restored.active;
     this.#highestGeneration = restored.active.generation;
     this.#drain = restored.drain;
@@ -367,7 +396,10 @@ export class Coordinator {
   /** Takes one event and says what to do about it. @throws nothing. */
   handle(event: CoordinatorEvent): CoordinatorAction[] {
     this.#actions = [];
+    const unheard = event.now - this.#now;
     this.#now = event.now;
+    // with nobody in the fleet no timer comes, and a gap is none
+    if (unheard > this.#stall && this.#members.size > 0) this.#takeStall(unheard);
     switch (event.kind) {
       case 'connected':
         this.#connect(event.stream, event.hello);
@@ -395,6 +427,7 @@ export class Coordinator {
         break;
     }
     this.#expireLeases();
+    this.#forgetTheGone();
     this.#advance();
     this.#askForTimer();
     return this.#actions;
@@ -421,11 +454,18 @@ export class Coordinator {
     );
   }
 
+  /** Whose lease ran out not long ago: presumed gone, and nobody has shown that it is. */
+  get gone(): GoneSubscriber[] {
+    return [...this.#gone.values()];
+  }
+
   /** Who would take part in a rotation under this policy now, and who of them is required. */
   preview(require: RequiredSubscribers): SubscriberOutcome[] {
-    return [...this.#members.values()].map((member) =>
-      outcomeOf(asParticipant(member, require), undefined),
-    );
+    const participants = [
+      ...[...this.#members.values()].map((member) => asParticipant(member, require)),
+      ...[...this.#gone.values()].map(asGone),
+    ];
+    return participants.map((participant) => outcomeOf(participant, undefined));
   }
 
   // ---- streams ----------------------------------------------------------------------------------
@@ -456,6 +496,7 @@ export class Coordinator {
       roundTripNs: before?.roundTripNs ?? 0n,
       ports: before?.generation === hello.generation ? before.ports : [],
     };
+    this.#gone.delete(key);
     this.#members.set(key, member);
     this.#streams.set(stream, member);
     this.#leaseCheckAt ??= member.leaseUntil;
@@ -557,11 +598,35 @@ export class Coordinator {
     for (const member of this.#members.values()) {
       if (member.leaseUntil <= this.#now) {
         if (member.stream !== undefined) this.#close(member, member.stream, 'lease-expired');
+        this.#gone.set(member.key, { ...member.name, goneAt: this.#now });
         this.#forget(member, 'lease-expired', 'was lost, and its lease has run out');
         this.#act({ kind: 'changed', what: 'fleet' });
       } else if (this.#leaseCheckAt === undefined || member.leaseUntil < this.#leaseCheckAt) {
         this.#leaseCheckAt = member.leaseUntil;
       }
+    }
+  }
+
+  /**
+   * Nobody could be heard: heartbeats wait unread, and streams that broke have yet to say so. What the
+   * leases were is no longer known, so each is whole from now; so is the time for reports. The deadline of a
+   * prepare stands: nothing is switched, and whoever asked may ask again.
+   */
+  #takeStall(forNs: bigint): void {
+    for (const member of this.#members.values()) member.leaseUntil = this.#now + this.#lease;
+    const rotation = this.#rotation;
+    if (rotation?.reportsUntil !== undefined) {
+      rotation.reportsUntil = this.#now + this.#reportTimeout;
+    }
+    this.#act({ kind: 'stalled', forNs });
+    this.#act({ kind: 'changed', what: 'fleet' });
+  }
+
+  #forgetTheGone(): void {
+    for (const [key, { goneAt }] of this.#gone) {
+      if (this.#gone.size <= MAX_GONE && this.#now < goneAt + msToNs(GONE_MS)) return;
+      this.#gone.delete(key);
+      this.#act({ kind: 'changed', what: 'fleet' });
     }
   }
 
@@ -723,6 +788,7 @@ export class Coordinator {
       state: RotationState.ROTATION_STATE_PREPARING,
       committedAt: undefined,
       activateAt: undefined,
+      reportsUntil: undefined,
       activatedAt: undefined,
       verifiedAt: undefined,
       finishedAt: undefined,
@@ -731,6 +797,7 @@ export class Coordinator {
     for (const [key, member] of this.#members) {
       rotation.participants.set(key, asParticipant(member, require));
     }
+    for (const [key, gone] of this.#gone) rotation.participants.set(key, asGone(gone));
     this.#rotation = rotation;
     this.#act({ kind: 'changed', what: 'state' });
     this.#sendPrepare(rotation, [...this.#streams.keys()]);
@@ -781,6 +848,7 @@ export class Coordinator {
     rotation.state = RotationState.ROTATION_STATE_COMMITTED;
     rotation.committedAt = this.#now;
     rotation.activateAt = activateAt;
+    rotation.reportsUntil = activateAt + this.#reportTimeout;
     this.#active = rotation.material;
     this.#activeAt = activateAt;
 
@@ -848,8 +916,9 @@ export class Coordinator {
   }
 
   #advanceReports(rotation: Rotation): void {
-    if (rotation.activateAt === undefined || rotation.activateAt > this.#now) return;
-    const late = rotation.activateAt + this.#reportTimeout <= this.#now;
+    const { activateAt, reportsUntil } = rotation;
+    if (activateAt === undefined || activateAt > this.#now) return;
+    const late = reportsUntil !== undefined && reportsUntil <= this.#now;
     const counted = rotation.participants;
     const unswapped = counted.inPhase(SubscriberPhase.SUBSCRIBER_PHASE_READY);
     if (unswapped > 0 && !late) return;
@@ -927,9 +996,12 @@ export class Coordinator {
     };
     const rotation = this.#rotation;
     if (rotation?.stage === 'preparing') consider(rotation.prepareDeadline);
-    if (rotation?.activateAt !== undefined) {
-      consider(rotation.activateAt);
-      consider(rotation.activateAt + this.#reportTimeout);
+    if (rotation?.activateAt !== undefined) consider(rotation.activateAt);
+    if (rotation?.reportsUntil !== undefined) consider(rotation.reportsUntil);
+    if (this.#members.size + this.#gone.size > 0) {
+      // moved on only once it has passed: else every event would set the shell's timer anew
+      if (this.#nextWakeAt <= this.#now) this.#nextWakeAt = this.#now + this.#wakeInterval;
+      consider(this.#nextWakeAt);
     }
     if (next === undefined || next === this.#wakeAt) return;
     this.#wakeAt = next;
@@ -960,6 +1032,15 @@ function markLate(participants: Participants): void {
 function asParticipant(member: Member, require: RequiredSubscribers): Participant {
   const { name, stream } = member;
   return participantFor({ name, connected: stream !== undefined }, require);
+}
+
+/** Named in the result, so that nobody takes those who are there for the whole fleet; awaited by nobody. */
+function asGone({ service, instance }: GoneSubscriber): Participant {
+  const participant = participantFor(
+    { name: { service, instance }, connected: false },
+    { kind: 'none' },
+  );
+  return { ...participant, code: 'lease-expired', detail: 'was lost, and its lease has run out' };
 }
 
 function viewOf(rotation: Rotation): RotationView {

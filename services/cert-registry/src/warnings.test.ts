@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Certificate, Source, SourceState, Subscriber } from '@mail/proto';
 import { describe, expect, test } from 'vitest';
-import { EXPIRY_STAGES, fleetWarnings, sourceWarnings } from './warnings.ts';
+import { EXPIRY_STAGES, fleetWarnings, goneWarnings, sourceWarnings } from './warnings.ts';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2030, 0, 1);
@@ -64,6 +64,15 @@ test('those who lag are one warning that names some', () => {
   expect(fleetWarnings(undefined, subscribers, NOW).map(({ message }) => message)).toEqual([
     'not on the active generation: imap i1, imap i2, imap i3, imap i4, imap i5 and 1 more',
   ]);
+});
+
+test('those who are presumed gone are one warning too', () => {
+  expect(goneWarnings([])).toEqual([]);
+  const [warning] = goneWarnings([
+    { service: 'imap', instance: 'a' },
+    { service: 'pop', instance: 'b' },
+  ]);
+  expect(warning?.message).toMatch(/^lost for a whole lease, .*: imap a, pop b$/);
 });
 
 describe('of a source', () => {

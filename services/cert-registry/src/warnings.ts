@@ -4,10 +4,12 @@
  */
 import type { Certificate, Source, Subscriber } from '@mail/proto';
 import { SourceState } from '@mail/proto';
+import type { SubscriberName } from './participants.ts';
 
 export const WARNING_CODES = [
   'certificate-expires',
   'subscriber-lags',
+  'subscriber-gone',
   'source-failed',
   'certificate-waits',
   'tlsa',
@@ -84,10 +86,24 @@ function describeSpan(ms: number): string {
 function lagWarnings(subscribers: readonly Subscriber[]): Warning[] {
   const lagging = subscribers.filter((subscriber) => subscriber.lagging);
   if (lagging.length === 0) return [];
-  const few = lagging.slice(0, 5).map(({ service, instance }) => `${service} ${instance}`);
-  const more = lagging.length > few.length ? ` and ${lagging.length - few.length} more` : '';
-  const message = `not on the active generation: ${few.join(', ')}${more}`;
+  const message = `not on the active generation: ${nameSome(lagging)}`;
   return [{ code: 'subscriber-lags', subject: 'fleet', level: 1, message }];
+}
+
+/** Of those whose lease ran out not long ago: no switch waits for them, and the fleet no longer shows them. */
+export function goneWarnings(gone: readonly SubscriberName[]): Warning[] {
+  if (gone.length === 0) return [];
+  const message =
+    'lost for a whole lease, and no switch waits for them any more; ' +
+    `where they still run, they serve what they had: ${nameSome(gone)}`;
+  return [{ code: 'subscriber-gone', subject: 'fleet', level: 1, message }];
+}
+
+function nameSome(subscribers: readonly SubscriberName[]): string {
+  const few = subscribers.slice(0, 5).map(({ service, instance }) => `${service} ${instance}`);
+  const more =
+    subscribers.length > few.length ? ` and ${subscribers.length - few.length} more` : '';
+  return `${few.join(', ')}${more}`;
 }
 
 export function sourceWarnings(sources: readonly Source[]): Warning[] {

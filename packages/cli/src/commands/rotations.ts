@@ -4,12 +4,12 @@ import type { Command } from 'commander';
 import { examples, type Run } from '../command.ts';
 import { parseWholeNumber } from '../numbers.ts';
 import { columns, milliseconds, when } from '../output.ts';
+import { proofOf } from '../rotation-progress.ts';
 import { type RotationView, rotationView } from '../views.ts';
 
 function outcome(rotation: RotationView): string {
   if (rotation.failure !== '') return rotation.failure;
-  const verified = rotation.outcomes.filter((each) => each.phase === 'verified').length;
-  return `${verified} of ${rotation.outcomes.length} verified`;
+  return proofOf(rotation);
 }
 
 export function addRotationsCommand(program: Command, run: Run): void {

@@ -23,6 +23,7 @@ export interface Mutant extends Partial<Machines> {
 const DURABLE = 'a generation is durable before anybody hears of it';
 const LEASED = 'nothing is committed while a required subscriber with a lease is not ready';
 const FENCED = 'no fencing subscriber serves older material after the instant';
+const PROVED = 'verified means that everybody who is still there has proved it';
 const CONVERGES = 'the fleet converges when trouble is over';
 
 /** Feeds `committed` when it should only have asked for the write. */
@@ -55,6 +56,21 @@ class IgnoresLeasesOfTheLost extends Coordinator {
 class ForgetsWhomItKnew extends Coordinator {
   constructor(options: CoordinatorOptions, restored: RestoredState, now: bigint) {
     super(options, { ...restored, known: [] }, now);
+  }
+}
+
+/** Plays the timers that a freeze has swallowed, as if it had been listening all the time. */
+class CountsItsOwnSilence extends Coordinator {
+  #heardAt: bigint | undefined;
+
+  override handle(event: CoordinatorEvent): CoordinatorAction[] {
+    const missed: CoordinatorAction[] = [];
+    const step = 100_000_000n;
+    for (let now = (this.#heardAt ?? event.now) + step; now < event.now; now += step) {
+      missed.push(...super.handle({ kind: 'timer', now }));
+    }
+    this.#heardAt = event.now;
+    return [...missed, ...super.handle(event)];
   }
 }
 
@@ -222,6 +238,11 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: LEASED,
   },
   {
+    name: 'run leases out while it is frozen',
+    Coordinator: CountsItsOwnSilence,
+    caughtBy: PROVED,
+  },
+  {
     name: 'take a rejection for a ready',
     Coordinator: TakesRejectedForReady,
     caughtBy: 'what a required subscriber rejects is not committed',
@@ -244,7 +265,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'overlook at the end who was left behind',
     Coordinator: OverlooksWhoWasLeftBehind,
-    caughtBy: 'verified means that everybody who is still there has proved it',
+    caughtBy: PROVED,
   },
   { name: 'serve past the fence', Subscriber: ServesPastTheFence, caughtBy: FENCED },
   {

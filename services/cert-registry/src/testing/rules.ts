@@ -311,6 +311,18 @@ export class Rules {
     });
   }
 
+  /**
+   * It hears nobody up to the thaw: silence in that time is no sign that somebody has gone. Two wakes are
+   * missed within it for certain, so that the machine knows of it.
+   */
+  noteFreeze(process: RegistryProcess, from: number, thaw: number): void {
+    const now = process.clock.read(from);
+    const hearsAgain = process.clock.read(thaw);
+    for (const heard of this.#heard.get(process)?.values() ?? []) {
+      if (heard.at !== undefined && now - heard.at < this.#lease) heard.at = hearsAgain;
+    }
+  }
+
   // ---- results ----------------------------------------------------------------------------------
 
   noteRequest(process: RegistryProcess, request: RotateRequest, now: number): void {

@@ -15,17 +15,20 @@
  *  - a subscriber crashes and restarts from its cache, which may be empty or old, under its name or another;
  *  - a subscriber says goodbye and comes back; one joins in the midst of things;
  *  - a process stalls: its clock goes on, its events wait; timers come a little early;
+ *  - the registry freezes for longer than its subscribers wait, up to more than a lease: at any moment, and
+ *    between any two actions of one event;
  *  - builds are slow, longer than the deadline, or fail;
  *  - clocks start anywhere and drift by up to 200 parts in a million each way;
  *  - rotations under every policy, two at once, for a service that does not exist.
  *
  * A clock that is wound on while the process runs is not played: a monotonic clock does not do it, apart
- * from machines that sleep, and those look like a stall.
+ * from machines that sleep, and those look like a stall. Nor is one that stands while the machine sleeps.
  */
 import { Subscriber, type SubscriberEvent } from '@mail/certs/subscriber';
 import { type Material, PartitionPolicy, RotationKind } from '@mail/proto';
 import {
   Coordinator,
+  type CoordinatorAction,
   type CoordinatorEvent,
   type FromSubscriber,
   type KnownSubscriber,
@@ -59,6 +62,8 @@ const TROUBLE_MS = 1_500;
 const CALM_MS = 1_500;
 /** And then one more rotation has to go through. */
 const FINAL_MS = 600;
+/** A freeze is over by then, so that the leases it renews run out in time. */
+const LAST_THAW_MS = TROUBLE_MS + 400;
 
 /** The machines under test; a test of the simulator hands in broken ones. */
 export interface Machines {
@@ -223,6 +228,7 @@ export class Simulation {
     else if (roll < 0.36) this.#stopHost(host);
     else if (roll < 0.46) this.#stall(host.process, random.between(1, 300) * MS);
     else if (roll < 0.5) this.#stall(this.#registry, random.between(1, 100) * MS);
+    else if (roll < 0.56) this.#freezeRegistryAround();
     else if (roll < 0.72) this.#breakLink(host.process?.link);
     else if (roll < 0.76) this.#duplicateLink(host);
     else this.#partition(host, random.between(1, random.chance(0.5) ? 100 : 1_200) * MS);
@@ -238,7 +244,11 @@ export class Simulation {
       if (host.process === undefined) this.#startHost(host);
     }
     if (this.#registry === undefined) this.#startRegistry();
-    else this.#registry.crashBeforeAction = undefined;
+    else
+      Object.assign(this.#registry, {
+        crashBeforeAction: undefined,
+        freezeBeforeAction: undefined,
+      });
   }
 
   // ---- the registry -----------------------------------------------------------------------------
@@ -273,6 +283,7 @@ export class Simulation {
       coordinator,
       links: new Map(),
       crashBeforeAction: undefined,
+      freezeBeforeAction: undefined,
     };
     this.#registry = process;
     this.#feedRegistry(process, { kind: 'timer', now: 0n });
@@ -288,11 +299,29 @@ export class Simulation {
     const now = process.clock.read(this.#now);
     const actions = process.coordinator.handle({ ...event, now });
     this.#rules.noteRegistryEvent(process, event, this.#now);
-    for (const action of actions) {
+    this.#performAll(process, actions);
+  }
+
+  #performAll(process: RegistryProcess, actions: readonly CoordinatorAction[]): void {
+    for (const [index, action] of actions.entries()) {
       if (process.crashBeforeAction !== undefined) {
         process.crashBeforeAction -= 1;
         if (process.crashBeforeAction < 0) {
           this.#crashRegistry(process);
+          return;
+        }
+      }
+      const freeze = process.freezeBeforeAction;
+      if (freeze !== undefined) {
+        freeze.actions -= 1;
+        if (freeze.actions < 0) {
+          process.freezeBeforeAction = undefined;
+          this.#freezeRegistry(process, freeze.forNs);
+          const rest = actions.slice(index);
+          // in front of everything that waits for the thaw as well
+          this.#at(process.stalledUntil, () => {
+            if (process.alive) this.#performAll(process, rest);
+          });
           return;
         }
       }
@@ -350,6 +379,9 @@ export class Simulation {
         }
         case 'violation':
           this.#rules.fail('no false alarm', `coordinator: ${action.detail}`);
+          break;
+        case 'stalled':
+          this.#log('registry', `has stood still for ${ms(Number(action.forNs))}`);
           break;
         case 'changed':
           break;
@@ -413,6 +445,25 @@ export class Simulation {
     for (const link of process.links.values()) this.#breakFrom(link, 'registry');
     const restart = this.#random.between(1, this.#random.chance(0.5) ? 20 : 400) * MS;
     this.#at(this.#now + restart, () => this.#startRegistry());
+  }
+
+  #freezeRegistryAround(): void {
+    const process = this.#registry;
+    if (process === undefined) return;
+    const outlastsLeases = this.#random.chance(0.5);
+    const forNs = (outlastsLeases ? LEASE_MS : 300) * this.#random.between(1, 1.6) * MS;
+    if (this.#random.chance(0.6)) {
+      process.freezeBeforeAction = { actions: this.#random.whole(0, 8), forNs };
+    } else this.#freezeRegistry(process, forNs);
+  }
+
+  #freezeRegistry(process: RegistryProcess, forNs: number): void {
+    this.#stall(process, Math.min(forNs, LAST_THAW_MS * MS - this.#now));
+    this.#rules.noteFreeze(process, this.#now, process.stalledUntil);
+    if (this.#random.chance(0.5)) {
+      const soonAfter = process.stalledUntil + this.#random.between(0, 20) * MS;
+      this.#at(soonAfter, () => this.#rotate(this.#pickPolicy(), undefined));
+    }
   }
 
   // ---- subscribers ------------------------------------------------------------------------------

@@ -54,6 +54,8 @@ export interface RegistryProcess extends Process {
   readonly links: Map<StreamId, Link>;
   /** Crash before the action of that number; counted down. */
   crashBeforeAction: number | undefined;
+  /** Freeze before the action of that number, for so long; counted down. */
+  freezeBeforeAction: { actions: number; readonly forNs: number } | undefined;
 }
 
 export interface Build {
