@@ -3,11 +3,14 @@
  * the lease is out, and that nobody's session minds.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { RotationState, SubscriberPhase } from '@mail/proto';
 import { afterEach, expect, test } from 'vitest';
 import { handshake } from './testing/handshakes.ts';
 import { fleetWhere, getFleet, operatorClient, rotate } from './testing/operator.ts';
 import { imapBusy } from './testing/sessions.ts';
 import { type MailPort, makeCertificate, type System, startSystem } from './testing/system.ts';
+
+const VERIFIED = SubscriberPhase.SUBSCRIBER_PHASE_VERIFIED;
 
 let system: Awaited<ReturnType<typeof startSystem>> | undefined;
 afterEach(async () => {
@@ -50,6 +53,24 @@ test('serve: new handshakes go on under what is in force', async () => {
   await pause(3_000);
   expect(await attempt(system.ports.imaps)).toBe(activeCertificate?.fingerprintSha256);
   expect(await attempt(system.ports.pop3)).toBe(activeCertificate?.fingerprintSha256);
+});
+
+test('a registry that was frozen for longer than a lease waits for the whole fleet, as after a restart', async () => {
+  system = await start('serve');
+  const certificate = await makeCertificate(system);
+  const registry = system.process('cert-registry');
+  registry.kill('SIGSTOP');
+  await pause(5_000);
+  registry.kill('SIGCONT');
+  const client = operatorClient(system);
+  const result = await rotate(client, certificate);
+  client.close();
+  if (!result.ok) throw new Error(result.refusal.message);
+  const { state, outcomes } = result.rotation;
+  expect(state).toBe(RotationState.ROTATION_STATE_VERIFIED);
+  expect(outcomes.map(({ service, phase }) => `${service} ${phase}`).toSorted()).toEqual(
+    ['imap', 'pop', 'smtp'].map((service) => `${service} ${VERIFIED}`),
+  );
 });
 
 test('fence: new handshakes are refused once the lease is out, sessions live, and all is well again after', async () => {
