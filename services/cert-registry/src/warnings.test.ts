@@ -75,6 +75,14 @@ test('those who are presumed gone are one warning too', () => {
   expect(warning?.message).toMatch(/^lost for a whole lease, .*: imap a, pop b$/);
 });
 
+test('a source that failed is told with where it looks, and where more stands', () => {
+  const state = SourceState.SOURCE_STATE_FAILED;
+  const source = Source.fromPartial({ name: 'folder', location: '/certs', detail: 'why', state });
+  expect(sourceWarnings([source]).map(({ message }) => message)).toEqual([
+    'the certificate source folder (/certs) failed: why; see "concert source list"',
+  ]);
+});
+
 describe('of a source', () => {
   const of = (changes: Partial<Source>) =>
     sourceWarnings([Source.fromPartial({ name: 'folder', detail: 'why', ...changes })]).map(

@@ -108,13 +108,14 @@ function nameSome(subscribers: readonly SubscriberName[]): string {
 
 export function sourceWarnings(sources: readonly Source[]): Warning[] {
   return sources.flatMap((source): Warning[] => {
-    const { name: subject, state, detail, failures, certificateId } = source;
+    const { name: subject, location, state, detail, failures, certificateId } = source;
+    const where = `the certificate source ${subject} (${location})`;
     if (state === SourceState.SOURCE_STATE_FAILED) {
-      const message = `the certificate source ${subject} failed: ${detail}`;
+      const message = `${where} failed: ${detail}; see "concert source list"`;
       return [{ code: 'source-failed', subject, level: 1, message }];
     }
     if (state === SourceState.SOURCE_STATE_WAITING && failures > 0) {
-      const message = `the certificate source ${subject} could not switch yet: ${detail}`;
+      const message = `${where} could not switch yet: ${detail}; see "concert source list"`;
       return [{ code: 'source-failed', subject, level: 1, message }];
     }
     if (
