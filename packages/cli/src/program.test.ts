@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
 import { PasswordHasher } from '@mail/auth';
 import {
+  AcmeFacts,
   Certificate,
   CertificateState,
   CheckSeverity,
@@ -489,11 +490,51 @@ test('rotations, names and audit', async () => {
   registry.answer('getRequiredNames', { names: ['mail.example.test'] });
   expect((await run(['names'])).out).toBe('mail.example.test\n');
   registry.answer('setRequiredNames', { names: [] });
-  expect((await run(['names', 'set', '--force', '--json'])).out).toBe('{"names":[]}\n');
+  registry.answer('listCertificates', { certificates: [] });
+  registry.answer('listSources', { sources: [] });
+  const none = await run(['names', 'set', '--force', '--json']);
+  expect(none.out).toBe('{"names":[],"warnings":[]}\n');
   registry.answer('listAuditEvents', {
     events: [{ id: 1n, at: NOW, actor: 'a', action: 'start', target: '', outcome: 'ok' }],
   });
   expect((await run(['audit'])).out).toContain('2026-11-24 12:00:00Z');
+});
+
+test('names set tells what does not cover them', async () => {
+  const [active, held] = [
+    { ...certificate, state: CertificateState.CERTIFICATE_STATE_ACTIVE },
+    { ...certificate, id: '77aa', dnsNames: ['*.example.test'] },
+  ];
+  registry.answer('setRequiredNames', { names: ['pop.example.test', 'mail.example.org'] });
+  registry.answer('listCertificates', { certificates: [active, held] });
+  registry.answer('listSources', {
+    sources: [
+      { ...FOLDER, certificateId: '77aa' },
+      { ...FOLDER, name: 'acme', acme: AcmeFacts.fromPartial({ dnsNames: ['mail.example.org'] }) },
+    ],
+  });
+  const set = ['names', 'set', 'pop.example.test', 'mail.example.org', '--force'];
+  expect((await run(set)).out.split('\n')).toEqual([
+    'Required: pop.example.test, mail.example.org',
+    'Warning: the active certificate does not cover pop.example.test, mail.example.org: the next one has to',
+    'Warning: 77aa, which folder holds, does not cover mail.example.org: it will be refused',
+    'Warning: what acme orders does not cover pop.example.test: CONCERT_ACME_NAMES says which names',
+    '',
+  ]);
+  registry.answer('listSources', refusal({ code: status.INTERNAL, message: 'because' }));
+  const blind = await run([...set, '--json']);
+  expect([blind.code, JSON.parse(blind.out).warnings]).toEqual([
+    0,
+    [expect.stringContaining('could not be looked up')],
+  ]);
+});
+
+test('a switch that nobody was there to make has no skew', async () => {
+  const nobody = rotation(RotationState.ROTATION_STATE_VERIFIED, []);
+  registry.answer('listRotations', { rotations: [nobody] });
+  const { out } = await run(['rotations']);
+  expect(out).toContain('no subscriber was there to verify');
+  expect(out).not.toContain(' ms ');
 });
 
 describe('account', () => {

@@ -48,9 +48,6 @@ function describeError(error: CliError, palette: Palette): string {
   const parts = [`${palette.bad('concert:')} ${plainLines(error.message)}`];
   if (error.checks !== undefined) parts.push(checkLines(error.checks, palette));
   if (error.rotation !== undefined) parts.push(explainFailures(error.rotation));
-  if (error.checks?.some(({ code, severity }) => code === 'name-loss' && severity === 'error')) {
-    parts.push('  If users have those names nowhere, allow it with --allow-name-loss.');
-  }
   if (error.remedy !== undefined) parts.push(`  ${plain(error.remedy)}`);
   return `${parts.filter((part) => part !== '').join('\n')}\n`;
 }

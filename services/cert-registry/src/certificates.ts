@@ -49,6 +49,7 @@ import type { CertificateRow, CertificateSummaryRow, RegistryDatabase } from './
 import { RegistryError } from './errors.ts';
 import type { KeyVault } from './key-vault.ts';
 import { normaliseNames, type RequiredNames } from './required-names.ts';
+import { withoutStop } from './sources/sentence.ts';
 
 /** A stored certificate with what speaks against making it active now. */
 export interface Evaluation {
@@ -554,9 +555,17 @@ function heldWithAnotherChain(id: string, twin: string): CheckResult {
   };
 }
 
+/** How an operator does what the remedy of a refusal says. */
+const COMMANDS: Readonly<Record<string, string>> = {
+  'required-name-missing': '"concert names set" with those that are to stay',
+  'name-loss': '"concert cert rotate ID --allow-name-loss"',
+};
+
 function toCheckResult({ severity, ...check }: Check): CheckResult {
+  const command = severity === 'error' ? COMMANDS[check.code] : undefined;
   return {
     ...check,
+    remedy: command === undefined ? check.remedy : `${withoutStop(check.remedy)}: ${command}.`,
     severity:
       severity === 'error'
         ? CheckSeverity.CHECK_SEVERITY_ERROR

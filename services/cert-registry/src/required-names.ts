@@ -71,7 +71,8 @@ function missingName(name: string, certificate: string): CheckResult {
     severity: CheckSeverity.CHECK_SEVERITY_ERROR,
     certificate,
     message: `The active certificate does not cover ${name}.`,
-    remedy: 'Rotate to a certificate that covers it first, or force the change.',
+    remedy:
+      'Rotate to a certificate that covers it first, or give the names with "concert names set --force".',
   };
 }
 

@@ -12,6 +12,11 @@ function outcome(rotation: RotationView): string {
   return proofOf(rotation);
 }
 
+/** There is none where nobody switched. */
+function hasSkew({ outcomes }: RotationView): boolean {
+  return outcomes.some(({ phase }) => ['active', 'verified', 'unverified'].includes(phase));
+}
+
 export function addRotationsCommand(program: Command, run: Run): void {
   program
     .command('rotations')
@@ -35,7 +40,7 @@ export function addRotationsCommand(program: Command, run: Run): void {
             : `${rotation.fromGeneration} to ${rotation.toGeneration}`,
           rotation.toCertificateId,
           rotation.state,
-          rotation.toGeneration === 0 ? '' : milliseconds(rotation.skewMs),
+          hasSkew(rotation) ? milliseconds(rotation.skewMs) : '',
           rotation.actor,
           outcome(rotation),
         ]);
