@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HttpChallenge } from './http-challenge.ts';
@@ -89,4 +89,26 @@ test('a port that is taken is named', async () => {
     ),
   });
   other.close();
+});
+
+test('who holds connections open, and opens them again, keeps nobody from the proof', async () => {
+  await challenge.provide([proof]);
+  const held = new Set<Socket>();
+  let ends = false;
+  const hold = async (): Promise<void> => {
+    const socket = connect(challenge.port, '127.0.0.1');
+    held.add(socket);
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      held.delete(socket);
+      if (!ends) void hold();
+    });
+    await once(socket, 'connect').catch(() => {});
+  };
+  await Promise.all(Array.from({ length: 300 }, hold));
+  for (let count = 0; count < 40; count += 1) {
+    expect(await ask(PREFIX + proof.token)).toContain('thumbprint');
+  }
+  ends = true;
+  for (const socket of held) socket.destroy();
 });

@@ -4,10 +4,11 @@
  * night of a renewal, and an operator can try the way to it at any time.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { ListenAddress } from '../../listen-address.ts';
 import type { ChallengeResponder, Proof } from './challenge.ts';
 import { AcmeError } from './errors.ts';
+import { WaitingConnections } from './waiting-connections.ts';
 
 const PREFIX = '/.well-known/acme-challenge/';
 /** Of base64url; RFC 8555 §8.3 wants at least 128 bits. */
@@ -18,14 +19,15 @@ const LIMITS = {
   headersMs: 5_000,
   requestMs: 5_000,
   sweepMs: 1_000,
-  /** A CA looks from a handful of places at once; the rest of the world may look too. */
-  connections: 256,
+  /** That have not asked yet. A CA looks from a handful of places at once; the rest of the world may look too. */
+  waiting: 256,
 } as const;
 
 export class HttpChallenge implements ChallengeResponder {
   readonly type = 'http-01';
   readonly #address: ListenAddress;
   readonly #proofs = new Map<string, string>();
+  readonly #waiting = new WaitingConnections<Socket>(LIMITS.waiting);
   #server: Server | undefined;
 
   constructor(address: ListenAddress) {
@@ -50,7 +52,10 @@ export class HttpChallenge implements ChallengeResponder {
       },
       (request, response) => this.#serve(request, response),
     );
-    server.maxConnections = LIMITS.connections;
+    server.on('connection', (socket) => {
+      this.#waiting.add(socket);
+      socket.once('close', () => this.#waiting.delete(socket));
+    });
     const { host, port } = this.#address;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject).listen(port, host, resolve);
@@ -90,6 +95,7 @@ export class HttpChallenge implements ChallengeResponder {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
+    this.#waiting.delete(request.socket);
     const { method = '', url = '' } = request;
     const asked = method === 'GET' || method === 'HEAD';
     const proof =
