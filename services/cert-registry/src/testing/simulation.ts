@@ -458,6 +458,7 @@ export class Simulation {
   }
 
   #freezeRegistry(process: RegistryProcess, forNs: number): void {
+    if (this.#now < process.stalledUntil) return;
     this.#stall(process, Math.min(forNs, LAST_THAW_MS * MS - this.#now));
     this.#rules.noteFreeze(process, this.#now, process.stalledUntil);
     if (this.#random.chance(0.5)) {
@@ -777,10 +778,11 @@ export class Simulation {
   }
 
   #stall(process: Process | undefined, forNs: number): void {
-    if (process === undefined) return;
+    // one at a time: what waits for the end of one must not come behind what came during another
+    if (process === undefined || this.#now < process.stalledUntil) return;
     this.#log('a process', `stalls for ${ms(forNs)}`);
     // Half a nanosecond keeps what was due before in front of what is due just then.
-    process.stalledUntil = Math.max(process.stalledUntil, Math.floor(this.#now + forNs) + 0.5);
+    process.stalledUntil = Math.floor(this.#now + forNs) + 0.5;
   }
 
   // ---- the rest ---------------------------------------------------------------------------------
