@@ -18,6 +18,12 @@ describe('over TLS', () => {
   beforeAll(async () => {
     server = createServer({ cert: leaf.cert + leaf.chain, key: leaf.key }, (request, response) => {
       if (request.url === '/silent') return;
+      if (request.url?.startsWith('/refused/')) {
+        const [, , type = '', length = '0'] = request.url.split('/');
+        response.writeHead(503, { 'content-type': `application/${type}`, 'retry-after': '600' });
+        response.end('<'.repeat(Number(length)));
+        return;
+      }
       response.setHeader('content-type', 'application/json').end('{"hello":"world"}');
     });
     server.listen(0, '127.0.0.1');
@@ -47,6 +53,21 @@ describe('over TLS', () => {
         message: expect.stringMatching(/^localhost:\d+ can't be reached: .*certificate/),
       });
     }
+  });
+
+  test.each([
+    ['JSON that is none', '/refused/json/9'],
+    ['a problem that is none', '/refused/problem+json/9'],
+    ['a page', '/refused/html/9'],
+    ['nothing', '/refused/json/0'],
+    ['a body without end', '/refused/json/300000'],
+  ])('a refusal is one, with when to come back, though below it is %s', async (_, path) => {
+    await expect(ask(path, ca.rootPem)).rejects.toMatchObject({
+      code: 'bad-answer',
+      message: 'the CA answers HTTP 503',
+      status: 503,
+      retryAfterMs: 600_000,
+    });
   });
 
   test('a request that is no longer wanted ends at once, with the reason of whoever ended it', async () => {

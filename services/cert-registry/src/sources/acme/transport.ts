@@ -107,11 +107,8 @@ export class AcmeTransport {
         : plainRequest(url, { method, headers, signal, agent: this.#plain });
     request.once('response', resolve).once('error', reject).end(payload);
     const message = await promise;
-    return {
-      status: message.statusCode ?? 0,
-      headers: message.headers,
-      data: read(await collect(message), message.headers['content-type'] ?? ''),
-    };
+    const { statusCode: status = 0, headers: told } = message;
+    return { status, headers: told, data: await dataOf(message, status) };
   }
 
   #refuse({ status, headers, data }: AcmeResponse): void {
@@ -148,6 +145,16 @@ export function stopReason(signal: AbortSignal): AcmeError {
   return reason instanceof AcmeError
     ? reason
     : new AcmeError('stopped', 'the registry is stopping');
+}
+
+/** Of a refusal its status and Retry-After count, whatever a server or a proxy writes below them. */
+async function dataOf(message: IncomingMessage, status: number): Promise<unknown> {
+  try {
+    return read(await collect(message), message.headers['content-type'] ?? '');
+  } catch (error) {
+    if (status < 400 || !(error instanceof AcmeError)) throw error;
+    return undefined;
+  }
 }
 
 async function collect(message: IncomingMessage): Promise<string> {
