@@ -372,6 +372,20 @@ test('a request that a process made, and died before it knew, goes at the next s
   expect(pending.map(({ spkiSha256 }) => spkiSha256)).toEqual([acme?.nextSpkiSha256]);
 });
 
+test('an order about which the CA answers what is of no use is given up for another', async () => {
+  const authorizations = Array(201).fill(`${ca.origin}/authorization`);
+  ca.answer = (path) =>
+    path === '/order/1'
+      ? { body: { status: 'pending', authorizations, finalize: `${ca.origin}/finalize` } }
+      : undefined;
+  await start();
+  expect((await untilFailed()).detail).toBe("the CA's answer has more than 200 authorizations");
+  ca.answer = () => undefined;
+  await run();
+  await untilIssued();
+  expect(ca.orders).toHaveLength(2);
+});
+
 test('terms of service want a yes', async () => {
   ca.directory = { meta: { termsOfService: 'https://ca.test/terms' } };
   await start();

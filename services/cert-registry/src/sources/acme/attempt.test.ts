@@ -79,8 +79,16 @@ test('one that fails counts once, with what the error says of the next', () => {
 
 test.each<[string, unknown, boolean]>([
   ['what the CA refuses is not gone on with', said('badCSR', 400), false],
+  ['nor is an answer that is of no use', new AcmeError('bad-answer', 'x'), false],
+  ['nor a name that was not proved', new AcmeError('challenge-failed', 'x'), false],
   ['what its server failed is', said('serverInternal', 503), true],
-  ['nor is a proof that we could not give the end of it', new AcmeError('proof-failed', 'x'), true],
+  [
+    'also where it answers in no words of ACME',
+    new AcmeError('bad-answer', 'x', { status: 502 }),
+    true,
+  ],
+  ['what did not reach it is', new AcmeError('unreachable', 'x'), true],
+  ['so is a proof that we could not give the end of it', new AcmeError('proof-failed', 'x'), true],
 ])('%s', (_, thrown, kept) => {
   state.change({ order });
   begin().fail(thrown);

@@ -71,8 +71,7 @@ export class OrderAttempt {
       retryAfterMs: acme?.retryAfterMs,
     });
     state.change({ attempts, deaf: acme?.code === 'not-listening' });
-    // what a server failed itself may be gone on with
-    if (acme?.problem !== undefined && (acme.status ?? 0) < 500) state.dropOrder();
+    if (acme !== undefined && endsOrder(acme)) state.dropOrder();
     const ending = endingOf(state.value.certificate, this.#parts.now());
     const detail = `${reasonOf(error)}${ending}`;
     const checks = error instanceof RegistryError ? error.checks : [];
@@ -98,6 +97,15 @@ export class OrderAttempt {
     const { state, now, random } = this.#parts;
     return { now: now(), held: state.value.certificate, random: random() };
   }
+}
+
+/**
+ * Whether the order is of no use any more: the CA has refused it, or answered about it what would be of no
+ * more use the next time. What a server failed itself may be gone on with.
+ */
+function endsOrder({ code, problem, status = 0 }: AcmeError): boolean {
+  const final = problem !== undefined || code === 'bad-answer' || code === 'challenge-failed';
+  return final && status < 500;
 }
 
 /** When the certificate ends, where that is soon; else empty. */

@@ -228,6 +228,31 @@ describe('refused', () => {
       'bad-answer',
       "the CA's answer lacks identifier.value",
     ],
+    [
+      'more authorizations than any certificate has names',
+      '/order',
+      [order('pending', { authorizations: Array.from({ length: 6_000 }, () => at('/authz/1')) })],
+      'bad-answer',
+      "the CA's answer has more than 200 authorizations",
+    ],
+    [
+      'more challenges than there are kinds',
+      '/authz/1',
+      [
+        authorization('pending', {
+          challenges: Array(33).fill({ type: 'x', url: '', status: '' }),
+        }),
+      ],
+      'bad-answer',
+      "the CA's answer has more than 32 challenges",
+    ],
+    [
+      'a status of its own',
+      '/order',
+      [order('fine')],
+      'bad-answer',
+      "the CA's answer has no status that RFC 8555 knows",
+    ],
   ])('%s', async (_, path, replies, code, message) => {
     answers.set(path, replies);
     await expect(fulfil()).rejects.toMatchObject({ code, message });

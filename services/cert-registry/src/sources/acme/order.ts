@@ -244,10 +244,14 @@ function parse<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new AcmeError(
-    'bad-answer',
-    `the CA's answer lacks ${issue?.path.join('.') || 'everything'}`,
-  );
+  throw new AcmeError('bad-answer', `the CA's answer ${describeIssue(issue)}`);
+}
+
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  const field = issue?.path.join('.') || 'everything';
+  if (issue?.code === 'too_big') return `has more than ${issue.maximum} ${field}`;
+  if (issue?.code === 'invalid_value') return `has no ${field} that RFC 8555 knows`;
+  return `lacks ${field}`;
 }
 
 /** RFC 8555 §7.4: base64url of the DER. */
