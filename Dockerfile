@@ -1,5 +1,6 @@
 # One file, a target per process:  docker build --target imap .
-# The base image can be any with Node 26 on PATH and a user 1000 (edge: also apt).
+# The base image can be any with Node 26 in /usr/bin or /usr/local/bin and a user 1000 (edge: also apt). Its files
+# are taken over, its ENV and ENTRYPOINT are not.
 ARG BASE_IMAGE=node:26-bookworm-slim
 
 # manifests alone, so that a change in a source leaves the installation below as it is
@@ -38,7 +39,16 @@ RUN find /out -type f \
          -o -path '*/node_modules/*/__tests__' -o -path '*/node_modules/*/benchmarks' \) \
       -exec rm -rf {} +
 
-FROM ${BASE_IMAGE} AS base
+# what runs: the base without what only builds need, and without a program that has more rights than its caller
+FROM ${BASE_IMAGE} AS trimmed
+RUN rm -rf /usr/local/lib/node_modules /usr/local/include /opt/yarn* \
+      /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+
+# copied, since a layer over the base would hide what was deleted and keep its size
+FROM scratch AS base
+COPY --from=trimmed / /
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ENV NODE_ENV=production NODE_OPTIONS=--conditions=built CONCERT_DATA=/data
 # a volume takes owner and mode from the folder that it is first mounted on
 RUN mkdir -p /data/mail && chmod -R 700 /data && chown -R 1000:1000 /data

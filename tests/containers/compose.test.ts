@@ -157,6 +157,23 @@ describe('each process for itself', () => {
     });
   });
 
+  test.each(SERVICES)(
+    '%s has no program that installs, and none with more rights',
+    async (service) => {
+      const [container = ''] = await system.containers(service);
+      const find = `
+      import { readdirSync, statSync } from 'node:fs';
+      const found = [];
+      for (const { name, parentPath } of readdirSync('/usr', { recursive: true, withFileTypes: true })) {
+        const file = statSync(parentPath + '/' + name, { throwIfNoEntry: false });
+        if (!file?.isFile()) continue;
+        if ((file.mode & 0o6000) !== 0 || /^(npm|npx|corepack|yarn)$/.test(name)) found.push(name);
+      }
+      console.log(JSON.stringify(found));`;
+      expect(JSON.parse(await system.evaluate(container, find))).toEqual([]);
+    },
+  );
+
   test.each(SERVICES)('%s can read its own secrets and nobody else’s', async (service) => {
     const [container = ''] = await system.containers(service);
     const find = `
