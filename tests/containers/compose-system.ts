@@ -33,8 +33,6 @@ export interface ComposeOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Compose files besides docker-compose.yml, from the root. */
   readonly files?: readonly string[];
-  /** Replicas of services of which there is more than one. */
-  readonly scale?: Readonly<Record<string, number>>;
 }
 
 /** A project that is up, in the shape in which whole systems are tested. */
@@ -59,6 +57,7 @@ export interface ComposeSystem
 /** Ended with the project where a test has failed before it has stopped its own. */
 const loads: ChildProcess[] = [];
 
+const IMAGES = 'localhost/concert-test';
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 async function docker(
@@ -80,7 +79,6 @@ async function docker(
 export async function startCompose({
   settings = {},
   files = [],
-  scale = {},
 }: ComposeOptions = {}): Promise<ComposeSystem> {
   const numbers = await freePorts(PORT_SETTINGS.length + 1);
   const registryPort = numbers.at(-1) ?? 0;
@@ -88,8 +86,8 @@ export async function startCompose({
   const data = mkdtempSync(join(tmpdir(), 'concert-compose-'));
   const env: Record<string, string> = {
     CONCERT_BIND: '127.0.0.1',
-    // images apart from those that somebody works with on this machine
-    CONCERT_IMAGES: 'concert-test',
+    // apart from those that somebody works with on this machine
+    CONCERT_IMAGES: IMAGES,
     TEST_REGISTRY_PORT: String(registryPort),
     ...settings,
   };
@@ -116,13 +114,9 @@ export async function startCompose({
   };
 
   try {
-    await compose('--profile', 'command', 'build');
+    await compose('build');
     const started = performance.now();
-    const scales = Object.entries(scale).flatMap(([name, count]) => [
-      '--scale',
-      `${name}=${count}`,
-    ]);
-    await compose('up', '--wait', '--wait-timeout', '120', ...scales);
+    await compose('up', '--wait', '--wait-timeout', '120');
     const upMs = performance.now() - started;
     for (const [volume, identity] of [
       ['operator', 'operator/admin'],
@@ -169,7 +163,7 @@ async function copyIdentity(volume: string, folder: string): Promise<void> {
     console.log(JSON.stringify(files.map((name) => [name, readFileSync('/identity/' + name, 'utf8')])));`;
   const mount = `${volume}:/identity:ro`;
   const node = ['node', '--input-type=module', '-e', script];
-  const printed = await docker(['run', '--rm', '-v', mount, 'concert-test/imap', ...node]);
+  const printed = await docker(['run', '--rm', '-v', mount, `${IMAGES}/imap`, ...node]);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const [name, text] of JSON.parse(printed) as [string, string][]) {
     writeFileSync(join(folder, name), text, { mode: 0o600 });
