@@ -3,6 +3,9 @@
  * restarted and killed under load loses nothing that was acknowledged.
  */
 import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ImapFlow } from 'imapflow';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -26,14 +29,29 @@ const settings = {
 const auth = { user: USER, pass: PASSWORD };
 const tls = { rejectUnauthorized: false, servername: 'localhost' };
 
+const STORE_PASSWORD = 'only for this test';
+
 let system: ComposeSystem;
+let folder: string;
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'concert-postgres-'));
+  const file = join(folder, 'store-password');
+  writeFileSync(file, `${STORE_PASSWORD}\n`);
+  // users in containers are others than ours, and the folder is closed
+  chmodSync(file, 0o444);
   system = await startCompose({
-    settings: { ...settings, CONCERT_STORE_PASSWORD: 'only for this test' },
-    scale: { imap: 2 },
+    files: ['tests/containers/postgres.yml'],
+    settings: {
+      ...settings,
+      CONCERT_STORE_PASSWORD_FILE: file,
+      CONCERT_IMAP_REPLICAS: '2',
+    },
   });
 });
-afterAll(() => system?.close());
+afterAll(async () => {
+  await system?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const send = (subject: string) =>
   createTransport({
@@ -67,7 +85,7 @@ async function subjects(): Promise<Set<string>> {
 
 test('without a password compose says which variable to set', () => {
   const env: NodeJS.ProcessEnv = { ...process.env, ...settings };
-  delete env['CONCERT_STORE_PASSWORD'];
+  delete env['CONCERT_STORE_PASSWORD_FILE'];
   const compose = ['compose', '--env-file', '/dev/null', '-p', `${system.project}-unset`];
   let said = '';
   try {
@@ -82,7 +100,13 @@ test('without a password compose says which variable to set', () => {
   } finally {
     execFileSync('docker', [...compose, 'down', '--volumes'], { cwd: ROOT, env, stdio: 'ignore' });
   }
-  expect(said).toMatch(/CONCERT_STORE_PASSWORD.*not set/);
+  expect(said).toMatch(/CONCERT_STORE_PASSWORD_FILE.*not set/);
+});
+
+test('`docker inspect` shows no password', async () => {
+  const ids = (await system.compose('ps', '--all', '--quiet')).split('\n').filter(Boolean);
+  expect(ids.length).toBeGreaterThan(6);
+  expect(await system.docker('inspect', ...ids)).not.toContain(STORE_PASSWORD);
 });
 
 test('the services use the database, and no file', async () => {
@@ -91,7 +115,7 @@ test('the services use the database, and no file', async () => {
   const count =
     'select count(*) from pg_stat_activity where usename = current_user and state is not null';
   const connections = await system.docker(
-    ...['exec', '-e', 'PGPASSWORD=only for this test', postgres, ...psql, count],
+    ...['exec', '-e', `PGPASSWORD=${STORE_PASSWORD}`, postgres, ...psql, count],
   );
   expect(Number(connections)).toBeGreaterThan(3);
   const [imap = ''] = await system.containers('imap');

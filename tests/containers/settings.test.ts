@@ -7,9 +7,19 @@ import { ROOT } from '../testing/system.ts';
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const text = read('docker-compose.yml');
-const { services } = parse(text, { merge: true }) as {
-  services: Record<string, { environment?: Record<string, string | null> }>;
+const { services, secrets } = parse(text, { merge: true }) as {
+  services: Record<string, Service>;
+  secrets: Record<string, { file: string }>;
 };
+
+interface Service {
+  readonly image: string;
+  readonly build?: object;
+  readonly pull_policy?: string;
+  readonly profiles?: readonly string[];
+  readonly environment?: Record<string, string | null>;
+  readonly secrets?: readonly string[];
+}
 
 /** What compose decides itself, or what has no meaning in a container. */
 const NOT_FOR_OPERATORS = [
@@ -30,6 +40,17 @@ const NOT_FOR_OPERATORS = [
   // of the files in deploy/compose
   'CONCERT_ACME_HTTP_LISTEN',
   'CONCERT_FOLDER_PATH',
+];
+
+/** What `docker inspect` must not show: it comes from a file, and from that alone. */
+const SECRETS = [
+  'CONCERT_ACME_DNS_TSIG_KEY',
+  'CONCERT_ACME_EAB_HMAC_KEY',
+  'CONCERT_FOLDER_PASSPHRASE',
+  'CONCERT_NOTIFY_SMTP_PASSWORD',
+  'CONCERT_NOTIFY_WEBHOOK_SECRET',
+  'CONCERT_REGISTRY_KEY',
+  'CONCERT_STORE_PASSWORD',
 ];
 
 /** Which containers a section of docs/settings.md speaks of. */
@@ -53,11 +74,44 @@ test('each container is given the settings that it reads', () => {
     for (const [, name = ''] of section.matchAll(/^\| `(CONCERT_[A-Z_0-9]+)`/gm)) {
       if (NOT_FOR_OPERATORS.includes(name)) continue;
       for (const service of readers ?? []) {
-        if (!(name in (services[service]?.environment ?? {}))) missing.push(`${service} ${name}`);
+        const given = SECRETS.includes(name) ? `${name}_FILE` : name;
+        if (!(given in (services[service]?.environment ?? {}))) missing.push(`${service} ${given}`);
       }
     }
   }
   expect(missing.filter((one) => !ONE_PROCESS.includes(one))).toEqual([]);
+});
+
+test('no secret is in an environment; each is a file of this host that .env names', () => {
+  const given: string[] = [];
+  for (const [service, { environment = {}, secrets: mounted = [] }] of Object.entries(services)) {
+    const names = Object.keys(environment);
+    expect([service, names.filter((name) => SECRETS.includes(name))]).toEqual([service, []]);
+    for (const name of names.filter((each) => /^CONCERT_.*_FILE$/.test(each))) {
+      const [, secret = ''] =
+        /^\$\{(?:\w+):\+\/run\/secrets\/(.*)\}$/.exec(environment[name] ?? '') ?? [];
+      expect(environment[name]).toBe(`\${${name}:+/run/secrets/${secret}}`);
+      expect(secrets[secret]?.file).toBe(`\${${name}:-/dev/null}`);
+      expect(mounted).toContain(secret);
+      given.push(name.replace(/_FILE$/, ''));
+    }
+  }
+  expect([...new Set(given)].sort()).toEqual(SECRETS);
+});
+
+test('each image is built by one service and pulled by none, under a name that no registry has', () => {
+  const { postgres: _, ...ours } = services;
+  const builders: string[] = [];
+  for (const { image, build, pull_policy, profiles } of Object.values(ours)) {
+    expect(image).toMatch(/^\$\{CONCERT_IMAGES:-localhost\/concert\}\/[a-z-]+:/);
+    expect(pull_policy).toMatch(/:-never\}$/);
+    // a profile that is off is left out of `up --build`, and its image stays old
+    expect(profiles).toBeUndefined();
+    if (build !== undefined) builders.push(image);
+  }
+  expect(builders.sort()).toEqual(
+    [...new Set(Object.values(ours).map(({ image }) => image))].sort(),
+  );
 });
 
 test('.env.example names every variable of the compose files, and no other', () => {
