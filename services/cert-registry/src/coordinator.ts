@@ -461,11 +461,9 @@ export class Coordinator {
 
   /** Who would take part in a rotation under this policy now, and who of them is required. */
   preview(require: RequiredSubscribers): SubscriberOutcome[] {
-    const participants = [
-      ...[...this.#members.values()].map((member) => asParticipant(member, require)),
-      ...[...this.#gone.values()].map(asGone),
-    ];
-    return participants.map((participant) => outcomeOf(participant, undefined));
+    return [...this.#members.values()].map((member) =>
+      outcomeOf(asParticipant(member, require), undefined),
+    );
   }
 
   // ---- streams ----------------------------------------------------------------------------------

@@ -192,7 +192,15 @@ describe('a rotation', () => {
       toGeneration: 2n,
       outcomes: [{ phase: SubscriberPhase.SUBSCRIBER_PHASE_LOST, required: false }],
     });
-    expect((await fleet())?.subscribers).toEqual([]);
+    const { subscribers, warnings } = (await fleet()) ?? {};
+    expect(subscribers).toEqual([]);
+    expect(warnings).toContainEqual(expect.stringMatching(/^lost for a whole lease.*: imap lost$/));
+    // and the next ones say so too
+    const next = await rotate(await selfSigned('localhost'));
+    expect(next.at(-1)?.rotation).toMatchObject({
+      state: RotationState.ROTATION_STATE_VERIFIED,
+      outcomes: [{ instance: 'lost', code: 'lease-expired', required: false }],
+    });
   });
 
   const policies: [string, RequirePolicy['policy']][] = [
