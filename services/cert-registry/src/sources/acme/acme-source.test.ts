@@ -372,6 +372,24 @@ test('a request that a process made, and died before it knew, goes at the next s
   expect(pending.map(({ spkiSha256 }) => spkiSha256)).toEqual([acme?.nextSpkiSha256]);
 });
 
+test('a certificate for other names is no renewal: the timetable stays, and it is ordered again', async () => {
+  await start();
+  const issued = await untilIssued();
+  ca.issuedNames = () => ['evil.example'];
+  const error = await refusal(run(true));
+  expect(error.code).toBe(status.FAILED_PRECONDITION);
+  expect(error.details).toContain('lacks localhost');
+  const failed = await untilFailed();
+  expect(failed).toMatchObject({ failures: 1, certificateId: issued.certificateId });
+  expect(failed.acme?.renewAt).toEqual(issued.acme?.renewAt);
+  // nor is the answer kept
+  expect(failed.acme?.nextSpkiSha256).toBe(issued.acme?.nextSpkiSha256);
+  ca.issuedNames = (asked) => asked;
+  await run(true);
+  expect((await untilIssued()).certificateId).not.toBe(issued.certificateId);
+  expect(ca.orders).toHaveLength(3);
+});
+
 test('an order about which the CA answers what is of no use is given up for another', async () => {
   const authorizations = Array(201).fill(`${ca.origin}/authorization`);
   ca.answer = (path) =>

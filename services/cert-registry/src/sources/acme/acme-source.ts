@@ -26,6 +26,7 @@ import type { AcmeIssuer } from './issuer.ts';
 import { type Listener, Listening } from './listening.ts';
 import { needless } from './needless.ts';
 import type { NextRequest } from './next-request.ts';
+import { checkOrderedNames } from './ordered-names.ts';
 import { nextPoll } from './renewal-info.ts';
 import type { AcmeState, KeptState } from './state.ts';
 import { askWhenToRenew } from './suggestion.ts';
@@ -244,6 +245,7 @@ export class AcmeSource implements CertificateSource {
       onStep: (step) => this.#step(step),
     });
     this.#step('checks the certificate');
+    await checkOrderedNames(chain, request.signingRequestPem, names);
     try {
       const blobs = [Buffer.from(chain)];
       await certificates.completeSigningRequest({ certificateId: requestId, blobs }, ACTOR);

@@ -39,7 +39,8 @@ export async function preferredChain(
   return best;
 }
 
-async function certificatesOf(chain: string): Promise<readonly X509Certificate[]> {
+/** Throws AcmeError (bad-answer). */
+export async function certificatesOf(chain: string): Promise<readonly X509Certificate[]> {
   try {
     return (await readBlobs([Buffer.from(chain)])).certificates;
   } catch (cause) {

@@ -44,6 +44,8 @@ export class FakeCa {
   #status = 'pending';
   /** In place of the usual answer to a path, while it gives one. */
   answer: (path: string, payload: Record<string, unknown>) => Reply | undefined = () => undefined;
+  /** Which names it issues for those that are asked for. */
+  issuedNames: (asked: readonly string[]) => readonly string[] = (asked) => asked;
   /** What the directory says besides. */
   directory: Record<string, unknown> = {};
 
@@ -197,7 +199,7 @@ export class FakeCa {
     const body = Buffer.from(csr, 'base64url').toString('base64');
     const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${body.replaceAll(/.{64}/g, '$&\n')}\n-----END CERTIFICATE REQUEST-----\n`;
     const { names, publicKey } = readSigningRequest(pem);
-    const leaf = this.#ca.sign(names, publicKey);
+    const leaf = this.#ca.sign(this.issuedNames(names), publicKey);
     this.issued.push(renewalInfoId(new X509Certificate(leaf)) ?? '');
     this.#chain = `${leaf}\n${this.#ca.intermediatePem}`;
     this.alternateChain = `${leaf}\n${this.#ca.crossSignedIntermediate()}`;
