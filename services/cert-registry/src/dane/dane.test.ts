@@ -156,7 +156,7 @@ describe.skipIf(namedIsMissing)('with records in a BIND', () => {
 });
 
 test('a resolver that does not answer is neither presence nor absence; ticket seeds go on', async () => {
-  await start({ DANE_RESOLVER: '127.0.0.1:1', REGISTRY_TICKET_SEED_AGE: '250ms' });
+  await start({ DANE_RESOLVER: '127.0.0.1:1', REGISTRY_TICKET_SEED_AGE: '1s' });
   const { id } = await selfSigned();
   const seeds = async () => {
     const { rotations } = await call(operator, operator.listRotations, { limit: 0, beforeId: 0n });
