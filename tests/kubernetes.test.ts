@@ -27,7 +27,7 @@ import {
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { Installation, onlyContainer, secretsOf } from './testing/kubernetes-installation.ts';
-import { admitsFrom, admitsTo, selects } from './testing/kubernetes-network.ts';
+import { admitsFrom, admitsTo, type Pod, selects } from './testing/kubernetes-network.ts';
 import { faultsOf, type KubernetesObject } from './testing/kubernetes-schemas.ts';
 import { findKubectl, KUBERNETES, readManifest, render } from './testing/kustomize.ts';
 
@@ -61,6 +61,13 @@ interface PodMonitor {
 
 const MAIL = ['smtp', 'pop', 'imap'];
 const RENEWALS = ['smtp', 'pop', 'imap', 'admin'].map((name) => `renew-identity-${name}`);
+/** What cert-manager starts in the namespace while a CA asks for http-01. */
+const SOLVER: Pod = {
+  name: 'cm-acme-http-solver',
+  namespace: 'concert',
+  labels: { 'acme.cert-manager.io/http01-solver': 'true' },
+  spec: { containers: [] },
+};
 /** The port of the registry's own mail, where others come through a load balancer with a header. */
 const INSIDE = 2526;
 const CALLERS = [...MAIL, 'operator', ...RENEWALS];
@@ -214,7 +221,7 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
       expect(spec?.maxUnavailable).toBe(1);
     }
     for (const { metadata, spec } of installation.policies) {
-      const chosen = installation.pods.filter(({ labels }) =>
+      const chosen = [...installation.pods, SOLVER].filter(({ labels }) =>
         selects(spec?.podSelector ?? {}, labels),
       );
       expect(chosen.length, metadata?.name).toBeGreaterThan(0);
@@ -380,6 +387,9 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
       }
     }
 
+    expect(admitsFrom(policies, SOLVER, 'outside', 8089)).toBe(components.includes('cert-manager'));
+    expect(admitsFrom(policies, SOLVER, 'outside', 8090)).toBe(false);
+
     const outgoing = Object.fromEntries(
       installation.pods.map((pod) => [
         pod.name,
@@ -391,7 +401,7 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
     const store = overlay === 'postgres' ? [5432] : [];
     expect(outgoing).toEqual({
       'cert-registry': [53, 443],
-      smtp: [25, 53, ...store],
+      smtp: [53, ...store],
       pop: [53, ...store],
       imap: [53, ...store],
       operator: [53, ...store],
@@ -463,6 +473,17 @@ describe.skipIf(kubectl === undefined).each(VARIANTS)('%s with %j', (overlay, co
     expect(mail?.spec?.accessModes).toEqual(overlay === 'embedded' ? ['ReadWriteOnce'] : undefined);
   });
 });
+
+test.skipIf(kubectl === undefined).each(['embedded', 'postgres'])(
+  'nobody can answer for the images of %s until a registry is named',
+  async (overlay) => {
+    const installation = new Installation(await render(kubectl ?? '', `overlays/${overlay}`, []));
+    for (const pod of installation.pods) {
+      // RFC 2606 §2: no such host, ever
+      expect(onlyContainer(pod).image).toMatch(/^[a-z-]+\.invalid\/concert\/[a-z-]+:0\.1\.0$/);
+    }
+  },
+);
 
 test.skipIf(kubectl === undefined)('the example puts its own names and images in', async () => {
   const installation = new Installation(await render(kubectl ?? '', 'example', []));
