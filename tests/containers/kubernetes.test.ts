@@ -19,6 +19,8 @@ import { ROOT } from '../testing/system.ts';
 
 const run = promisify(execFile);
 
+/** As the manifests name them, until somebody names a registry. */
+const IMAGES = 'set-your-registry.invalid/concert';
 const TAG = 'kubernetes-test';
 const MAIL = ['smtp', 'pop', 'imap'];
 
@@ -40,8 +42,12 @@ describe.skipIf(kubectl === undefined)('the embedded overlay', () => {
     scratch = await mkdtemp(join(tmpdir(), 'concert-kubernetes-'));
     await run(
       'docker',
-      ['compose', '--profile', 'command', 'build', 'cert-registry', ...MAIL, 'concert'],
-      { cwd: ROOT, env: { ...process.env, CONCERT_TAG: TAG }, maxBuffer: 64 * 1024 * 1024 },
+      ['compose', '--env-file', '/dev/null', 'build', 'cert-registry', ...MAIL, 'concert'],
+      {
+        cwd: ROOT,
+        env: { ...process.env, CONCERT_IMAGES: IMAGES, CONCERT_TAG: TAG },
+        maxBuffer: 64 * 1024 * 1024,
+      },
     );
     const rendered = await render(kubectl ?? '', 'overlays/embedded', ['cert-manager']);
     kubelet = await Kubelet.open(new Installation(rendered), TAG);

@@ -8,7 +8,7 @@ import { chmod, chown, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { V1Volume } from '@kubernetes/client-node';
+import type { V1Container, V1Volume } from '@kubernetes/client-node';
 import { type Installation, onlyContainer } from './kubernetes-installation.ts';
 
 const run = promisify(execFile);
@@ -80,7 +80,8 @@ export class Kubelet {
       ...['run', '--detach', '--name', this.container(dnsName)],
       ...['--network', this.#network, '--network-alias', dnsName],
       ...Object.entries(settings).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
-      ...['--entrypoint', 'node', `concert/concert:${this.#images}`, '-e', code],
+      ...['--entrypoint', 'node', this.#image(onlyContainer(this.#installation.pod('operator')))],
+      ...['-e', code],
     ]);
     this.#containers.push(dnsName);
   }
@@ -123,12 +124,16 @@ export class Kubelet {
       ...Object.entries(settings).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
       ...mounts.flat(),
       ...(program === undefined ? [] : ['--entrypoint', program]),
-      `${container.image?.replace(/:[^:]*$/, '')}:${this.#images}`,
+      this.#image(container),
       ...rest,
       ...(container.args ?? []),
     ]);
     const path = container.readinessProbe?.httpGet?.path;
     if (path !== undefined) await this.#untilReady(name, path);
+  }
+
+  #image({ image = '' }: V1Container): string {
+    return `${image.replace(/:[^:]*$/, '')}:${this.#images}`;
   }
 
   async #mount(
