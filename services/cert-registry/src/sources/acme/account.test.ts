@@ -3,6 +3,7 @@ import type { RegistryDatabase } from '../../database.ts';
 import type { KeyVault } from '../../key-vault.ts';
 import { type AccountSettings, AcmeAccount } from './account.ts';
 import type { AcmeConnection } from './connection.ts';
+import { AcmeError } from './errors.ts';
 
 const settings = new Map<string, string>();
 const secrets = new Map<string, Uint8Array>();
@@ -25,7 +26,10 @@ const connection = {
   get directory() {
     return { meta };
   },
-  useAccount: (url: string) => told.push(`use ${url}`),
+  useAccount: (url: string) => {
+    if (url.startsWith('http:')) throw new AcmeError('bad-answer', 'a URL of this host');
+    told.push(`use ${url}`);
+  },
   newAccount: async (payload: object) => {
     told.push(`new ${JSON.stringify(payload)}`);
     return { location };
@@ -65,6 +69,12 @@ test('made once, and used from then on', async () => {
   expect(await enter()).toEqual(made);
   expect(account().url).toBe('https://ca.example/account/1');
   expect(await enter()).toEqual(['use https://ca.example/account/1']);
+});
+
+test('one at a place that the CA may not name is not kept', async () => {
+  location = 'http://127.0.0.1:9000/admin';
+  await expect(enter()).rejects.toMatchObject({ code: 'bad-answer' });
+  expect(account().url).toBe('');
 });
 
 test('other addresses are told to the CA, once', async () => {

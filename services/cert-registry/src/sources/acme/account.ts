@@ -92,8 +92,8 @@ export class AcmeAccount {
     if (location === undefined) {
       throw new AcmeError('bad-answer', 'the CA made an account and did not say where');
     }
-    this.#save(location);
     connection.useAccount(location);
+    this.#save(location);
   }
 
   #contact(): string[] {

@@ -15,7 +15,7 @@ import { arrivalPolicy, requireWindow } from '../config.ts';
 import type { MaintenanceWindow } from '../maintenance-window.ts';
 import type { AccountSettings } from './account.ts';
 import type { DnsUpdateOptions } from './dns-update.ts';
-import { isAcceptable } from './transport.ts';
+import { isAcceptable } from './reachable-urls.ts';
 
 /** DNS names, wildcards allowed; each once. */
 const presentedNames = list.transform((names, context) => {

@@ -37,7 +37,6 @@ export interface ExternalAccount {
 }
 
 export interface ConnectionOptions extends TransportOptions {
-  readonly directoryUrl: string;
   readonly accountKeyPem: string;
   readonly externalAccount: ExternalAccount | undefined;
 }
@@ -129,8 +128,9 @@ export class AcmeConnection {
     this.#transport.close();
   }
 
-  /** All requests but newAccount are the account's. */
+  /** All requests but newAccount are the account's. Throws AcmeError where the CA may not name such a URL. */
   useAccount(url: string): void {
+    this.#transport.checkUrl(url);
     this.#accountUrl = url;
   }
 

@@ -1,6 +1,6 @@
 /**
- * HTTP to an ACME server, within limits: https only (http to this host itself), the operator's own trust
- * where it is given, no redirects, bounded answers, a deadline on each request and an end to all of them.
+ * HTTP to an ACME server, within limits: https only where the directory is, the operator's own trust where it is given, only
+ * URLs that the CA may lead to (reachable-urls.ts), no redirects, bounded answers, a deadline on each request and an end to all of them.
  * What the answers mean is connection.ts's.
  */
 import {
@@ -11,6 +11,7 @@ import {
 } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { AcmeError, describeProblem, plainText, problemSchema } from './errors.ts';
+import { isAcceptable, mayFollow } from './reachable-urls.ts';
 
 const TIMEOUT_MS = 30_000;
 /** Certificate chains and directories stay far below. */
@@ -27,18 +28,13 @@ export interface AcmeResponse {
 }
 
 export interface TransportOptions {
+  readonly directoryUrl: string;
   /** PEM of the only authorities to trust; Node's own list where it is not given. */
   readonly caPem?: string | undefined;
   /** Ends whatever is under way. */
   readonly signal: AbortSignal;
   /** Wall clock, milliseconds: Retry-After may be a date. */
   readonly now: () => number;
-}
-
-/** Whether ACME may be spoken with this URL: in the clear only with this host itself. */
-export function isAcceptable(url: URL): boolean {
-  if (url.protocol === 'https:') return true;
-  return url.protocol === 'http:' && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
 }
 
 export class AcmeTransport {
@@ -59,15 +55,27 @@ export class AcmeTransport {
     this.#plain.destroy();
   }
 
+  /** What the CA names to be asked. Throws AcmeError (bad-answer) where we do not. */
+  checkUrl(url: string): URL {
+    const target = URL.canParse(url) ? new URL(url) : undefined;
+    if (target === undefined || !isAcceptable(target)) {
+      throw new AcmeError('bad-answer', `the CA names a URL that is not https: ${plainText(url)}`);
+    }
+    if (!mayFollow(target, new URL(this.#options.directoryUrl))) {
+      throw new AcmeError(
+        'bad-answer',
+        `the CA names a URL of this host or a private network: ${plainText(url)}`,
+      );
+    }
+    return target;
+  }
+
   /**
    * Throws AcmeError: unreachable, bad-answer, stopped, or the server's problem. One of the type badNonce
    * is returned, since whoever signed the request can repeat it (RFC 8555 §6.5).
    */
   async request(url: string, method: string, body?: unknown): Promise<AcmeResponse> {
-    const target = URL.canParse(url) ? new URL(url) : undefined;
-    if (target === undefined || !isAcceptable(target)) {
-      throw new AcmeError('bad-answer', `the CA names a URL that is not https: ${plainText(url)}`);
-    }
+    const target = this.checkUrl(url);
     const { signal } = this.#options;
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let response: AcmeResponse;
