@@ -174,6 +174,32 @@ test('a rate limit: not asked again before, by nobody, also after a restart', as
   await untilIssued();
 });
 
+test('a rate limit for years holds for a day; force does not break it, and hears what does', async () => {
+  ca.answer = (path) =>
+    path === '/order'
+      ? problem(429, 'rateLimited', 'never', { 'retry-after': '999999999' })
+      : undefined;
+  await start();
+  const { nextActionAt } = await untilFailed();
+  const day = (nextActionAt?.getTime() ?? 0) - Date.now();
+  expect(day).toBeGreaterThan(DAY_MS - HOUR_MS);
+  expect(day).toBeLessThanOrEqual(DAY_MS);
+  const error = await refusal(run(true));
+  expect(error.code).toBe(status.RESOURCE_EXHAUSTED);
+  expect(error.details).toContain(`ask again on ${nextActionAt?.toISOString()}`);
+  expect(error.details).toContain('another CONCERT_ACME_DIRECTORY, other names or other settings');
+  expect(ca.orders).toHaveLength(1);
+  await registry.stop();
+
+  // as that says
+  ca.answer = () => undefined;
+  const settings = { ...registry.settings, ACME_NAMES: 'localhost,other.example' };
+  registry = new TestRegistry(settings, registry.folder);
+  await registry.start();
+  await untilIssued();
+  expect(ca.orders).toHaveLength(2);
+});
+
 test('what only an operator can mend is explained, and tried again hours later', async () => {
   ca.answer = (path) =>
     path === '/order'

@@ -133,7 +133,10 @@ export class AcmeSource implements CertificateSource {
     const wanted = force || this.#due().at <= now();
     if (wanted && isLimited(this.#state, this.#wanted(), now())) {
       const until = new Date(this.#state.attempts.nextAt).toISOString();
-      throw new RegistryError('exhausted', `the CA's rate limit says to ask again on ${until}`);
+      throw new RegistryError(
+        'exhausted',
+        `the CA's rate limit says to ask again on ${until}, and no order is made before, nor by force; another CONCERT_ACME_DIRECTORY, other names or other settings are tried at once`,
+      );
     }
     await this.#begin('order', () => this.#bring(force));
   }

@@ -56,15 +56,28 @@ test('the CA asks for longer: then longer, and a rate limit is kept as one', () 
     limited: false,
     nextAt: NOW + 2 * HOUR,
   });
-  const years = { ...asked, retryAfterMs: 1000 * DAY };
-  expect(afterFailure(NO_ATTEMPTS, years).nextAt).toBe(NOW + 8 * DAY);
+});
+
+test.each([
+  ['nothing held', undefined],
+  ['a certificate that runs out', heldFor(90 * DAY, HOUR)],
+  ['one that has ended', heldFor(90 * DAY, -DAY)],
+])("the CA's word holds for a day at a stretch, then there is one try: %s", (_, held) => {
+  let [attempts, now] = [NO_ATTEMPTS, NOW];
+  for (const retryAfterMs of [DAY, 8 * DAY, 999_999_999_000]) {
+    const facts = { now, held, retryAfterMs, rateLimited: true, random: MIDDLE };
+    attempts = afterFailure(attempts, facts);
+    expect(attempts).toMatchObject({ nextAt: now + DAY, limited: true });
+    expect(earliest(attempts, now)).toBe(now + DAY);
+    now = attempts.nextAt;
+  }
 });
 
 test('a clock that is set back by years does not silence us', () => {
   const attempts: Attempts = { failures: 1, nextAt: NOW + 3650 * DAY, limited: true };
   expect(earliest(attempts, NOW)).toBeLessThanOrEqual(NOW);
   // what a CA may ask for is kept
-  expect(earliest({ ...attempts, nextAt: NOW + 8 * DAY }, NOW)).toBe(NOW + 8 * DAY);
+  expect(earliest({ ...attempts, nextAt: NOW + DAY }, NOW)).toBe(NOW + DAY);
 });
 
 test('a registry that dies in each attempt and is started again each second asks 8 times a day', () => {

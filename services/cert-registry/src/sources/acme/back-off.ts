@@ -45,8 +45,11 @@ const PRESSED_MS = HOUR_MS;
 const PART_OF_LIFE = 1 / 20;
 const LEAST_MS = 1_000;
 const JITTER = 0.2;
-/** A rate limit for longer is a mistake; RFC 8555 §6.6 knows no bound. */
-const LONGEST_LIMIT_MS = 8 * DAY_MS;
+/**
+ * As long as a CA's word holds at a stretch, whatever is left of the certificate: RFC 8555 §6.6 knows no bound,
+ * and a mistake of the CA's would silence us for years. Asked once a day, no CA suffers.
+ */
+const LONGEST_LIMIT_MS = DAY_MS;
 
 /** `attempts` after one more failure. */
 export function afterFailure(attempts: Attempts, facts: FailureFacts): Attempts {
