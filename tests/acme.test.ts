@@ -211,7 +211,7 @@ describe.skipIf(!hasPebble())('against pebble', () => {
     const fleet = await getFleet(client);
     expect(fleet.generation).toBe(1n);
     expect(fleet.warnings.join('\n')).toMatch(
-      /the certificate source acme failed: the CA could not verify/,
+      /the certificate source acme \(https:\S+\) failed: the CA could not verify/,
     );
 
     const before = orders();
