@@ -1,4 +1,7 @@
 /** What goes wrong around a switch, on real processes: every end is all or nothing, and the fleet converges. */
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SWITCH_STEPS } from '@mail/cert-registry';
 import { type CertRegistryServiceClient, RotationState } from '@mail/proto';
@@ -298,8 +301,9 @@ describe('a registry that is down when a service starts', () => {
       });
       await session.work();
 
-      // without one: another instance knows nothing
+      // without one: a host that never heard the registry knows nothing
       await system.stop('pop');
+      rmSync(join(system.data, 'cache', 'pop'), { recursive: true });
       const waiting = system.start('pop', {}, 'elsewhere');
       waiting.catch(() => {});
       await pause(4_000);
