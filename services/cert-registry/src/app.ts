@@ -108,6 +108,11 @@ export async function buildApp(
         REGISTRY_IDENTITY.uri,
       );
       rotations.begin(certificates.find(certificate.id));
+    } else if (config.namesAreSet && config.names.join() !== requiredNames.get().join()) {
+      logger.warn(
+        { required: requiredNames.get(), setting: config.names },
+        'CONCERT_REGISTRY_NAMES counts at the first start only; change the required names by "concert names set"',
+      );
     }
 
     let identity = await identities.issueOwn(config.hosts);

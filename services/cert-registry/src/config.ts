@@ -150,6 +150,8 @@ export interface RegistryConfig {
   readonly vaultKey: string | undefined;
   readonly listen: ListenAddress;
   readonly names: readonly string[];
+  /** Whether they were set, rather than the default. */
+  readonly namesAreSet: boolean;
   readonly hosts: readonly string[];
   readonly identitiesFolder: string;
   /** "service/imap", "operator/admin". */
@@ -188,6 +190,7 @@ export function readConfig(settings: Settings): RegistryConfig {
     vaultKey: read.CONCERT_REGISTRY_KEY,
     listen: parseAddress(read.CONCERT_REGISTRY_LISTEN, 'CONCERT_REGISTRY_LISTEN'),
     names: read.CONCERT_REGISTRY_NAMES,
+    namesAreSet: (settings['CONCERT_REGISTRY_NAMES'] ?? '') !== '',
     hosts: read.CONCERT_REGISTRY_HOSTS,
     identitiesFolder: read.CONCERT_IDENTITIES ?? join(read.CONCERT_DATA, 'identities'),
     identities: read.CONCERT_REGISTRY_IDENTITIES,
