@@ -69,13 +69,14 @@ describe.skipIf(kubectl === undefined)('the embedded overlay', () => {
     const programs = join(scratch, 'bin');
     const applied = join(scratch, 'applied');
     await Promise.all([programs, applied].map((folder) => mkdir(folder)));
-    // exec goes to the container; a Secret is made by the real kubectl, and applied to nothing
+    // exec goes to the container; a Secret is made by the real kubectl, which this one hides, and applied
+    // to nothing
     await writeFile(
       join(programs, 'kubectl'),
       `#!/bin/sh
 case "$3" in
   exec) shift 7; exec docker exec ${kubelet.container('cert-registry')} "$@" ;;
-  create) exec ${kubectl} "$@" ;;
+  create) PATH='${process.env['PATH']}'; exec ${kubectl} "$@" ;;
   apply) for last; do :; done; exec cp "\${last#--filename=}" "${applied}/" ;;
 esac
 `,
@@ -83,6 +84,7 @@ esac
     await chmod(join(programs, 'kubectl'), 0o755);
     await run(join(KUBERNETES, 'identities.sh'), [], {
       env: { ...process.env, PATH: `${programs}:${process.env['PATH']}` },
+      timeout: 60_000,
     });
     for (const file of await readdir(applied)) {
       const { metadata, data } = parse(await readFile(join(applied, file), 'utf8')) as V1Secret;
