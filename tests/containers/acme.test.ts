@@ -91,7 +91,6 @@ test('a certificate comes by itself, and every port shows it; another comes by h
   const seconds = (performance.now() - began) / 1000;
   console.info(`in containers, from renew to verified: ${seconds.toFixed(1)} s`);
   expect(said).toContain('3 of 3 subscribers verified');
-  expect(seconds).toBeLessThan(10);
   const second = await status();
   expect(second.certificate?.spkiSha256).toBe(first.source.acme.nextSpkiSha256);
   expect(await servedOn(ports)).toEqual(new Set([second.certificate?.fingerprintSha256]));
