@@ -18,7 +18,13 @@ import type { MailboxRow, Schema } from './schema.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** Uses that a mailbox can be made for (RFC 6154 §2); \All and \Flagged are views. */
-const SPECIAL_USES = new Set(['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash']);
+export const SPECIAL_USES: readonly string[] = [
+  '\\Archive',
+  '\\Drafts',
+  '\\Junk',
+  '\\Sent',
+  '\\Trash',
+];
 
 function mailboxExists(name: string): StoreError {
   return new StoreError('mailbox-exists', `there is a mailbox ${JSON.stringify(name)} already`);
@@ -164,7 +170,7 @@ export async function createMailbox(
   const { db } = context;
   const { accountId, specialUse } = args;
   const name = requireMailboxName(args.name.replace(/\/$/, ''));
-  if (specialUse !== undefined && !SPECIAL_USES.has(specialUse)) {
+  if (specialUse !== undefined && !SPECIAL_USES.includes(specialUse)) {
     throw new StoreError('bad-mailbox-name', 'no mailbox can be made for that special use');
   }
   await lockAccount(context, accountId);

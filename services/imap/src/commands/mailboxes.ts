@@ -1,18 +1,15 @@
 /** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3 to §6.3.7). */
-import { INBOX, isInferior, parseMailboxName } from '@mail/store';
+import { INBOX, isInferior, parseMailboxName, SPECIAL_USES } from '@mail/store';
 import { refuse } from '../errors.ts';
 import { type CreateArguments, DELIMITER, type RenameArguments } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
 import { tellName } from './list.ts';
 
-/** Uses that the store keeps, in their usual spelling; \\All and \\Flagged would be views (RFC 6154 §2). */
-const USES = ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash'];
-
-/** The one use that a mailbox can have. Throws ReplyError (USEATTR: RFC 6154 §5.3). */
+/** The one use that a mailbox can have, in its usual spelling. Throws ReplyError (USEATTR: RFC 6154 §5.3). */
 function useOf(uses: readonly string[]): string | undefined {
   const [asked, another] = uses;
   if (asked === undefined) return undefined;
-  const known = USES.find((use) => use.toLowerCase() === asked.toLowerCase());
+  const known = SPECIAL_USES.find((use) => use.toLowerCase() === asked.toLowerCase());
   if (known === undefined) throw refuse('USEATTR', 'No mailbox can have that use here');
   if (another !== undefined) throw refuse('USEATTR', 'A mailbox has one use here');
   return known;
