@@ -4,9 +4,18 @@ export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
 export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
+export { ImapStrings } from './imap-strings.ts';
 export { messageIds, readReferences } from './message-ids.ts';
 export { decodeParameters } from './parameter-values.ts';
 export { type PreviewedPiece, previewedPiece, previewText } from './preview.ts';
+export {
+  type PlainRendering,
+  type RenderingMode,
+  renderBody,
+  renderBodyStructure,
+  renderEnvelope,
+  renderPlain,
+} from './rendering.ts';
 export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
 export { type SentDate, sentDate } from './sent-date.ts';

@@ -3,7 +3,13 @@
  * which messages, in which order, and every item but those of fetch-sections.ts and fetch-preview.ts.
  * Structures come in batches.
  */
-import type { MessageStructure } from '@mail/message';
+import {
+  type MessageStructure,
+  type RenderingMode,
+  renderBody,
+  renderBodyStructure,
+  renderEnvelope,
+} from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
@@ -12,7 +18,6 @@ import type { ContentItem, FetchArguments, FetchItem } from '../parser/fetch.ts'
 import { MAX_UINT32 } from '../parser/limits.ts';
 import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
-import { StructureRenderer } from '../render-structure.ts';
 import { encodeFlags } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { Turns } from '../turns.ts';
@@ -227,8 +232,8 @@ async function tell(
   if (room !== undefined) await room;
 }
 
-function rendererFor({ strings, enabled }: Session): StructureRenderer {
-  return new StructureRenderer(strings, enabled.has('IMAP4rev2'));
+function renderingMode({ strings, enabled }: Session): RenderingMode {
+  return { strings, rev2: enabled.has('IMAP4rev2') };
 }
 
 function renderItem(
@@ -258,10 +263,10 @@ function renderItem(
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';
     case 'envelope':
-      return `ENVELOPE ${structure ? rendererFor(session).envelope(structure.envelope) : 'NIL'}`;
+      return `ENVELOPE ${structure ? renderEnvelope(structure.envelope, session.strings) : 'NIL'}`;
     case 'body':
-      return `BODY ${structure ? rendererFor(session).body(structure.root, false) : 'NIL'}`;
+      return `BODY ${structure ? renderBody(structure.root, renderingMode(session)) : 'NIL'}`;
     case 'body-structure':
-      return `BODYSTRUCTURE ${structure ? rendererFor(session).body(structure.root, true) : 'NIL'}`;
+      return `BODYSTRUCTURE ${structure ? renderBodyStructure(structure.root, renderingMode(session)) : 'NIL'}`;
   }
 }
