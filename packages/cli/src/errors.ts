@@ -30,6 +30,9 @@ const EXIT_CODES = {
 
 export type CliErrorCode = keyof typeof EXIT_CODES;
 
+/** A check has found something, or some of the work could not be done. */
+export const EXIT_FOUND = 1;
+
 /** The switch was made, and not every subscriber has proved that it serves it. */
 export const EXIT_INCOMPLETE = 5;
 

@@ -13,7 +13,8 @@ import type { Terminal } from './terminal.ts';
 const EXIT_CODES = `
 Exit codes:
   0   done
-  1   refused by a check or by a subscriber: nothing was changed
+  1   refused by a check or by a subscriber: nothing was changed; faults in the mail store, or messages
+      that could not be exported or imported
   2   bad arguments, or a file that can't be read
   3   no such certificate or account
   4   not permitted, or no identity to call with

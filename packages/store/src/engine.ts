@@ -23,6 +23,11 @@ export interface Engine {
   write<N extends WriteName>(name: N, args: WriteArguments<N>): Promise<WriteResult<N>>;
   /** Says when anything may have changed, until the returned function is called. */
   listen(signal: ChangeSignal): () => void;
+  /**
+   * What the engine finds wrong in its own files, a sentence each; takes long where those are large. Empty
+   * where another program sees to them.
+   */
+  examine(quick: boolean): Promise<string[]>;
   /** Throws maildrop-locked. */
   lockMaildrop(accountId: AccountId): Promise<MaildropLock>;
   readonly failed: Promise<never>;

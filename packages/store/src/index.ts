@@ -1,4 +1,5 @@
 export { type AccountAddress, parseAddress } from './addresses.ts';
+export * from './check-report.ts';
 export { CHUNK_BYTES } from './content.ts';
 export * from './errors.ts';
 export * from './mail-store.ts';

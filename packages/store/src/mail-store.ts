@@ -7,6 +7,7 @@
  * numbers below 2^53 that grow with each change in a mailbox (RFC 7162 §3.1).
  */
 import type { MessageStructure } from '@mail/message';
+import type { CheckOptions, CheckReport } from './check-report.ts';
 
 export type AccountId = number;
 export type MailboxId = number;
@@ -236,6 +237,11 @@ export interface MailStore {
    * then read: what is read then is never older than what is called back for. Returns how to stop it.
    */
   watch(mailboxId: MailboxId, changed: () => void): () => void;
+  /**
+   * Checks the whole store, also while services use it, and mends it where that is asked for. Reads all of
+   * it: for a process that does nothing else.
+   */
+  check(options: CheckOptions): Promise<CheckReport>;
   /** Rejects when the store can write no more and this process should end; never resolves. */
   readonly failed: Promise<never>;
   statistics(): StoreStatistics;

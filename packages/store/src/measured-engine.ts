@@ -45,6 +45,7 @@ export function measureEngine(engine: Engine, metrics: Metrics): Engine {
     readAtOnce: (queries) => reading(engine.readAtOnce(queries)),
     write: (name, args) => writing(engine.write(name, args)),
     listen: (signal) => engine.listen(signal),
+    examine: (quick) => engine.examine(quick),
     lockMaildrop: (accountId) => engine.lockMaildrop(accountId),
     failed: engine.failed,
     statistics: () => engine.statistics(),

@@ -2,6 +2,7 @@
 import type { Logger } from '@mail/service';
 import { findAccount, findOldestAccount, listAccounts, readCredentials } from './accounts.ts';
 import { ChangeFeed } from './change-feed.ts';
+import { checkStore } from './check.ts';
 import { readContent, requireStorable } from './content.ts';
 import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
@@ -90,6 +91,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       await engine.read((db) => requireAccount(db, accountId));
       return engine.lockMaildrop(accountId);
     },
+    check: (options) => checkStore(engine, options),
     watch: (mailboxId, changed) => feed.watch(mailboxId, changed),
     failed: engine.failed,
     statistics: () => engine.statistics(),

@@ -5,6 +5,7 @@
  * ready, and results cross threads, so they are plain data.
  */
 import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
+import { repair } from './check-repairs.ts';
 import { prepareContent } from './content.ts';
 import type { AccountId, AppendedMessage, MailboxId, NewMessage, Uid } from './mail-store.ts';
 import { createMailbox, deleteMailbox, renameMailbox, setSubscription } from './mailboxes.ts';
@@ -112,6 +113,7 @@ const writes = {
   expunge: write(expungeMessages),
   copy: write(copyMessages),
   move: write(moveMessages),
+  repair: write(repair),
   sweep: write((context: WriteContext, _args: null) => sweep(context)),
 };
 

@@ -18,6 +18,7 @@ import { addIdentityCommands } from './identity.ts';
 import { addNamesCommands } from './names.ts';
 import { addRotationsCommand } from './rotations.ts';
 import { addSourceCommands } from './source.ts';
+import { addStoreCommands } from './store.ts';
 
 export function addCommands(program: Command, run: Run): void {
   const cert = program.command('cert').description('import, inspect and rotate certificates');
@@ -38,4 +39,5 @@ export function addCommands(program: Command, run: Run): void {
   addAuditCommand(program, run);
   addIdentityCommands(program, run);
   addAccountCommands(program, run);
+  addStoreCommands(program, run);
 }

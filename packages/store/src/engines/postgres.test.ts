@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
+import { checkSuite } from '../testing/check-suite.ts';
 import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
 import { processesSuite } from '../testing/processes-suite.ts';
 import { storeSuite } from '../testing/store-suite.ts';
@@ -16,4 +17,5 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   storeSuite('PostgreSQL', create);
   sweepSuite('PostgreSQL', create);
   processesSuite('PostgreSQL', create);
+  checkSuite('PostgreSQL', create);
 });

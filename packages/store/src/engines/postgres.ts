@@ -111,6 +111,12 @@ class PostgresEngine implements Engine {
     };
   }
 
+  /** Its server has tools for that: data checksums, pg_amcheck. */
+  async examine(): Promise<string[]> {
+    this.#requireOpen();
+    return [];
+  }
+
   lockMaildrop(accountId: AccountId): Promise<MaildropLock> {
     return this.#keep(() => this.#locks.lock(accountId));
   }

@@ -16,6 +16,7 @@ import type { WriteArguments, WriteName, WriteResult } from '../writes.ts';
 import { listenToBell } from './sqlite/bell.ts';
 import { kyselyOn, openReader } from './sqlite/connection.ts';
 import { fromSqlite } from './sqlite/errors.ts';
+import { examineFile } from './sqlite/examiner.ts';
 import { MaildropLocks } from './sqlite/maildrop-locks.ts';
 import { SqliteWriter } from './sqlite/writer.ts';
 
@@ -33,6 +34,7 @@ function createFiles(path: string): void {
 }
 
 class SqliteEngine implements Engine {
+  readonly #path: string;
   readonly #writer: SqliteWriter;
   readonly #reader: DatabaseSync;
   readonly #db: Kysely<Schema>;
@@ -50,6 +52,7 @@ class SqliteEngine implements Engine {
     signals: Set<ChangeSignal>,
     logger: Logger,
   ) {
+    this.#path = path;
     this.#writer = writer;
     this.#reader = openReader(path);
     this.#db = kyselyOn(this.#reader);
@@ -96,6 +99,11 @@ class SqliteEngine implements Engine {
       this.#signals.delete(signal);
       stop();
     };
+  }
+
+  async examine(quick: boolean): Promise<string[]> {
+    this.#requireOpen();
+    return examineFile({ path: this.#path, quick });
   }
 
   async lockMaildrop(accountId: AccountId): Promise<MaildropLock> {

@@ -1,0 +1,118 @@
+/** Accounts and what hangs on them: subscriptions, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
+import type { CheckCourse } from './check-course.ts';
+import { inPages } from './check-course.ts';
+import { INBOX } from './mailbox-names.ts';
+
+const PAGE = 500;
+
+export async function checkAccounts(course: CheckCourse): Promise<void> {
+  await checkSubscriptions(course);
+  await checkInboxes(course);
+  await checkUidValidity(course);
+}
+
+/** Removing an account removes them in the same transaction. */
+async function checkSubscriptions(course: CheckCourse): Promise<void> {
+  const owners = await course.look('subscriptions', (db) =>
+    db
+      .selectFrom('subscriptions')
+      .leftJoin('accounts', 'accounts.id', 'subscriptions.account_id')
+      .select((eb) => ['subscriptions.account_id as id', eb.fn.countAll<number>().as('count')])
+      .where('accounts.address_key', 'is', null)
+      .groupBy('subscriptions.account_id')
+      .limit(PAGE)
+      .execute(),
+  );
+  for (const { id, count } of owners ?? []) {
+    await course.settle(`subscriptions of account ${id}`, async (db) => {
+      const account = await db
+        .selectFrom('accounts')
+        .select('id')
+        .where('id', '=', id)
+        .where('address_key', 'is not', null)
+        .executeTakeFirst();
+      if (account !== undefined) return undefined;
+      return {
+        faults: [
+          {
+            code: 'subscription-of-nobody',
+            where: `account ${id}`,
+            what: `${count} subscriptions, and no such account`,
+          },
+        ],
+        repair: { kind: 'subscriptions', accountId: id },
+      };
+    });
+  }
+}
+
+async function checkInboxes(course: CheckCourse): Promise<void> {
+  let done = 0;
+  await inPages(async (after) => {
+    const accounts = await course.look('accounts', (db) =>
+      db
+        .selectFrom('accounts')
+        .leftJoin('mailboxes', (join) =>
+          join.onRef('mailboxes.account_id', '=', 'accounts.id').on('mailboxes.name', '=', INBOX),
+        )
+        .select(['accounts.id', 'accounts.address', 'mailboxes.id as inbox'])
+        .where('accounts.address_key', 'is not', null)
+        .where('accounts.id', '>', after)
+        .orderBy('accounts.id')
+        .limit(PAGE)
+        .execute(),
+    );
+    for (const { id, address, inbox } of accounts ?? []) {
+      if (inbox === null) await settleInbox(course, id, address);
+    }
+    done += accounts?.length ?? 0;
+    course.progress('accounts', done, done);
+    return accounts?.at(-1)?.id;
+  });
+}
+
+async function settleInbox(course: CheckCourse, id: number, address: string): Promise<void> {
+  await course.settle(`account ${address}`, async (db) => {
+    const account = await db
+      .selectFrom('accounts')
+      .leftJoin('mailboxes', (join) =>
+        join.onRef('mailboxes.account_id', '=', 'accounts.id').on('mailboxes.name', '=', INBOX),
+      )
+      .select('mailboxes.id as inbox')
+      .where('accounts.id', '=', id)
+      .where('accounts.address_key', 'is not', null)
+      .executeTakeFirst();
+    // removed meanwhile, or it has one by now
+    if (account === undefined || account.inbox !== null) return undefined;
+    return {
+      faults: [
+        {
+          code: 'inbox-missing',
+          where: `account ${address}`,
+          what: 'has no INBOX, so no mail can be delivered',
+        },
+      ],
+      repair: { kind: 'inbox', accountId: id },
+    };
+  });
+}
+
+async function checkUidValidity(course: CheckCourse): Promise<void> {
+  await course.settle('the counter of UIDVALIDITY', async (db) => {
+    const { used } = await db
+      .selectFrom('mailboxes')
+      .select((eb) => eb.fn.coalesce(eb.fn.max('uid_validity'), eb.lit(0)).as('used'))
+      .executeTakeFirstOrThrow();
+    const counter = await db
+      .selectFrom('counters')
+      .select('value')
+      .where('name', '=', 'uid_validity')
+      .executeTakeFirst();
+    if (counter !== undefined && counter.value >= used) return undefined;
+    const what = `is ${counter?.value ?? 'missing'}, and a mailbox has ${used}`;
+    return {
+      faults: [{ code: 'uid-validity-behind', where: 'the counter of UIDVALIDITY', what }],
+      repair: counter && { kind: 'uid-validity', atLeast: used },
+    };
+  });
+}
