@@ -135,7 +135,7 @@ export async function renewPasswordHash(
 
 /** Takes the account out of sight at once; its mail is left to sweeps (sweep.ts). */
 export async function removeAccount(context: WriteContext, args: { id: AccountId }): Promise<void> {
-  const { db, touch } = context;
+  const { db, touch, touchAccount } = context;
   const { numUpdatedRows } = await db
     .updateTable('accounts')
     .set({ address_key: null, password_hash: '' })
@@ -158,5 +158,6 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
     .returning(['id', 'highest_modseq'])
     .execute();
   for (const mailbox of mailboxes) touch(mailbox.id, mailbox.highest_modseq);
+  touchAccount(args.id);
   await db.deleteFrom('subscriptions').where('account_id', '=', args.id).execute();
 }

@@ -2,7 +2,7 @@ import { silentLogger } from '@mail/service';
 import { describe, expect, it, vi } from 'vitest';
 import { ChangeFeed } from './change-feed.ts';
 import type { ChangeSignal, Engine } from './engine.ts';
-import type { MailboxId, ModSeq } from './mail-store.ts';
+import type { AccountId, MailboxId, ModSeq } from './mail-store.ts';
 
 /** An engine whose mailboxes are numbers in a map, and whose reads end when the test says. */
 class FakeEngine implements Pick<Engine, 'read' | 'listen'> {
@@ -23,8 +23,12 @@ class FakeEngine implements Pick<Engine, 'read' | 'listen'> {
     return () => this.listeners.delete(signal);
   }
 
-  signal(touched?: readonly (readonly [MailboxId, ModSeq])[]): void {
-    for (const listener of this.listeners) listener(touched);
+  signal(mailboxes?: readonly (readonly [MailboxId, ModSeq])[]): void {
+    for (const listener of this.listeners) listener(mailboxes && { mailboxes, accounts: [] });
+  }
+
+  signalAccounts(...accounts: AccountId[]): void {
+    for (const listener of this.listeners) listener({ mailboxes: [], accounts });
   }
 }
 
@@ -113,9 +117,37 @@ describe('the change feed', () => {
     expect(called).toHaveBeenCalledOnce();
   });
 
+  it('reads what became of an account in any case, and of no other', async () => {
+    const { engine, feed, called } = start();
+    const other = vi.fn();
+    engine.modSeqs.set(1, 5).set(2, 5);
+    feed.watchAccount(1, called);
+    feed.watchAccount(2, other);
+    engine.signalAccounts(1, 3);
+    await settled();
+    // the first signal cannot tell
+    expect([called.mock.calls.length, other.mock.calls.length]).toEqual([1, 0]);
+    engine.signalAccounts(1);
+    await settled();
+    expect(called).toHaveBeenCalledTimes(1);
+    engine.modSeqs.set(1, 6);
+    engine.signalAccounts(1);
+    await settled();
+    expect([called.mock.calls.length, other.mock.calls.length]).toEqual([2, 0]);
+    const { reads } = engine;
+    engine.signalAccounts(3);
+    await settled();
+    expect(engine.reads).toBe(reads);
+    engine.modSeqs.delete(2);
+    engine.signal();
+    engine.signal();
+    await settled();
+    expect([called.mock.calls.length, other.mock.calls.length]).toEqual([2, 1]);
+  });
+
   it('listens only while somebody watches', () => {
     const { engine, feed, called } = start();
-    const stops = [feed.watch(1, called), feed.watch(1, called), feed.watch(2, called)];
+    const stops = [feed.watch(1, called), feed.watch(1, called), feed.watchAccount(1, called)];
     expect(engine.listeners.size).toBe(1);
     for (const stop of stops) stop();
     expect(engine.listeners.size).toBe(0);

@@ -7,8 +7,13 @@ import type { AccountId, MailboxId, MaildropLock, ModSeq, StoreStatistics } from
 import type { Schema } from './schema.ts';
 import type { WriteArguments, WriteName, WriteResult } from './writes.ts';
 
-/** Mailboxes with their modification sequence after a write. */
-export type Touched = readonly (readonly [MailboxId, ModSeq])[];
+/** What a write has changed. */
+export interface Touched {
+  /** With their modification sequence after it. */
+  readonly mailboxes: readonly (readonly [MailboxId, ModSeq])[];
+  /** Whose names, subscriptions or annotations it changed. */
+  readonly accounts: readonly AccountId[];
+}
 
 /** `touched` where it is known (our own writes), undefined where another process wrote something. */
 export type ChangeSignal = (touched: Touched | undefined) => void;

@@ -91,6 +91,40 @@ export interface UidRange {
 
 export type FlagChange = 'replace' | 'add' | 'remove';
 
+/** A mailbox with what it counts. */
+export interface MailboxOverview extends Mailbox {
+  readonly status: MailboxStatus;
+}
+
+/** One annotation without its value. */
+export interface AnnotationSummary {
+  /** In lower case, as all names are: "/private/comment" (RFC 5464 §3.2). */
+  readonly name: string;
+  /** Octets of the value. */
+  readonly size: number;
+}
+
+/** An annotation that was set or removed. */
+export interface AnnotationChange {
+  /** Undefined for the account's own. The mailbox may be gone. */
+  readonly mailboxId: MailboxId | undefined;
+  readonly name: string;
+  /** The account's, of that write. */
+  readonly modSeq: ModSeq;
+}
+
+/** All of an account at one moment. */
+export interface AccountOverview {
+  /** Grows with each change of names, subscriptions and annotations. */
+  readonly modSeq: ModSeq;
+  /** In order of name, INBOX first. */
+  readonly mailboxes: readonly MailboxOverview[];
+  /** In that order too; some may have no mailbox. */
+  readonly subscriptions: readonly string[];
+  /** Set or removed after the modification sequence that was asked for, in that order. */
+  readonly annotations: readonly AnnotationChange[];
+}
+
 export interface Accounts {
   /**
    * Adds an account with INBOX and the default folders (Drafts, Sent, Junk, Trash, Archive), all of
@@ -137,6 +171,31 @@ export interface Mailboxes {
   subscribe(accountId: AccountId, name: string, subscribed: boolean): Promise<void>;
   subscriptions(accountId: AccountId): Promise<string[]>;
   status(id: MailboxId): Promise<MailboxStatus>;
+}
+
+/**
+ * Named values of mailboxes, and of the account itself where no mailbox is named (RFC 5464). A mailbox's use
+ * is one, "/private/specialuse" (RFC 6154 §4). They go with their mailbox, and stay with it when it is renamed.
+ */
+export interface Annotations {
+  /** In order of name. Throws no-such-mailbox, no-such-account, as read does. */
+  list(accountId: AccountId, mailboxId: MailboxId | undefined): Promise<AnnotationSummary[]>;
+  /** The values of those of `names` that there are. */
+  read(
+    accountId: AccountId,
+    mailboxId: MailboxId | undefined,
+    names: readonly string[],
+  ): Promise<Map<string, Uint8Array>>;
+  /**
+   * Durable, all or none; a value of undefined removes. Returns the account's modification sequence then.
+   * Names are "/private/..." or "/shared/...", in lower case. Throws bad-annotation, bad-special-use,
+   * annotation-too-large, too-many-annotations, no-such-mailbox, no-such-account.
+   */
+  set(
+    accountId: AccountId,
+    mailboxId: MailboxId | undefined,
+    values: readonly (readonly [name: string, value: Uint8Array | undefined])[],
+  ): Promise<ModSeq>;
 }
 
 export interface Messages {
@@ -229,7 +288,10 @@ export interface StoreStatistics {
 export interface MailStore {
   readonly accounts: Accounts;
   readonly mailboxes: Mailboxes;
+  readonly annotations: Annotations;
   readonly messages: Messages;
+  /** With annotations that have changed after `since`, none where it is undefined. Throws no-such-account. */
+  overview(accountId: AccountId, since?: ModSeq): Promise<AccountOverview>;
   /** Throws maildrop-locked. */
   lockMaildrop(accountId: AccountId): Promise<MaildropLock>;
   /**
@@ -237,6 +299,8 @@ export interface MailStore {
    * then read: what is read then is never older than what is called back for. Returns how to stop it.
    */
   watch(mailboxId: MailboxId, changed: () => void): () => void;
+  /** As watch, for all that an overview tells. */
+  watchAccount(accountId: AccountId, changed: () => void): () => void;
   /**
    * Checks the whole store, also while services use it, and mends it where that is asked for. Reads all of
    * it: for a process that does nothing else.

@@ -1,10 +1,19 @@
 /** Mailboxes: their names, their numbers and their subscriptions. */
 import type { Kysely } from 'kysely';
+import { advanceAccount } from './advance-account.ts';
+import { copyAnnotations } from './annotations.ts';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireAccount, requireMailbox } from './existence.ts';
 import { inGroups } from './id-groups.ts';
 import { lockAccount, lockMailbox, lockMailboxes } from './locks.ts';
-import type { AccountId, Mailbox, MailboxId, MailboxStatus, ModSeq } from './mail-store.ts';
+import type {
+  AccountId,
+  Mailbox,
+  MailboxId,
+  MailboxOverview,
+  MailboxStatus,
+  ModSeq,
+} from './mail-store.ts';
 import {
   compareNames,
   INBOX,
@@ -15,16 +24,8 @@ import {
 } from './mailbox-names.ts';
 import { moveMessages } from './messages.ts';
 import type { MailboxRow, Schema } from './schema.ts';
+import { SPECIAL_USES } from './special-uses.ts';
 import type { WriteContext } from './write-context.ts';
-
-/** Uses that a mailbox can be made for (RFC 6154 §2); \All and \Flagged are views. */
-export const SPECIAL_USES: readonly string[] = [
-  '\\Archive',
-  '\\Drafts',
-  '\\Junk',
-  '\\Sent',
-  '\\Trash',
-];
 
 function mailboxExists(name: string): StoreError {
   return new StoreError('mailbox-exists', `there is a mailbox ${JSON.stringify(name)} already`);
@@ -88,8 +89,12 @@ export async function findMailbox(
   return row && toMailbox(accountId, row);
 }
 
-export async function readStatus(db: Kysely<Schema>, id: MailboxId): Promise<MailboxStatus> {
-  const row = await requireMailbox(db, id);
+type StatusRow = Pick<
+  MailboxRow,
+  'messages' | 'unseen' | 'deleted' | 'uid_next' | 'uid_validity' | 'highest_modseq' | 'size'
+>;
+
+function toStatus(row: StatusRow): MailboxStatus {
   return {
     messages: row.messages,
     unseen: row.unseen,
@@ -99,6 +104,30 @@ export async function readStatus(db: Kysely<Schema>, id: MailboxId): Promise<Mai
     highestModSeq: row.highest_modseq,
     size: row.size,
   };
+}
+
+export async function readStatus(db: Kysely<Schema>, id: MailboxId): Promise<MailboxStatus> {
+  return toStatus(await requireMailbox(db, id));
+}
+
+/** In order of name, INBOX first. */
+export async function listOverviews(
+  db: Kysely<Schema>,
+  accountId: AccountId,
+): Promise<MailboxOverview[]> {
+  const rows = await selectMailboxes(db, accountId)
+    .select([
+      'mailboxes.messages',
+      'mailboxes.unseen',
+      'mailboxes.deleted',
+      'mailboxes.uid_next',
+      'mailboxes.highest_modseq',
+      'mailboxes.size',
+    ])
+    .execute();
+  return rows
+    .map((row) => ({ ...toMailbox(accountId, row), status: toStatus(row) }))
+    .sort((a, b) => compareNames(a.name, b.name));
 }
 
 export async function listSubscriptions(
@@ -177,6 +206,7 @@ export async function createMailbox(
   if ((await findMailbox(db, accountId, name)) !== undefined) throw mailboxExists(name);
   await createSuperiors(context, accountId, name);
   await insertMailbox(context, accountId, name, specialUse);
+  await advanceAccount(context, accountId);
   const created = await findMailbox(db, accountId, name);
   if (created === undefined) throw noSuchMailbox();
   return created;
@@ -197,6 +227,8 @@ async function createSuperiors(
 /** Takes the mailbox out of sight at once; its messages are left to sweeps (sweep.ts). */
 export async function deleteMailbox(context: WriteContext, args: { id: MailboxId }): Promise<void> {
   const { db, touch } = context;
+  const { account_id: accountId } = await requireMailbox(db, args.id);
+  await lockAccount(context, accountId);
   const { name, highest_modseq } = await lockMailbox(context, args.id);
   if (name === INBOX) {
     throw new StoreError('mailbox-not-deletable', 'INBOX cannot be deleted');
@@ -207,6 +239,7 @@ export async function deleteMailbox(context: WriteContext, args: { id: MailboxId
     .where('id', '=', args.id)
     .execute();
   touch(args.id, highest_modseq + 1);
+  await advanceAccount(context, accountId);
 }
 
 export async function renameMailbox(
@@ -245,6 +278,7 @@ export async function renameMailbox(
       .execute();
   }
   await createSuperiors(context, accountId, to);
+  await advanceAccount(context, accountId);
 }
 
 /** INBOX stays, empty, and so do its inferiors (RFC 9051 §6.3.6). */
@@ -252,6 +286,13 @@ async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): P
   await lockMailbox(context, inbox.id);
   await createSuperiors(context, inbox.accountId, to);
   const target = await insertMailbox(context, inbox.accountId, to, undefined);
+  const modSeq = await advanceAccount(context, inbox.accountId);
+  await copyAnnotations(context, {
+    accountId: inbox.accountId,
+    from: inbox.id,
+    to: target,
+    modSeq,
+  });
   const rows = await context.db
     .selectFrom('messages')
     .select('uid')
@@ -269,19 +310,32 @@ export async function setSubscription(
   const name = requireMailboxName(args.name);
   const { db } = context;
   await lockAccount(context, accountId);
+  if (await changeSubscription(db, accountId, name, subscribed)) {
+    await advanceAccount(context, accountId);
+  }
+}
+
+/** Whether that has changed anything. */
+async function changeSubscription(
+  db: Kysely<Schema>,
+  accountId: AccountId,
+  name: string,
+  subscribed: boolean,
+): Promise<boolean> {
   if (subscribed) {
-    await db
+    const { numInsertedOrUpdatedRows } = await db
       .insertInto('subscriptions')
       .values({ account_id: accountId, name })
       .onConflict((conflict) => conflict.columns(['account_id', 'name']).doNothing())
-      .execute();
-  } else {
-    await db
-      .deleteFrom('subscriptions')
-      .where('account_id', '=', accountId)
-      .where('name', '=', name)
-      .execute();
+      .executeTakeFirstOrThrow();
+    return numInsertedOrUpdatedRows !== 0n;
   }
+  const { numDeletedRows } = await db
+    .deleteFrom('subscriptions')
+    .where('account_id', '=', accountId)
+    .where('name', '=', name)
+    .executeTakeFirstOrThrow();
+  return numDeletedRows !== 0n;
 }
 
 /** Of those that still exist; deleted ones count until they are swept. */

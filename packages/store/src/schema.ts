@@ -17,6 +17,8 @@ export interface AccountsTable {
   address_key: string | null;
   password_hash: string;
   created_at: Fixed<number>;
+  /** Grows with each change of its mailboxes' names, its subscriptions and annotations. */
+  modseq: Generated<number>;
 }
 
 export interface MailboxesTable {
@@ -26,7 +28,7 @@ export interface MailboxesTable {
   object_id: Fixed<string>;
   /** Null from deletion until the mail is swept. */
   name: string | null;
-  special_use: Fixed<string | null>;
+  special_use: string | null;
   uid_validity: Fixed<number>;
   uid_next: number;
   highest_modseq: number;
@@ -35,6 +37,19 @@ export interface MailboxesTable {
   unseen: number;
   deleted: number;
   size: number;
+}
+
+/** Named values (RFC 5464). */
+export interface AnnotationsTable {
+  account_id: Fixed<number>;
+  /** 0 for the account's own. */
+  mailbox_id: Fixed<number>;
+  /** In lower case. */
+  name: Fixed<string>;
+  /** Null once it is removed, so that who watches can hear of it. */
+  value: Uint8Array | null;
+  /** The account's, when it was set or removed. */
+  modseq: number;
 }
 
 export interface SubscriptionsTable {
@@ -106,6 +121,7 @@ export interface Schema {
   accounts: AccountsTable;
   mailboxes: MailboxesTable;
   subscriptions: SubscriptionsTable;
+  annotations: AnnotationsTable;
   messages: MessagesTable;
   tombstones: TombstonesTable;
   contents: ContentsTable;

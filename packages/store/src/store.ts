@@ -1,12 +1,14 @@
 /** The store over an engine: which query or write answers which method. */
 import type { Logger } from '@mail/service';
+import { readOverview } from './account-overview.ts';
 import { findAccount, findOldestAccount, listAccounts, readCredentials } from './accounts.ts';
+import { listAnnotations, readAnnotations } from './annotations.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { checkStore } from './check.ts';
 import { readContent, requireStorable } from './content.ts';
 import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
-import type { Accounts, Mailboxes, MailStore, Messages } from './mail-store.ts';
+import type { Accounts, Annotations, Mailboxes, MailStore, Messages } from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
 import { listMessages, readChanges, readExpunged, readStructures } from './messages.ts';
 import { Sweeper } from './sweeper.ts';
@@ -43,6 +45,15 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       engine.write('setSubscription', { accountId, name, subscribed }),
     subscriptions: (accountId) => engine.read((db) => listSubscriptions(db, accountId)),
     status: (id) => engine.read((db) => readStatus(db, id)),
+  };
+
+  const annotations: Annotations = {
+    list: (accountId, mailboxId) =>
+      engine.readAtOnce((db) => listAnnotations(db, { accountId, mailboxId })),
+    read: (accountId, mailboxId, names) =>
+      engine.readAtOnce((db) => readAnnotations(db, { owner: { accountId, mailboxId }, names })),
+    set: (accountId, mailboxId, values) =>
+      engine.write('setAnnotations', { owner: { accountId, mailboxId }, values }),
   };
 
   const messages: Messages = {
@@ -86,13 +97,16 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
   return {
     accounts,
     mailboxes,
+    annotations,
     messages,
+    overview: (accountId, since) => engine.readAtOnce((db) => readOverview(db, accountId, since)),
     async lockMaildrop(accountId) {
       await engine.read((db) => requireAccount(db, accountId));
       return engine.lockMaildrop(accountId);
     },
     check: (options) => checkStore(engine, options),
     watch: (mailboxId, changed) => feed.watch(mailboxId, changed),
+    watchAccount: (accountId, changed) => feed.watchAccount(accountId, changed),
     failed: engine.failed,
     statistics: () => engine.statistics(),
     async close() {

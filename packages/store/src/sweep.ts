@@ -4,6 +4,7 @@
  * waits long for it. What is expunged stays for a while for who is reading it. After a crash the next
  * process to open the store goes on.
  */
+import { sweepAnnotations } from './annotations.ts';
 import { sweepContents } from './content.ts';
 import { sweepMessages } from './messages.ts';
 import type { WriteContext } from './write-context.ts';
@@ -21,7 +22,7 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
   const { db } = context;
   const mailbox = await db
     .selectFrom('mailboxes')
-    .select('id')
+    .select(['id', 'account_id'])
     .where('name', 'is', null)
     .limit(1)
     .executeTakeFirst();
@@ -36,6 +37,7 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
     .execute();
   const upTo = tombstones.at(-1)?.modseq;
   if (upTo === undefined) {
+    await sweepAnnotations(context, { accountId: mailbox.account_id, mailboxId: mailbox.id });
     await db.deleteFrom('mailboxes').where('id', '=', mailbox.id).execute();
   } else {
     await db
@@ -47,7 +49,8 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
   return true;
 }
 
-async function sweepAccount({ db }: WriteContext): Promise<boolean> {
+async function sweepAccount(context: WriteContext): Promise<boolean> {
+  const { db } = context;
   const account = await db
     .selectFrom('accounts')
     .select('accounts.id')
@@ -65,6 +68,7 @@ async function sweepAccount({ db }: WriteContext): Promise<boolean> {
     .limit(1)
     .executeTakeFirst();
   if (account === undefined) return false;
+  await sweepAnnotations(context, { accountId: account.id, mailboxId: undefined });
   await db.deleteFrom('accounts').where('id', '=', account.id).execute();
   return true;
 }

@@ -1,6 +1,6 @@
 /** What a write works with; made anew for each. */
 import type { Kysely } from 'kysely';
-import type { MailboxId, ModSeq } from './mail-store.ts';
+import type { AccountId, MailboxId, ModSeq } from './mail-store.ts';
 import type { Schema } from './schema.ts';
 
 export interface WriteContext {
@@ -13,4 +13,6 @@ export interface WriteContext {
   readonly randomId: () => string;
   /** Tells the watchers, once the write is committed. */
   readonly touch: (mailboxId: MailboxId, modSeq: ModSeq) => void;
+  /** The same for what an account has besides messages: see advance-account.ts. */
+  readonly touchAccount: (accountId: AccountId) => void;
 }

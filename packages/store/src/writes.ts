@@ -5,6 +5,7 @@
  * ready, and results cross threads, so they are plain data.
  */
 import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
+import { setAnnotations } from './annotations.ts';
 import { repair } from './check-repairs.ts';
 import { prepareContent } from './content.ts';
 import type { AccountId, AppendedMessage, MailboxId, NewMessage, Uid } from './mail-store.ts';
@@ -106,6 +107,7 @@ const writes = {
   deleteMailbox: write(deleteMailbox),
   renameMailbox: write(renameMailbox),
   setSubscription: write(setSubscription),
+  setAnnotations: write(setAnnotations),
   deliver,
   append,
   replace,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
+import { annotationsSuite } from '../testing/annotations-suite.ts';
 import { checkSuite } from '../testing/check-suite.ts';
 import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
 import { processesSuite } from '../testing/processes-suite.ts';
@@ -15,6 +16,7 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   afterAll(() => server?.dispose());
 
   storeSuite('PostgreSQL', create);
+  annotationsSuite('PostgreSQL', create);
   sweepSuite('PostgreSQL', create);
   processesSuite('PostgreSQL', create);
   checkSuite('PostgreSQL', create);

@@ -10,9 +10,10 @@ import type { Logger } from '@mail/service';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import type { ChangeSignal, Engine, Touched } from '../engine.ts';
 import { StoreError } from '../errors.ts';
-import type { AccountId, MailboxId, MaildropLock, ModSeq, StoreStatistics } from '../mail-store.ts';
+import type { AccountId, MaildropLock, StoreStatistics } from '../mail-store.ts';
 import { type EngineTypes, migrate } from '../migrate.ts';
 import type { Schema } from '../schema.ts';
+import { Touches } from '../touches.ts';
 import {
   isSlowToPrepare,
   type PreparedWrite,
@@ -156,7 +157,7 @@ class PostgresEngine implements Engine {
     name: N,
     prepared: PreparedWrite<N>,
   ): Promise<WriteResult<N>> {
-    const touched = new Map<MailboxId, ModSeq>();
+    const touched = new Touches();
     const result = await this.#db.transaction().execute(async (db) => {
       if (name === 'sweep') await lockUntilCommit(db, SWEEP_LOCK);
       const context = {
@@ -164,17 +165,17 @@ class PostgresEngine implements Engine {
         locksRows: true,
         now: new Date(),
         randomId: () => randomBytes(16).toString('base64url'),
-        touch: (mailboxId: MailboxId, modSeq: ModSeq) => touched.set(mailboxId, modSeq),
+        touch: touched.touch,
+        touchAccount: touched.touchAccount,
       };
       return runWrite(context, name, prepared);
     });
     this.#commits += 1;
-    this.#tell([...touched]);
+    if (!touched.isEmpty) this.#tell(touched.take());
     return result;
   }
 
   #tell(touched: Touched): void {
-    if (touched.length === 0) return;
     this.#signal(touched);
     this.#notifier.tell(touched);
   }

@@ -107,7 +107,7 @@ export function processesSuite(engine: string, create: () => Promise<DatabaseUnd
       );
       expect(await store.accounts.list()).toHaveLength(3);
       const applied = await database.query('select name from schema_migrations');
-      expect(applied).toEqual([{ name: 'init' }]);
+      expect(new Set(applied.map((row) => row['name'])).size).toBe(applied.length);
       await database.check();
     });
 
@@ -127,6 +127,39 @@ export function processesSuite(engine: string, create: () => Promise<DatabaseUnd
         expect((await store.mailboxes.status(inbox?.id ?? 0)).messages).toBe(round);
       }
       stop();
+    });
+
+    it('hears of any change of an account in another without polling', async () => {
+      vi.useFakeTimers({ toFake: ['setInterval'] });
+      store = await database.open();
+      const { id: accountId } = await store.accounts.add('alice@x.test', 'hash');
+      const { id: otherId } = await store.accounts.add('bob@x.test', 'hash');
+      const child = startProcess();
+      await child.opened;
+      let heard = Promise.withResolvers<void>();
+      const stop = store.watchAccount(accountId, () => heard.resolve());
+      const before = await store.overview(accountId);
+      const orders: StoreProcessOrder[] = [
+        { kind: 'deliver', recipient: accountId },
+        { kind: 'create', accountId, name: 'New' },
+        { kind: 'unsubscribe', accountId, name: 'Junk' },
+        { kind: 'annotate', accountId, name: '/private/comment' },
+        { kind: 'deliver', recipient: accountId },
+      ];
+      for (const order of orders) {
+        heard = Promise.withResolvers<void>();
+        await child.order({ kind: 'deliver', recipient: otherId });
+        await child.order(order);
+        await heard.promise;
+      }
+      stop();
+      const after = await store.overview(accountId, before.modSeq);
+      expect(after.mailboxes.map(({ name, status }) => [name, status.messages])).toEqual([
+        ['INBOX', 2],
+        ...['Archive', 'Drafts', 'Junk', 'New', 'Sent', 'Trash'].map((name) => [name, 0]),
+      ]);
+      expect(after.subscriptions).not.toContain('Junk');
+      expect(after.annotations.map(({ name }) => name)).toEqual(['/private/comment']);
     });
 
     it('frees the maildrop lock of a process that is killed', async () => {

@@ -9,6 +9,12 @@ export type StoreProcessOrder =
   | { readonly kind: 'add-account'; readonly address: string }
   | { readonly kind: 'deliver'; readonly recipient: number }
   | { readonly kind: 'lock-maildrop'; readonly accountId: number }
+  /** Changes what an account has besides messages: a name, a subscription, an annotation. */
+  | {
+      readonly kind: 'create' | 'unsubscribe' | 'annotate';
+      readonly accountId: number;
+      readonly name: string;
+    }
   /** Goes on until it is killed, from message number `first`; each number is told once it is durable. */
   | {
       readonly kind: 'churn';
@@ -63,6 +69,15 @@ try {
         break;
       case 'lock-maildrop':
         await store.lockMaildrop(order.accountId);
+        break;
+      case 'create':
+        await store.mailboxes.create(order.accountId, order.name);
+        break;
+      case 'unsubscribe':
+        await store.mailboxes.subscribe(order.accountId, order.name, false);
+        break;
+      case 'annotate':
+        await store.annotations.set(order.accountId, undefined, [[order.name, Buffer.from('x')]]);
         break;
       case 'churn':
         await churn(order.recipients, order.first);

@@ -12,6 +12,7 @@ const TABLES = [
   'contents',
   'content_chunks',
   'subscriptions',
+  'annotations',
 ];
 
 export function sweepSuite(engine: string, create: () => Promise<DatabaseUnderTest>): void {
@@ -48,6 +49,9 @@ export function sweepSuite(engine: string, create: () => Promise<DatabaseUnderTe
       const messages = Array.from({ length: count }, () => ({ raw: RAW }));
       const uids = (await store.messages.append(inbox?.id ?? 0, messages)).map(({ uid }) => uid);
       await store.messages.expunge(inbox?.id ?? 0, uids.slice(0, count / 2));
+      for (const mailboxId of [undefined, inbox?.id]) {
+        await store.annotations.set(account.id, mailboxId, [['/private/comment', RAW]]);
+      }
       return account.id;
     };
 

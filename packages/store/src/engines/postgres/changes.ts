@@ -12,13 +12,13 @@ import type { Logger } from '@mail/service';
 import { type Kysely, sql } from 'kysely';
 import type pg from 'pg';
 import type { ChangeSignal, Touched } from '../../engine.ts';
-import type { MailboxId, ModSeq } from '../../mail-store.ts';
 import type { Schema } from '../../schema.ts';
+import { Touches } from '../../touches.ts';
 import { createClient } from './connections.ts';
 import type { PostgresLocation } from './location.ts';
 
 const CHANNEL = 'concert_changes';
-/** Of one notification; PostgreSQL takes 7,999 octets, and a pair has at most 35. */
+/** Of one notification; PostgreSQL takes 7,999 octets, and a mailbox has at most 35, an account 19. */
 const MAX_TOUCHED = 200;
 /** For notifications that were never made or never arrived. */
 const POLL_MS = 10_000;
@@ -30,13 +30,24 @@ function waitBefore(attempt: number): number {
   return wait * (0.5 + Math.random() / 2);
 }
 
+/** A list: of each mailbox its id and modification sequence, of each account its id alone. */
+function writeTouched({ mailboxes, accounts }: Touched): string {
+  return JSON.stringify([...mailboxes, ...accounts.map((accountId) => [accountId])]);
+}
+
 /** Undefined for what no process of ours sends: anything may have changed then. */
 function parseTouched(payload: string): Touched | undefined {
+  const touched = new Touches();
   try {
     const value: unknown = JSON.parse(payload);
-    const isPair = (pair: unknown): boolean =>
-      Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger);
-    return Array.isArray(value) && value.every(isPair) ? (value as unknown as Touched) : undefined;
+    if (!Array.isArray(value)) return undefined;
+    for (const entry of value) {
+      if (!Array.isArray(entry) || !entry.every(Number.isSafeInteger)) return undefined;
+      if (entry.length === 2) touched.touch(entry[0], entry[1]);
+      else if (entry.length === 1) touched.touchAccount(entry[0]);
+      else return undefined;
+    }
+    return touched.take();
   } catch {
     return undefined;
   }
@@ -46,7 +57,7 @@ function parseTouched(payload: string): Touched | undefined {
 export class ChangeNotifier {
   readonly #db: Kysely<Schema>;
   readonly #logger: Logger;
-  readonly #untold = new Map<MailboxId, ModSeq>();
+  readonly #untold = new Touches();
   #telling: Promise<void> | undefined;
   #closing = false;
 
@@ -56,10 +67,8 @@ export class ChangeNotifier {
   }
 
   tell(touched: Touched): void {
-    for (const [mailboxId, modSeq] of touched) {
-      this.#untold.set(mailboxId, Math.max(modSeq, this.#untold.get(mailboxId) ?? 0));
-    }
-    if (this.#untold.size > 0) this.#telling ??= this.#tellAll();
+    this.#untold.add(touched);
+    this.#telling ??= this.#tellAll();
   }
 
   /** Tells what is untold, if PostgreSQL is there. */
@@ -71,13 +80,11 @@ export class ChangeNotifier {
   async #tellAll(): Promise<void> {
     // what is touched in the same turn goes along
     await undefined;
-    for (let attempt = 0; this.#untold.size > 0; ) {
-      const told = [...this.#untold].slice(0, MAX_TOUCHED);
+    for (let attempt = 0; !this.#untold.isEmpty; ) {
+      const told = this.#untold.take(MAX_TOUCHED);
       try {
-        await sql`select pg_notify(${CHANNEL}, ${JSON.stringify(told)})`.execute(this.#db);
-        for (const [mailboxId, modSeq] of told) {
-          if (this.#untold.get(mailboxId) === modSeq) this.#untold.delete(mailboxId);
-        }
+        await sql`select pg_notify(${CHANNEL}, ${writeTouched(told)})`.execute(this.#db);
+        this.#untold.remove(told);
         attempt = 0;
       } catch (error) {
         // others find the changes by their poll, and when they are connected again

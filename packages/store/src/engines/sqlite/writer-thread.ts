@@ -12,9 +12,9 @@ import {
   workerData,
 } from 'node:worker_threads';
 import type { Kysely } from 'kysely';
-import type { MailboxId, ModSeq } from '../../mail-store.ts';
 import { migrate } from '../../migrate.ts';
 import type { Schema } from '../../schema.ts';
+import { Touches } from '../../touches.ts';
 import type { WriteContext } from '../../write-context.ts';
 import { prepareWrite, runWrite } from '../../writes.ts';
 import { sendError } from '../sent-error.ts';
@@ -133,7 +133,7 @@ class WriterThread {
   async #commitBatch(): Promise<FromWriter> {
     const answers: Answer[] = [];
     const taken: ReadyWrite[] = [];
-    const touched = new Map<MailboxId, ModSeq>();
+    const touched = new Touches();
     try {
       this.#begin();
       const before = this.#countChanges();
@@ -147,7 +147,7 @@ class WriterThread {
       const committed = this.#countChanges() > before;
       this.#database.exec('commit');
       if (committed) this.#ring();
-      return { kind: 'answers', answers, touched: [...touched], committed };
+      return { kind: 'answers', answers, touched: touched.take(), committed };
     } catch (error) {
       this.#rollBack();
       // without the lock none was taken: the first one pays, so that waiting writes get their answer
@@ -156,15 +156,15 @@ class WriterThread {
       return {
         kind: 'answers',
         answers: lost.map(({ id }) => ({ id, ok: false, error: sent })),
-        touched: [],
+        touched: new Touches().take(),
         committed: false,
       };
     }
   }
 
   /** Throws where the failure has ended the whole transaction, as a full disk does. */
-  async #runAlone({ id, run }: ReadyWrite, touched: Map<MailboxId, ModSeq>): Promise<Answer> {
-    const touchedHere = new Map<MailboxId, ModSeq>();
+  async #runAlone({ id, run }: ReadyWrite, touched: Touches): Promise<Answer> {
+    const touchedHere = new Touches();
     this.#database.exec('savepoint one_write');
     try {
       const result = await run({
@@ -172,10 +172,11 @@ class WriterThread {
         locksRows: false,
         now: new Date(),
         randomId: () => randomBytes(16).toString('base64url'),
-        touch: (mailboxId, modSeq) => touchedHere.set(mailboxId, modSeq),
+        touch: touchedHere.touch,
+        touchAccount: touchedHere.touchAccount,
       });
       this.#database.exec('release one_write');
-      for (const [mailboxId, modSeq] of touchedHere) touched.set(mailboxId, modSeq);
+      touched.add(touchedHere.take());
       return { id, ok: true, result };
     } catch (error) {
       if (!this.#database.isTransaction) throw error;

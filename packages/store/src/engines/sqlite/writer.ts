@@ -138,7 +138,8 @@ export class SqliteWriter {
 
   #take(message: Extract<FromWriter, { kind: 'answers' }>): void {
     if (message.committed) this.#commits += 1;
-    if (message.touched.length > 0) this.#committed(message.touched);
+    const { mailboxes, accounts } = message.touched;
+    if (mailboxes.length + accounts.length > 0) this.#committed(message.touched);
     for (const answer of message.answers) this.#settle(answer);
     this.#send();
     if (this.#sent.size === 0 && this.#waiting.length === 0) this.#drained?.();
