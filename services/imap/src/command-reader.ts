@@ -6,6 +6,7 @@
  */
 import type { Connection } from '@mail/line-server';
 import type { MemoryBudget, MemoryShare } from '@mail/service';
+import { MAX_ANNOTATION_OCTETS } from '@mail/store';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { LineEnds } from './line-ends.ts';
 import { type CommandText, type LiteralHead, literalHead } from './parser/lexer.ts';
@@ -37,6 +38,7 @@ export interface ReaderLimits {
 const MAX_DISCARDED_OCTETS = 256 * 1024 * 1024;
 const DISCARD_PIECE_OCTETS = 64 * 1024;
 const APPEND = /^\S+ (?:APPEND|(?:UID )?REPLACE \S+) /i;
+const SETMETADATA = /^\S+ SETMETADATA /i;
 const APPEND_TO_LITERAL = /^\S+ (?:APPEND|(?:UID )?REPLACE \S+) \{\d+\+?\}$/i;
 
 /** Whether the literal that the last line announces is a message, of APPEND or REPLACE; the first may name the mailbox. */
@@ -46,6 +48,7 @@ function announcesMessage(lines: readonly string[]): boolean {
 }
 
 const tooBig = () => refuse('TOOBIG', 'Message too large');
+const valueTooBig = () => refuse(`METADATA MAXSIZE ${MAX_ANNOTATION_OCTETS}`, 'Value too large');
 const noRoom = () => refuse('UNAVAILABLE', 'Too many messages are arriving, try again later');
 
 /** What the literals of one command may still measure, and the memory that its message holds. */
@@ -70,7 +73,12 @@ class Allowance {
   }
 
   /** Undefined where the literal that ends `line` may come; else why not. */
-  refusal(line: string, octets: number, isMessage: boolean): ReplyError | undefined {
+  refusal(
+    line: string,
+    octets: number,
+    isMessage: boolean,
+    isValue: boolean,
+  ): ReplyError | undefined {
     this.#lineOctets -= line.length;
     this.#literals -= 1;
     if (this.#lineOctets < 0 || this.#literals < 0) {
@@ -82,7 +90,7 @@ class Allowance {
       // no need to hear all of what there is no room for
       return octets > this.#limits.budget.free ? noRoom() : undefined;
     }
-    if (octets > this.#small) return refuse('LIMIT', 'Literal too large');
+    if (octets > this.#small) return isValue ? valueTooBig() : refuse('LIMIT', 'Literal too large');
     this.#small -= octets;
     return undefined;
   }
@@ -122,14 +130,18 @@ export class CommandReader {
 
   /**
    * The next command; undefined when the client has ended. `holder` is the party whose share of the
-   * memory a message takes, undefined before login. Rejects as Connection.readLine, and with SessionEnd
+   * memory a message takes, undefined before login; `firstLine` reads the first line in the place of
+   * readLine, where something else is done meanwhile. Rejects as Connection.readLine, and with SessionEnd
    * for a literal, or a number of them, beyond all measure.
    */
-  async next(holder: string | undefined): Promise<ReceivedCommand | undefined> {
+  async next(
+    holder: string | undefined,
+    firstLine?: () => Promise<Buffer | undefined>,
+  ): Promise<ReceivedCommand | undefined> {
     const allowance = new Allowance(this.#limits, holder);
     const release = () => allowance.release();
     try {
-      const received = await this.#gather(allowance, holder !== undefined);
+      const received = await this.#gather(allowance, holder !== undefined, firstLine);
       if (received === undefined) release();
       return received && { ...received, release };
     } catch (error) {
@@ -141,18 +153,20 @@ export class CommandReader {
   async #gather(
     allowance: Allowance,
     mayAppend: boolean,
+    firstLine: (() => Promise<Buffer | undefined>) | undefined,
   ): Promise<Omit<ReceivedCommand, 'release'> | undefined> {
     const lines: string[] = [];
     const literals: (readonly Buffer[])[] = [];
     const text: CommandText = { lines, literals };
     for (;;) {
-      const line = await this.#line();
+      const line = await this.#line(lines.length === 0 ? firstLine : undefined);
       if (line === undefined) return undefined;
       lines.push(line);
       const head = literalHead(line);
       if (head === undefined) return { text, refusal: undefined };
       const isMessage = mayAppend && announcesMessage(lines);
-      const refusal = allowance.refusal(line, head.octets, isMessage);
+      const isValue = SETMETADATA.test(lines[0] ?? '');
+      const refusal = allowance.refusal(line, head.octets, isMessage, isValue);
       if (refusal !== undefined) {
         await this.#skip(head, allowance);
         return { text, refusal };
@@ -186,8 +200,8 @@ export class CommandReader {
     return refusal ?? pieces;
   }
 
-  async #line(): Promise<string | undefined> {
-    return (await this.#connection.readLine())?.toString('latin1');
+  async #line(read = () => this.#connection.readLine()): Promise<string | undefined> {
+    return (await read())?.toString('latin1');
   }
 
   /**

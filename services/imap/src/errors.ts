@@ -19,16 +19,21 @@ export class ImapSyntaxError extends Error {
   }
 }
 
-/** Response codes that we send with NO or BAD (RFC 9051 §7.1, RFC 5530 §3, RFC 4469 §4.2). */
+/** Response codes that we send with NO or BAD (RFC 9051 §7.1, RFC 5530 §3, RFC 4469 §4.2, RFC 5464 §5, RFC 5465 §8). */
 export type RefusalCode =
   | 'ALREADYEXISTS'
   | 'AUTHENTICATIONFAILED'
+  | `BADEVENT ${string}`
   | 'BADCHARSET (US-ASCII UTF-8)'
   | 'CANNOT'
   | 'EXPUNGEISSUED'
   | 'HASCHILDREN'
   | 'LIMIT'
+  | `METADATA MAXSIZE ${number}`
+  | 'METADATA TOOMANY'
   | 'NONEXISTENT'
+  | 'NOPERM'
+  | 'NOTIFICATIONOVERFLOW'
   | 'PRIVACYREQUIRED'
   | 'SERVERBUG'
   | 'TOOBIG'

@@ -28,6 +28,12 @@ export type Update =
   | { readonly kind: 'flags'; readonly flags: readonly string[] }
   | { readonly kind: 'fetch'; readonly sequence: number; readonly message: MessageSummary };
 
+/** Which changes of others a client wants to hear of; of what it expunges itself it hears in any case. */
+export interface Heard {
+  readonly arrivals: boolean;
+  readonly flags: boolean;
+}
+
 /** What a set names, and whether it also named messages that are gone without the client's knowing. */
 export interface Selection {
   readonly found: readonly Numbered[];
@@ -154,8 +160,11 @@ export class MailboxView {
     for (const flag of flags) this.#flagsInUse.add(flag);
   }
 
-  /** What may be told now; with `expunges` false the numbers stay as they are. */
-  release(expunges: boolean): Update[] {
+  /**
+   * What may be told now; with `expunges` false the numbers stay as they are. What the client does not want
+   * to hear of is kept until it does.
+   */
+  release(expunges: boolean, heard: Heard = { arrivals: true, flags: true }): Update[] {
     const updates: Update[] = [];
     if (expunges && this.#gone.size > 0) {
       // from the end, so that each number is right when it is said
@@ -167,7 +176,7 @@ export class MailboxView {
       this.#uids = this.#messages.map(({ uid }) => uid);
       this.#gone.clear();
     }
-    if (this.#arrived.length > 0) {
+    if (heard.arrivals && this.#arrived.length > 0) {
       for (const message of this.#arrived) {
         this.#messages.push(message);
         this.#uids.push(message.uid);
@@ -176,6 +185,7 @@ export class MailboxView {
       this.#arrived = [];
       updates.push({ kind: 'exists', count: this.#messages.length });
     }
+    if (!heard.flags) return updates;
     if (this.#flagsInUse.size > this.#flagsTold) {
       this.#flagsTold = this.#flagsInUse.size;
       updates.push({ kind: 'flags', flags: this.flagsInUse });

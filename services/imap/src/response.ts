@@ -20,6 +20,7 @@ export type StatusCode =
   | `HIGHESTMODSEQ ${number}`
   | `INPROGRESS ${string}`
   | `MAILBOXID ${string}`
+  | `METADATA LONGENTRIES ${number}`
   | `MODIFIED ${string}`
   | `PERMANENTFLAGS ${string}`
   | `UIDNEXT ${number}`

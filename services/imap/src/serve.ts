@@ -3,11 +3,12 @@
  * become responses.
  */
 import { type Connection, LineServerError } from '@mail/line-server';
-import { StoreError } from '@mail/store';
+import { MAX_ANNOTATION_OCTETS, StoreError } from '@mail/store';
 import { CommandReader, type ReaderLimits } from './command-reader.ts';
 import { COMMANDS } from './commands/index.ts';
 import { MAX_BAD_IN_A_ROW } from './config.ts';
 import { ImapSyntaxError, isStoreUnavailable, ReplyError, refuse, SessionEnd } from './errors.ts';
+import { tellUntilLine } from './notify/listen.ts';
 import { parseVerb } from './parser/command.ts';
 import { type CommandText, Lexer } from './parser/lexer.ts';
 import { ResponseWriter } from './response.ts';
@@ -35,7 +36,7 @@ export async function serve(connection: Connection, options: ServeOptions): Prom
     if (farewell === undefined) throw error;
     await connection.end(`${response.take()}* BYE ${farewell}\r\n`);
   } finally {
-    session.deselect();
+    session.close();
   }
 }
 
@@ -91,7 +92,10 @@ async function answerCommands(
     const { state } = session;
     const account = state.name === 'not-authenticated' ? undefined : state.account;
     if (account !== undefined) onLogin();
-    const received = await reader.next(account?.address);
+    const { listens, expungesNow } = session.notifications;
+    // who listens all the time is told of changes until a command begins (RFC 5465 §3.1)
+    const firstLine = listens ? () => tellUntilLine(session, expungesNow) : undefined;
+    const received = await reader.next(account?.address, firstLine);
     if (received === undefined) return;
     try {
       const outcome = await perform(session, received.text, received.refusal);
@@ -187,6 +191,14 @@ function replyFor(error: unknown): ReplyError | undefined {
       return refuse('CANNOT', 'A mailbox cannot have that name', error);
     case 'bad-flag':
       return refuse('LIMIT', 'Too many keywords, or one too long', error);
+    case 'bad-special-use':
+      return refuse('USEATTR', 'No such use, or not of this mailbox', error);
+    case 'bad-annotation':
+      return refuse('CANNOT', 'No annotation can have that name', error);
+    case 'annotation-too-large':
+      return refuse(`METADATA MAXSIZE ${MAX_ANNOTATION_OCTETS}`, 'Value too large', error);
+    case 'too-many-annotations':
+      return refuse('METADATA TOOMANY', 'Too many annotations', error);
     case 'no-such-message':
       return refuse('EXPUNGEISSUED', 'The message is gone', error);
     case 'too-large':

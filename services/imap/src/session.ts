@@ -8,7 +8,8 @@ import type { Logger } from '@mail/service';
 import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
 import { LastDecoded } from './decoded-part.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
-import { MailboxView, type Selection, type Update } from './mailbox-view.ts';
+import { type Heard, MailboxView, type Selection, type Update } from './mailbox-view.ts';
+import { Notifications } from './notify/notifications.ts';
 import { formatSet, type MessageSet } from './parser/sequence-set.ts';
 import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
 import type { Selected, SessionState } from './state.ts';
@@ -42,9 +43,9 @@ export interface Completion {
 /**
  * What changes how we answer once a client knows it: CONDSTORE adds MODSEQ to what is told of flags,
  * QRESYNC has VANISHED in the place of EXPUNGE and includes CONDSTORE, UTF8=ACCEPT has strings in UTF-8,
- * IMAP4rev2 has them too and leaves out what it has dropped.
+ * IMAP4rev2 has them too and leaves out what it has dropped, METADATA tells of annotations that change.
  */
-export type Extension = 'CONDSTORE' | 'IMAP4rev2' | 'QRESYNC' | 'UTF8=ACCEPT';
+export type Extension = 'CONDSTORE' | 'IMAP4rev2' | 'METADATA' | 'QRESYNC' | 'UTF8=ACCEPT';
 
 /** How a set names messages: by the session's sequence numbers, or by UID (RFC 3501 §6.4.8). */
 export type Numbering = 'sequence' | 'uid';
@@ -60,12 +61,15 @@ export class Session {
   readonly enabled = new Set<Extension>();
   /** Of the part that BINARY was asked of last. */
   readonly lastDecoded = new LastDecoded();
+  /** What the client is told without asking. */
+  readonly notifications: Notifications;
   #state: SessionState = { name: 'not-authenticated' };
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
     this.connection = connection;
     this.response = response;
     this.context = context;
+    this.notifications = new Notifications(this);
     this.logins = new LoginDesk(context.authenticator, addressBlock(connection.remoteAddress));
   }
 
@@ -148,8 +152,15 @@ export class Session {
   /** Back to the authenticated state, if a mailbox is selected. */
   deselect(): void {
     if (this.#state.name !== 'selected') return;
+    this.notifications.leave();
     this.#state.selected.unwatch();
     this.#state = { name: 'authenticated', account: this.#state.account };
+  }
+
+  /** Watches nothing any more. */
+  close(): void {
+    this.deselect();
+    this.notifications.stop();
   }
 
   /** Takes in what the store has of the selected mailbox; says nothing yet. */
@@ -167,15 +178,42 @@ export class Session {
     }
   }
 
+  /** Whether there may be something that the client wants to hear. */
+  get stale(): boolean {
+    const { watch, heard } = this.notifications;
+    if (watch?.stale === true) return true;
+    return this.#state.name === 'selected' && this.#state.selected.stale && heard.arrivals;
+  }
+
+  /** Calls back when `stale` may have turned true, until it is given another or none. */
+  onStale(callback: (() => void) | undefined): void {
+    if (this.#state.name === 'selected') this.#state.selected.onStale = callback;
+    if (this.notifications.watch !== undefined) this.notifications.watch.onStale = callback;
+  }
+
   /**
-   * Tells the client what has happened in the selected mailbox, as far as it may be told now: with
+   * Tells the client what has happened, as far as it may be told now and is of interest to it: with
    * `expunges` false, sequence numbers stay as they are.
    */
   async tellChanges(expunges: boolean): Promise<void> {
+    const { heard, expunging } = this.notifications;
+    if (heard.arrivals || expunging) await this.#tellSelected(expunges, heard);
+    await this.notifications.tell();
+  }
+
+  /** The same, and all of the selected mailbox. */
+  async tellEverything(): Promise<void> {
+    await this.#tellSelected(true, { arrivals: true, flags: true });
+    await this.notifications.tell();
+  }
+
+  async #tellSelected(expunges: boolean, heard: Heard): Promise<void> {
     if (this.#state.name !== 'selected') return;
     const { selected } = this.#state;
     if (selected.stale) await this.refresh();
-    const updates = selected.view.release(expunges);
+    this.notifications.expunging = false;
+    const before = selected.view.count;
+    const updates = selected.view.release(expunges, heard);
     if (this.enabled.has('QRESYNC')) this.#tellVanished(updates);
     for (const update of updates) {
       switch (update.kind) {
@@ -197,6 +235,10 @@ export class Session {
       }
       await this.response.room;
     }
+    const expunged = updates.filter(({ kind }) => kind === 'expunge').length;
+    const { count } = selected.view;
+    const added = count - (before - expunged);
+    if (added > 0) await this.notifications.tellNew({ first: count - added + 1, last: count });
   }
 
   /** All at once, by UID (RFC 7162 §3.2.10). */

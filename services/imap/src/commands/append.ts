@@ -30,6 +30,8 @@ export async function append(
   const appended = await session.store.messages.append(mailbox.id, ready);
   session.context.countStored(appended.length);
   if (session.state.name === 'selected') session.selected.stale = true;
-  const uids = formatSet(appended.map(({ uid }) => uid));
+  const added = appended.map(({ uid }) => uid);
+  session.notifications.noteArrivals(mailbox.id, added);
+  const uids = formatSet(added);
   return { code: `APPENDUID ${mailbox.uidValidity} ${uids}`, text: 'APPEND completed' };
 }

@@ -24,6 +24,7 @@ export async function copy(
   const uids = selection.found.map(({ message }) => message.uid);
   const copied = await session.store.messages.copy(session.selected.mailbox.id, uids, target.id);
   session.selected.stale = true;
+  session.notifications.noteArrivals(target.id, copied.to);
   const code = copyUid(copied);
   return { ...(code && { code }), text: 'COPY completed' };
 }
@@ -39,6 +40,8 @@ export async function move(
   const uids = selection.found.map(({ message }) => message.uid);
   const moved = await session.store.messages.move(session.selected.mailbox.id, uids, target.id);
   session.selected.stale = true;
+  session.notifications.expunging = true;
+  session.notifications.noteArrivals(target.id, moved.to);
   // ahead of the EXPUNGEs, so that a client knows where they went (RFC 6851 §4.3)
   const code = copyUid(moved);
   if (code !== undefined) session.response.notice(code, 'Moved');

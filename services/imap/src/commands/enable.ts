@@ -1,10 +1,16 @@
 /** ENABLE (RFC 5161, RFC 9051 §6.3.1). */
 import type { Completion, Extension, Session } from '../session.ts';
 
-const EXTENSIONS: readonly Extension[] = ['CONDSTORE', 'IMAP4rev2', 'QRESYNC', 'UTF8=ACCEPT'];
+const EXTENSIONS: readonly Extension[] = [
+  'CONDSTORE',
+  'IMAP4rev2',
+  'METADATA',
+  'QRESYNC',
+  'UTF8=ACCEPT',
+];
 
 /** Names in upper case; those that mean nothing here are passed over without a word (RFC 5161 §3.1). */
-export function enable(session: Session, names: readonly string[]): Completion {
+export async function enable(session: Session, names: readonly string[]): Promise<Completion> {
   const { enabled, response } = session;
   const fresh = EXTENSIONS.filter(
     (name) => names.includes(name.toUpperCase()) && !enabled.has(name),
@@ -12,6 +18,7 @@ export function enable(session: Session, names: readonly string[]): Completion {
   for (const name of fresh) enabled.add(name);
   // QRESYNC has CONDSTORE in it (RFC 7162 §3.2.3)
   if (enabled.has('QRESYNC')) enabled.add('CONDSTORE');
+  if (fresh.includes('METADATA')) await session.notifications.noteEnabled();
   response.untagged(['ENABLED', ...fresh].join(' '));
   return { text: 'ENABLE completed' };
 }

@@ -21,6 +21,8 @@ import {
   parseRename,
   parseStatus,
 } from '../parser/mailbox.ts';
+import { parseGetMetadata, parseSetMetadata } from '../parser/metadata.ts';
+import { parseNotify } from '../parser/notify.ts';
 import { parseSearch } from '../parser/search.ts';
 import { parseEnable, parseSelect } from '../parser/select.ts';
 import { parseSort, parseThread } from '../parser/sort.ts';
@@ -37,6 +39,8 @@ import { idle } from './idle.ts';
 import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
+import { getMetadata, setMetadata } from './metadata.ts';
+import { notify } from './notify.ts';
 import { replace } from './replace.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
@@ -138,7 +142,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       states: LOGGED_IN,
       parse: parseList,
       handle: list,
-      capability: ['CHILDREN', 'LIST-EXTENDED', 'LIST-STATUS', 'SPECIAL-USE'],
+      capability: ['CHILDREN', 'LIST-EXTENDED', 'LIST-METADATA', 'LIST-STATUS', 'SPECIAL-USE'],
     }),
   ],
   ['LSUB', command({ states: LOGGED_IN, parse: parseLsub, handle: lsub })],
@@ -168,6 +172,20 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       handle: namespace,
       capability: ['NAMESPACE'],
     }),
+  ],
+  [
+    'GETMETADATA',
+    command({
+      states: LOGGED_IN,
+      parse: parseGetMetadata,
+      handle: getMetadata,
+      capability: ['METADATA'],
+    }),
+  ],
+  ['SETMETADATA', command({ states: LOGGED_IN, parse: parseSetMetadata, handle: setMetadata })],
+  [
+    'NOTIFY',
+    command({ states: LOGGED_IN, parse: parseNotify, handle: notify, capability: ['NOTIFY'] }),
   ],
   ['IDLE', command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] })],
 

@@ -1,8 +1,10 @@
 /**
  * LIST and LSUB (RFC 3501 §6.3.8, §6.3.9), with CHILDREN (RFC 3348), SPECIAL-USE (RFC 6154), LIST-EXTENDED
- * (RFC 5258) and LIST-STATUS (RFC 5819); and the LIST that other commands of IMAP4rev2 tell.
+ * (RFC 5258), LIST-STATUS (RFC 5819) and LIST-METADATA (RFC 9590); and the LIST that others tell: commands of
+ * IMAP4rev2, and NOTIFY.
  */
 import {
+  type AccountOverview,
   compareNames,
   INBOX,
   isInferior,
@@ -19,6 +21,7 @@ import {
 } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
 import { encodeString } from '../strings.ts';
+import { tellListedMetadata } from './metadata.ts';
 import { tellStatus } from './status.ts';
 
 /** As the store takes names: in Unicode's NFC, and INBOX, the first level, in any case (RFC 3501 §5.1). */
@@ -103,6 +106,24 @@ export async function tellName(session: Session, name: string, called: string): 
   tell(session, 'LIST', { name, attributes, ...(called !== name && { oldName: called }) });
 }
 
+/** LIST of names of which something has changed, each as it is now (RFC 5465 §5.4, §5.5). */
+export function tellNames(
+  session: Session,
+  { mailboxes, subscriptions }: Pick<AccountOverview, 'mailboxes' | 'subscriptions'>,
+  names: readonly { readonly name: string; readonly oldName: string | undefined }[],
+): void {
+  const entries = new Map(
+    entriesOf(mailboxes, new Set(subscriptions)).map((entry) => [entry.name, entry]),
+  );
+  for (const { name, oldName } of names) {
+    const nobody = { name, mailbox: undefined, hasChildren: false, subscribed: false };
+    const entry = entries.get(name) ?? nobody;
+    const attributes = attributesOf(entry, true);
+    if (entry.subscribed) attributes.push('\\Subscribed');
+    tell(session, 'LIST', { name, attributes, ...(oldName !== undefined && { oldName }) });
+  }
+}
+
 /** Which names are asked for, patterns aside. */
 function isSelected(
   { mailbox, hasChildren, subscribed }: Entry,
@@ -115,7 +136,7 @@ function isSelected(
 }
 
 export async function list(session: Session, parsed: ListArguments): Promise<Completion> {
-  const { reference, patterns, select, returns, status, extended } = parsed;
+  const { reference, patterns, select, returns, status, metadata, extended } = parsed;
   const text = 'LIST completed';
   // an empty pattern asks for the delimiter (RFC 3501 §6.3.8)
   if (!extended && patterns[0] === '') {
@@ -141,6 +162,9 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
     if (tellsSubscribed && entry.subscribed) attributes.push('\\Subscribed');
     tell(session, 'LIST', { name, attributes, ...(above && { childInfo: criteria }) });
     await tellStatusOf(session, entry.mailbox, status);
+    if (entry.mailbox !== undefined && metadata.length > 0) {
+      await tellListedMetadata(session, entry.mailbox, metadata);
+    }
     await session.response.room;
   }
   return { text };

@@ -22,6 +22,7 @@ export async function create(
 ): Promise<Completion> {
   const { mailboxes } = session.store;
   const created = await mailboxes.create(session.account.id, name, useOf(uses));
+  session.notifications.watch?.view.expectName(created.name, true);
   const { objectId } = created;
   await tellSpelling(session, created.name, name);
   return { code: `MAILBOXID (${objectId})`, text: 'CREATE completed' };
@@ -50,6 +51,7 @@ export async function remove(session: Session, name: string): Promise<Completion
   }
   const { state } = session;
   await session.store.mailboxes.delete(mailbox.id);
+  session.notifications.watch?.view.expectName(mailbox.name, false);
   if (state.name === 'selected' && state.selected.mailbox.id === mailbox.id) session.deselect();
   await tellSpelling(session, mailbox.name, name);
   return { text: 'DELETE completed' };
@@ -61,16 +63,30 @@ export async function rename(session: Session, { from, to }: RenameArguments): P
   if (session.state.name === 'selected') session.selected.stale = true;
   // of INBOX it leaves the name (RFC 9051 §6.3.6)
   const name = parseMailboxName(to);
-  if (name !== undefined && parseMailboxName(from) !== INBOX) await tellName(session, name, from);
+  const before = parseMailboxName(from);
+  if (name !== undefined && before !== undefined) {
+    const view = session.notifications.watch?.view;
+    if (before === INBOX) view?.expectName(name, true);
+    else view?.expectRename(before, name);
+    if (before !== INBOX) await tellName(session, name, from);
+  }
   return { text: 'RENAME completed' };
 }
 
+async function setSubscription(session: Session, text: string, subscribed: boolean): Promise<void> {
+  await session.store.mailboxes.subscribe(session.account.id, text, subscribed);
+  const name = parseMailboxName(text);
+  if (name !== undefined) {
+    session.notifications.watch?.view.expectSubscription(name, subscribed);
+  }
+}
+
 export async function subscribe(session: Session, name: string): Promise<Completion> {
-  await session.store.mailboxes.subscribe(session.account.id, name, true);
+  await setSubscription(session, name, true);
   return { text: 'SUBSCRIBE completed' };
 }
 
 export async function unsubscribe(session: Session, name: string): Promise<Completion> {
-  await session.store.mailboxes.subscribe(session.account.id, name, false);
+  await setSubscription(session, name, false);
   return { text: 'UNSUBSCRIBE completed' };
 }

@@ -21,6 +21,8 @@ export async function replace(
   const placed = await session.store.messages.replace(mailbox.id, uid, target.id, ready);
   session.context.countStored(1);
   session.selected.stale = true;
+  session.notifications.expunging = true;
+  session.notifications.noteArrivals(target.id, [placed.uid]);
   // ahead of the EXPUNGE, so that a client knows what has come in its place (RFC 8508 §4.3)
   session.response.notice(`APPENDUID ${placed.uidValidity} ${placed.uid}`, 'Replaced');
   return { text: 'REPLACE completed' };

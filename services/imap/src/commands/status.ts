@@ -28,6 +28,16 @@ export async function tellStatus(
 ): Promise<void> {
   if (items.includes('HIGHESTMODSEQ')) session.enableCondStore();
   const status = await session.store.mailboxes.status(mailbox.id);
+  tellStatusItems(session, mailbox, status, items);
+}
+
+/** STATUS of what is known already. */
+export function tellStatusItems(
+  session: Session,
+  mailbox: Mailbox,
+  status: MailboxStatus,
+  items: readonly StatusItem[],
+): void {
   const values = items.map((item) => `${item} ${VALUES[item](status, mailbox, session)}`);
   const wireName = session.strings.mailbox(mailbox.name);
   session.response.untagged(`STATUS ${wireName} (${values.join(' ')})`);

@@ -164,7 +164,8 @@ function parsePartial(lexer: Lexer): Partial | undefined {
   return { offset, count };
 }
 
-function parseItem(lexer: Lexer): FetchItem {
+/** fetch-att; none of its macros. */
+export function parseFetchItem(lexer: Lexer): FetchItem {
   const name = lexer.itemName();
   if ((name === 'BODY' || name === 'BODY.PEEK') && lexer.accept('[')) {
     return {
@@ -193,9 +194,9 @@ function parseItem(lexer: Lexer): FetchItem {
 }
 
 function parseItems(lexer: Lexer): readonly FetchItem[] {
-  if (lexer.peek() === '(') return lexer.filledList(() => parseItem(lexer));
+  if (lexer.peek() === '(') return lexer.filledList(() => parseFetchItem(lexer));
   for (const [name, items] of MACROS) if (lexer.accept(name)) return items;
-  return [parseItem(lexer)];
+  return [parseFetchItem(lexer)];
 }
 
 /** "(" modifiers ")", in any order (RFC 4466 §2.4). */

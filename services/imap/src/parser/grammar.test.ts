@@ -11,6 +11,8 @@ import { type FetchItem, parseFetch, type Section } from './fetch.ts';
 import { parseStore, SYSTEM_FLAGS } from './flags.ts';
 import { type CommandText, Lexer, literalHead } from './lexer.ts';
 import { parseList, parseLsub, parseRename, parseStatus } from './mailbox.ts';
+import { parseGetMetadata, parseSetMetadata } from './metadata.ts';
+import { EVENTS, parseNotify } from './notify.ts';
 import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
 import type { MessageSet, SetNumber } from './sequence-set.ts';
 import { parseSort, SORT_KEYS } from './sort.ts';
@@ -87,6 +89,17 @@ const VALID = [
   'a REPLACE * Drafts (\\Draft) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
   'a UID REPLACE 9 {1+}\r\nx {0}\r\n',
   'a NOOP',
+  'a GETMETADATA "" /shared/comment',
+  'a GETMETADATA (MAXSIZE 1024 DEPTH infinity) INBOX ("/private/a b" {8+}\r\n/private)',
+  'a GETMETADATA INBOX (DEPTH 1) (/private/filters/values)',
+  'a SETMETADATA INBOX (/private/comment NIL /shared/vendor/a/b ~{3+}\r\na\0b /shared/c {2+}\r\nxy)',
+  'a LIST "" % RETURN (METADATA (/private/comment /shared/comment) CHILDREN)',
+  'a LIST "" % RETURN (METADATA /private/comment)',
+  'a NOTIFY NONE',
+  'a NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (From)]) MessageExpunge))',
+  'a NOTIFY SET (selected-delayed NONE) (subtree (Lists "a b") (MailboxName)) (mailboxes x NONE)',
+  'a NOTIFY SET (inboxes (messagenew messageexpunge flagchange)) (personal (ServerMetadataChange))',
+  'a NOTIFY SET (subscribed (SubscriptionChange MailboxMetadataChange FutureEvent))',
 ];
 
 test.each(VALID)('%s', (wire) => expect(() => prepare(wire)).not.toThrow());
@@ -182,6 +195,40 @@ test.each([
   'a STORE 1 (UNCHANGEDSINCE) FLAGS ()',
   'a FETCH 1 FLAGS (CHANGEDSINCE 1',
   'a ENABLE',
+  'a GETMETADATA INBOX',
+  'a GETMETADATA INBOX ()',
+  'a GETMETADATA INBOX comment',
+  'a GETMETADATA (DEPTH 2) INBOX /private',
+  'a GETMETADATA (MAXSIZE) INBOX /private',
+  'a GETMETADATA (DEPTH 1) INBOX (DEPTH 1) /private',
+  'a GETMETADATA (/private) INBOX /private',
+  'a GETMETADATA INBOX (/private DEPTH 1)',
+  'a GETMETADATA INBOX (DEPTH 1 /private)',
+  'a GETMETADATA INBOX /private/',
+  'a GETMETADATA INBOX /private//x',
+  'a GETMETADATA INBOX /other/x',
+  'a GETMETADATA INBOX "/private/\xe4"',
+  'a GETMETADATA INBOX "/private/a%b"',
+  'a SETMETADATA INBOX ()',
+  'a SETMETADATA INBOX (/private/x)',
+  'a SETMETADATA INBOX (/private/x atom)',
+  'a SETMETADATA INBOX (/private "x")',
+  'a SETMETADATA INBOX (/shared/vendor/x "x")',
+  'a SETMETADATA INBOX (/private/x {1}\r\n\0)',
+  'a LIST "" % RETURN (METADATA)',
+  'a LIST "" % RETURN (METADATA ())',
+  'a NOTIFY SET',
+  'a NOTIFY SET STATUS',
+  'a NOTIFY NONE x',
+  'a NOTIFY SET ()',
+  'a NOTIFY SET (personal)',
+  'a NOTIFY SET (personal ())',
+  'a NOTIFY SET (subtree (MessageNew MessageExpunge))',
+  'a NOTIFY SET (mailboxes () NONE)',
+  'a NOTIFY SET (selected (MessageNew () MessageExpunge))',
+  'a NOTIFY SET (selected (MessageNew (FAST) MessageExpunge))',
+  'a NOTIFY SET (selected (MessageExpunge (UID) MessageNew))',
+  'a NOTIFY SET (selected NONE) (selected NONE)',
   'a SELECT INBOX ()',
   'a SELECT INBOX (QRESYNC (0 1))',
   'a SELECT INBOX (QRESYNC (1 1 1:2 3))',
@@ -217,6 +264,9 @@ test.each([
   [`a SELECT ${'x'.repeat(1025)}`, 'too-long'],
   [`a ID (${Array.from({ length: 31 }, (_, index) => `"${index}" "x"`).join(' ')})`, 'too-many'],
   [`a ID ("x" "${'y'.repeat(1025)}")`, 'too-long'],
+  [`a GETMETADATA "" /private/${'x'.repeat(512)}`, 'too-long'],
+  [`a NOTIFY SET${' (personal NONE)'.repeat(33)}`, 'too-many'],
+  [`a NOTIFY SET (mailboxes (${'x '.repeat(256)}x) NONE) (personal NONE)`, 'too-many'],
 ])('beyond a limit: %.40s', (wire, code) => {
   expect(() => prepare(wire)).toThrow(expect.objectContaining({ code }));
 });
@@ -387,6 +437,88 @@ test('APPEND', () => {
         expected.push({ flags, internalDate, octets: [Buffer.from(content, 'latin1')] });
       }
       expect(reads(parseAppend, ` ${parts.join(' ')}`)).toEqual({ mailbox, messages: expected });
+    }),
+  );
+});
+
+const entries = fc
+  .array(fc.stringMatching(/^[ -$&-)+-.0-~]{1,8}$/), { minLength: 1, maxLength: 4 })
+  .map((components) => `/private/x/${components.join('/')}`);
+
+test('metadata', () => {
+  const octets = fc.uint8Array({ maxLength: 20 }).map((array) => Buffer.from(array));
+  const values = fc.array(fc.tuple(entries, fc.option(octets, { nil: undefined })), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(mailboxes, values, ways, fc.boolean(), (mailbox, given, way, behind) => {
+      const name = written(encodeMailboxName(mailbox), way);
+      const written8 = (value: Buffer): string =>
+        `${value.includes(0) ? '~' : ''}{${value.length}}\r\n${value.toString('latin1')}`;
+      const pairs = given.map(
+        ([entry, value]) =>
+          `${written(entry, way)} ${value === undefined ? 'NIL' : written8(value)}`,
+      );
+      expect(reads(parseSetMetadata, ` ${name} (${pairs.join(' ')})`)).toEqual({
+        mailbox,
+        values: given.map(([entry, value]) => [entry.toLowerCase(), value]),
+      });
+      const options = '(DEPTH INFINITY MAXSIZE 7)';
+      const head = behind ? `${name} ${options}` : `${options} ${name}`;
+      const list = given.map(([entry]) => written(entry, way)).join(' ');
+      expect(reads(parseGetMetadata, ` ${head} (${list})`)).toEqual({
+        mailbox,
+        depth: 'infinity',
+        maxSize: 7,
+        entries: given.map(([entry]) => entry.toLowerCase()),
+      });
+    }),
+  );
+});
+
+test('NOTIFY', () => {
+  const others = EVENTS.filter((event) => !event.startsWith('Message') && event !== 'FlagChange');
+  const events = fc
+    .tuple(fc.constantFrom(0, 2, 3), fc.subarray(others))
+    .map(([some, more]) => [...EVENTS.slice(0, some), ...more]);
+  const filters = fc.oneof(
+    fc.record({ kind: fc.constantFrom('inboxes' as const, 'personal' as const) }),
+    fc.record({
+      kind: fc.constantFrom('subtree' as const, 'mailboxes' as const),
+      names: fc.array(mailboxes, { minLength: 1, maxLength: 3 }),
+    }),
+  );
+  const groups = fc.array(fc.record({ filter: filters, events }), { maxLength: 4 });
+  const chosen = fc.option(fc.record({ delayed: fc.boolean(), flagChange: fc.boolean() }), {
+    nil: undefined,
+  });
+  fc.assert(
+    fc.property(groups, chosen, fc.boolean(), ways, (given, selected, status, way) => {
+      fc.pre(given.length > 0 || selected !== undefined);
+      const wire = given.map(({ filter, events: some }) => {
+        const names = 'names' in filter ? filter.names : [];
+        const list = names.map((name) => written(encodeMailboxName(name), way)).join(' ');
+        const said = names.length === 0 ? '' : names.length === 1 ? ` ${list}` : ` (${list})`;
+        return ` (${filter.kind}${said} ${some.length === 0 ? 'NONE' : `(${some.join(' ')})`})`;
+      });
+      if (selected !== undefined) {
+        const flags = selected.flagChange ? ' FlagChange' : '';
+        const kind = selected.delayed ? 'SELECTED-DELAYED' : 'selected';
+        wire.push(` (${kind} (MessageNew (UID BODY[]) MessageExpunge${flags}))`);
+      }
+      const section = { part: [], text: 'all', fields: [] };
+      const newItems = [
+        { kind: 'uid' },
+        // no notification sets \\Seen
+        { kind: 'section', label: 'BODY', section, partial: undefined, peek: true },
+      ];
+      expect(reads(parseNotify, ` SET${status ? ' STATUS' : ''}${wire.join('')}`)).toEqual({
+        status,
+        groups: given,
+        selected: selected && { ...selected, newItems },
+        unsupported: false,
+      });
     }),
   );
 });

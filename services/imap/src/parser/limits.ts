@@ -14,6 +14,11 @@ export const MAX_TAG_OCTETS = 64;
 export const MAX_ATOM_OCTETS = 1024;
 /** Octets of a mailbox name as it is written, after quoting. */
 export const MAX_MAILBOX_OCTETS = 1024;
+/** Octets of the name of an annotation (RFC 5464 §3.2), as the store has it. */
+export const MAX_ENTRY_OCTETS = 512;
+/** Groups of events of one NOTIFY, and mailboxes that they name. */
+export const MAX_EVENT_GROUPS = 32;
+export const MAX_NOTIFIED_NAMES = 256;
 /** Parentheses, NOT and OR within one another. */
 export const MAX_DEPTH = 32;
 /** Members of one parenthesised list. */

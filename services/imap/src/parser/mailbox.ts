@@ -4,6 +4,7 @@ import { ImapSyntaxError } from '../errors.ts';
 import { decodeMailboxName } from '../utf7.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_MAILBOX_OCTETS } from './limits.ts';
+import { parseEntries } from './metadata-entry.ts';
 
 /** The separator of levels in names. */
 export const DELIMITER = '/';
@@ -18,9 +19,14 @@ function decode(lexer: Lexer, wire: string): string {
 }
 
 /** A mailbox name in Unicode, as it was said: its one spelling is the store's affair (RFC 3501 §5.1). */
+export function parseMailbox(lexer: Lexer): string {
+  return decode(lexer, lexer.astring());
+}
+
+/** The same behind a space. */
 export function parseOneMailbox(lexer: Lexer): string {
   lexer.space();
-  return decode(lexer, lexer.astring());
+  return parseMailbox(lexer);
 }
 
 export interface RenameArguments {
@@ -79,6 +85,8 @@ export interface ListArguments {
   readonly returns: readonly ListReturn[];
   /** Items that STATUS would give of each; empty for none (RFC 5819). */
   readonly status: readonly StatusItem[];
+  /** Annotations of each; empty for none (RFC 9590). */
+  readonly metadata: readonly string[];
   /** Whether it was written as RFC 5258 has it, rather than RFC 3501. */
   readonly extended: boolean;
 }
@@ -119,6 +127,7 @@ export function parseList(lexer: Lexer): ListArguments {
     : [decode(lexer, lexer.listMailbox())];
   const returns: ListReturn[] = [];
   let status: readonly StatusItem[] = [];
+  let metadata: readonly string[] = [];
   const returning = lexer.accept(' ');
   if (returning) {
     lexer.expect('RETURN ');
@@ -126,14 +135,17 @@ export function parseList(lexer: Lexer): ListArguments {
       const word = lexer.word();
       const known = RETURNS.find((option) => option === word);
       if (known !== undefined) return returns.push(known);
-      if (word !== 'STATUS') return lexer.fail('Unknown LIST return option');
+      if (word !== 'STATUS' && word !== 'METADATA') {
+        return lexer.fail('Unknown LIST return option');
+      }
       lexer.space();
-      status = parseStatusItems(lexer);
+      if (word === 'STATUS') status = parseStatusItems(lexer);
+      else metadata = parseEntries(lexer);
       return undefined;
     });
   }
   const extended = select !== undefined || several || returning;
-  return { reference, patterns, select: select ?? [], returns, status, extended };
+  return { reference, patterns, select: select ?? [], returns, status, metadata, extended };
 }
 
 export const STATUS_ITEMS = [
