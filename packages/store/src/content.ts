@@ -25,6 +25,8 @@ export interface Content {
   readonly raw: Uint8Array;
   /** MessageStructure as JSON. */
   readonly structure: string;
+  readonly envelope: string | undefined;
+  readonly bodyStructure: string | undefined;
 }
 
 /** Throws StoreError (too-large). */
@@ -34,7 +36,13 @@ export function requireStorable(raw: NewMessage['raw']): void {
 }
 
 export function prepareContent(raw: Uint8Array): Content {
-  return { raw, structure: JSON.stringify(parseMessage(raw)) };
+  const structure = parseMessage(raw);
+  return {
+    raw,
+    structure: JSON.stringify(structure),
+    envelope: undefined,
+    bodyStructure: undefined,
+  };
 }
 
 function endsInCrlf(raw: Uint8Array): boolean {
@@ -44,7 +52,7 @@ function endsInCrlf(raw: Uint8Array): boolean {
 /** Stores a content that `refs` messages are about to hold; returns its id. */
 export async function insertContent(
   { db, randomId }: WriteContext,
-  { raw, structure }: Content,
+  { raw, structure, envelope, bodyStructure }: Content,
   refs: number,
 ): Promise<number> {
   const { id } = await db
@@ -56,6 +64,8 @@ export async function insertContent(
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
       keep_until: 0,
+      envelope: envelope ?? null,
+      body_structure: bodyStructure ?? null,
     })
     .returning('id')
     .executeTakeFirstOrThrow();

@@ -7,3 +7,4 @@ export { compareNames, INBOX, isInferior, parseMailboxName, superiorsOf } from '
 export { SPECIAL_USES } from './mailboxes.ts';
 export * from './open-store.ts';
 export * from './settings.ts';
+export { type UidBlock, UidSet } from './uid-set.ts';

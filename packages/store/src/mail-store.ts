@@ -8,6 +8,7 @@
  */
 import type { MessageStructure } from '@mail/message';
 import type { CheckOptions, CheckReport } from './check-report.ts';
+import type { UidSet } from './uid-set.ts';
 
 export type AccountId = number;
 export type MailboxId = number;
@@ -44,7 +45,7 @@ export interface MailboxStatus {
   readonly size: number;
 }
 
-/** What a session keeps of each message; in UID order. */
+/** What one row says of a message. */
 export interface MessageSummary {
   readonly uid: Uid;
   /** System flags ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft") and keywords. */
@@ -52,16 +53,42 @@ export interface MessageSummary {
   readonly modSeq: ModSeq;
   /** Octets of the message as stored, CRLF line ends. */
   readonly size: number;
+  readonly internalDate: Date;
+  /** When it came into this mailbox, in milliseconds since the epoch (RFC 8514). */
+  readonly savedAt: number;
+}
+
+/** As a maildrop is listed. */
+export interface ListedMessage extends MessageSummary {
   /** Whether its last line has an end, or it is empty: POP3 adds one where there is none. */
   readonly endsInCrlf: boolean;
-  readonly internalDate: Date;
-  /**
-   * When it came into this mailbox, in milliseconds since the epoch (RFC 8514). No Date, of which one for
-   * each message of a large mailbox would be the most of what is kept.
-   */
-  readonly savedAt: number;
   /** Stable for ever and across mailboxes; the content's identity (POP3 UIDL, RFC 8474). */
   readonly emailId: string;
+}
+
+/** A mailbox as a session begins with it: nothing of it grows with the number of messages but the set's bits. */
+export interface OpenedMailbox {
+  readonly uids: UidSet;
+  readonly uidNext: Uid;
+  readonly highestModSeq: ModSeq;
+  readonly firstUnseen: Uid | undefined;
+  /** Those that its messages have had. */
+  readonly keywords: readonly string[];
+}
+
+/** ENVELOPE and BODYSTRUCTURE as IMAP tells them; undefined where that depends on the client. */
+export interface RenderedContent {
+  readonly envelope: string | undefined;
+  readonly bodyStructure: string | undefined;
+}
+
+/** A message after its flags were to be changed. */
+export interface ChangedFlags {
+  readonly uid: Uid;
+  readonly flags: readonly string[];
+  readonly modSeq: ModSeq;
+  /** Of the message as it was; equal to `modSeq` where nothing changed. */
+  readonly previousModSeq: ModSeq;
 }
 
 export interface NewMessage {
@@ -158,10 +185,20 @@ export interface Messages {
     target: MailboxId,
     message: NewMessage,
   ): Promise<AppendedMessage>;
-  /** Every message of a mailbox, with the state they were read at. */
-  list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
+  /** Every message of a mailbox, with the state they were read at; for maildrops, since each is a row. */
+  list(mailboxId: MailboxId): Promise<{ messages: ListedMessage[]; highestModSeq: ModSeq }>;
   /** Throws no-such-mailbox, as every method does that is given a mailbox. */
-  changesSince(mailboxId: MailboxId, modSeq: ModSeq): Promise<MailboxChanges>;
+  open(mailboxId: MailboxId): Promise<OpenedMailbox>;
+  /** Of `uids`, ascending, those that exist; in order. Callers ask for pages of some hundreds. */
+  summaries(mailboxId: MailboxId, uids: readonly Uid[]): Promise<MessageSummary[]>;
+  /** Messages without \\Seen, or with \\Deleted; in order. Costs nothing for the others. */
+  marked(mailboxId: MailboxId, mark: 'unseen' | 'deleted'): Promise<Uid[]>;
+  /** Without what the writes with the sequences `except` have changed last. */
+  changesSince(
+    mailboxId: MailboxId,
+    modSeq: ModSeq,
+    except?: readonly ModSeq[],
+  ): Promise<MailboxChanges>;
   /**
    * What was expunged after one modification sequence, up to another and with it; in order, known for as
    * long as the mailbox is there.
@@ -172,8 +209,16 @@ export interface Messages {
    * more, so that no session loses it in the middle. Throws no-such-message.
    */
   read(mailboxId: MailboxId, uid: Uid, start?: number, end?: number): Promise<Buffer>;
-  /** Computed at delivery. In the order asked; those that are gone are left out. */
+  /**
+   * Of whole messages of at most CHUNK_BYTES those of `uids`, ascending; others are left out, and so are
+   * empty ones. Callers bound the octets that they ask for.
+   */
+  readSmall(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, Buffer>>;
+  /** Computed at delivery. `uids` ascending; those that are gone are left out, as in the next two. */
   structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;
+  rendered(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, RenderedContent>>;
+  /** Stable for ever and across mailboxes; the content's identity (RFC 8474). */
+  emailIds(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, string>>;
   /**
    * Durable. Returns those of `uids` that exist, in UID order, as they are now. The modification
    * sequence grows only where something changed. With `unchangedSince`, those that have changed since are
@@ -186,7 +231,7 @@ export interface Messages {
     change: FlagChange,
     flags: readonly string[],
     options?: { readonly unchangedSince: ModSeq },
-  ): Promise<MessageSummary[]>;
+  ): Promise<ChangedFlags[]>;
   /**
    * Removes those of `uids` that exist, with `onlyDeleted` those that have \\Deleted at that moment,
    * whatever a session has seen of them; returns them in UID order. Durable, all or none.

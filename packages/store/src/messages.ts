@@ -2,7 +2,6 @@
  * Messages in mailboxes: how they come, change and go. Each write takes one new modification sequence
  * from a mailbox that it changes, gives it to what it changed, and keeps the mailbox's counters right.
  */
-import type { MessageStructure } from '@mail/message';
 import type { Kysely } from 'kysely';
 import {
   type Content,
@@ -15,25 +14,24 @@ import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
 import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
 import { inGroups } from './id-groups.ts';
+import { noteKeywords } from './keywords-in-use.ts';
 import { lockContents, lockMailbox, lockMailboxes } from './locks.ts';
 import type {
   AccountId,
   AppendedMessage,
+  ChangedFlags,
   FlagChange,
-  MailboxChanges,
   MailboxId,
-  MessageSummary,
   ModSeq,
   Uid,
-  UidRange,
 } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import type { MessageRow, Schema } from './schema.ts';
+import { addUids, removeUids } from './uid-blocks.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** Rows of one insert: its 9 values each must stay below SQLite's and PostgreSQL's 32,766. */
 const ROWS_PER_INSERT = 500;
-const TOMBSTONES_PER_PAGE = 10_000;
 
 /** A new message made ready outside the transaction. */
 export interface ReadyMessage {
@@ -47,131 +45,6 @@ export interface Copied {
   readonly from: Uid[];
   readonly to: Uid[];
   readonly uidValidity: number;
-}
-
-// ---- reading
-
-function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
-  return db
-    .selectFrom('messages')
-    .innerJoin('contents', 'contents.id', 'messages.content_id')
-    .select([
-      'messages.uid',
-      'messages.flags',
-      'messages.keywords',
-      'messages.modseq',
-      'messages.size',
-      'messages.internal_date',
-      'messages.saved_at',
-      'contents.email_id',
-      'contents.ends_in_crlf',
-    ])
-    .where('messages.mailbox_id', '=', mailboxId)
-    .orderBy('messages.uid');
-}
-
-type SummaryRow = Pick<
-  MessageRow,
-  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date' | 'saved_at'
-> & { email_id: string; ends_in_crlf: number };
-
-function toSummary(row: SummaryRow): MessageSummary {
-  return {
-    uid: row.uid,
-    flags: decodeFlags(row),
-    modSeq: row.modseq,
-    size: row.size,
-    endsInCrlf: row.ends_in_crlf === 1,
-    internalDate: new Date(row.internal_date),
-    savedAt: row.saved_at,
-    emailId: row.email_id,
-  };
-}
-
-export async function listMessages(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }> {
-  const mailbox = await requireMailbox(db, mailboxId);
-  const rows = await selectSummaries(db, mailboxId).execute();
-  return { messages: rows.map(toSummary), highestModSeq: mailbox.highest_modseq };
-}
-
-export async function readChanges(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-  modSeq: ModSeq,
-): Promise<MailboxChanges> {
-  const mailbox = await requireMailbox(db, mailboxId);
-  const changed = await selectSummaries(db, mailboxId)
-    .where('messages.modseq', '>', modSeq)
-    .execute();
-  const expunged = await db
-    .selectFrom('tombstones')
-    .select('uid')
-    .where('mailbox_id', '=', mailboxId)
-    .where('modseq', '>', modSeq)
-    .execute();
-  return {
-    changed: changed.map(toSummary),
-    expunged: expunged.map(({ uid }) => uid).sort((a, b) => a - b),
-    highestModSeq: mailbox.highest_modseq,
-  };
-}
-
-/** In pages, so that a mailbox through which millions have gone costs no more than its ranges. */
-export async function readExpunged(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-  after: ModSeq,
-  upTo: ModSeq,
-): Promise<UidRange[]> {
-  await requireMailbox(db, mailboxId);
-  const ranges: { first: Uid; last: Uid }[] = [];
-  for (let from = 0; ; ) {
-    const rows = await db
-      .selectFrom('tombstones')
-      .select('uid')
-      .where('mailbox_id', '=', mailboxId)
-      .where('modseq', '>', after)
-      .where('modseq', '<=', upTo)
-      .where('uid', '>', from)
-      .orderBy('uid')
-      .limit(TOMBSTONES_PER_PAGE)
-      .execute();
-    for (const { uid } of rows) {
-      const range = ranges.at(-1);
-      if (range?.last === uid - 1) range.last = uid;
-      else ranges.push({ first: uid, last: uid });
-    }
-    if (rows.length < TOMBSTONES_PER_PAGE) return ranges;
-    from = rows.at(-1)?.uid ?? from;
-  }
-}
-
-export async function readStructures(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-  uids: readonly Uid[],
-): Promise<Map<Uid, MessageStructure>> {
-  await requireMailbox(db, mailboxId);
-  const found = new Map<Uid, string>();
-  for (const group of inGroups(uids)) {
-    const rows = await db
-      .selectFrom('messages')
-      .innerJoin('contents', 'contents.id', 'messages.content_id')
-      .select(['messages.uid', 'contents.structure'])
-      .where('messages.mailbox_id', '=', mailboxId)
-      .where('messages.uid', 'in', group)
-      .execute();
-    for (const { uid, structure } of rows) found.set(uid, structure);
-  }
-  const structures = new Map<Uid, MessageStructure>();
-  for (const uid of uids) {
-    const json = found.get(uid);
-    if (json !== undefined) structures.set(uid, JSON.parse(json) as MessageStructure);
-  }
-  return structures;
 }
 
 /** The rows that exist, in the order asked, each once. */
@@ -192,8 +65,6 @@ async function selectRows(
   }
   return [...new Set(uids)].flatMap((uid) => found.get(uid) ?? []);
 }
-
-// ---- writing
 
 /** What a message adds to its mailbox's counters. */
 interface Tally {
@@ -274,6 +145,12 @@ async function placeMessages(
     const group = rows.slice(start, start + ROWS_PER_INSERT);
     await context.db.insertInto('messages').values(group).execute();
   }
+  await addUids(context, mailboxId, firstUid, rows.length);
+  await noteKeywords(
+    context,
+    mailboxId,
+    rows.map(({ keywords }) => keywords),
+  );
   return rows.map(({ uid }) => ({ uid, uidValidity }));
 }
 
@@ -357,22 +234,25 @@ export async function changeFlags(
     flags: readonly string[];
     unchangedSince: ModSeq | undefined;
   },
-): Promise<MessageSummary[]> {
+): Promise<ChangedFlags[]> {
   const { db } = context;
   const { mailboxId, unchangedSince = Number.POSITIVE_INFINITY } = args;
   const given = encodeFlags(args.flags);
   await lockMailbox(context, mailboxId);
+  const asked = await selectRows(db, mailboxId, args.uids);
   const before: MessageRow[] = [];
   const after: (MessageRow & StoredFlags)[] = [];
-  const uids: Uid[] = [];
-  for (const row of await selectRows(db, mailboxId, args.uids)) {
+  const unchanged: MessageRow[] = [];
+  for (const row of asked) {
     if (row.modseq > unchangedSince) continue;
-    uids.push(row.uid);
     const changed = applyFlags(row, args.change, given);
-    if (changed.flags === row.flags && changed.keywords === row.keywords) continue;
-    before.push(row);
-    after.push({ ...row, ...changed });
+    if (changed.flags === row.flags && changed.keywords === row.keywords) unchanged.push(row);
+    else {
+      before.push(row);
+      after.push({ ...row, ...changed });
+    }
   }
+  const now = unchanged.map((row) => toChanged(row, row.modseq));
   if (after.length > 0) {
     const { modSeq } = await advanceMailbox(context, mailboxId, {
       plus: tally(after),
@@ -390,13 +270,15 @@ export async function changeFlags(
           .execute();
       }
     }
+    await noteKeywords(context, mailboxId, [given.keywords]);
+    for (const row of after) now.push(toChanged(row, modSeq));
   }
-  const summaries: MessageSummary[] = [];
-  for (const group of inGroups([...new Set(uids)].sort((a, b) => a - b))) {
-    const rows = await selectSummaries(db, mailboxId).where('messages.uid', 'in', group).execute();
-    summaries.push(...rows.map(toSummary));
-  }
-  return summaries;
+  return now.sort((a, b) => a.uid - b.uid);
+}
+
+/** `row` as it is now, with the modification sequence that it had before. */
+function toChanged(row: MessageRow, modSeq: ModSeq): ChangedFlags {
+  return { uid: row.uid, flags: decodeFlags(row), modSeq, previousModSeq: row.modseq };
 }
 
 export async function expungeMessages(
@@ -422,6 +304,11 @@ async function removeRows(
   await lockContents(context, contentIds);
   await keepForReaders(context, contentIds);
   await deleteRows(context, mailboxId, rows);
+  await removeUids(
+    context,
+    mailboxId,
+    rows.map(({ uid }) => uid),
+  );
   const tombstones = rows.map(({ uid, content_id }) => ({
     mailbox_id: mailboxId,
     modseq: modSeq,

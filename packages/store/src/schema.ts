@@ -82,6 +82,24 @@ export interface ContentsTable {
   refs: number;
   /** Not swept before: who reads an expunged message may end. 0 where it was never expunged. */
   keep_until: number;
+  /** ENVELOPE and BODYSTRUCTURE as IMAP tells them, where every client is told the same; else null. */
+  envelope: Fixed<string | null>;
+  body_structure: Fixed<string | null>;
+}
+
+/** Which UIDs a mailbox has, as UidSet holds them. */
+export interface UidBlocksTable {
+  mailbox_id: Fixed<number>;
+  number: Fixed<number>;
+  bits: Uint8Array;
+}
+
+/** Keywords that messages of a mailbox have had, each as it was written first. */
+export interface MailboxKeywordsTable {
+  mailbox_id: Fixed<number>;
+  /** In lower case. */
+  keyword_key: Fixed<string>;
+  keyword: Fixed<string>;
 }
 
 /** The octets, CHUNK_BYTES to a row, so that a partial read touches what it needs. */
@@ -110,6 +128,8 @@ export interface Schema {
   tombstones: TombstonesTable;
   contents: ContentsTable;
   content_chunks: ContentChunksTable;
+  uid_blocks: UidBlocksTable;
+  mailbox_keywords: MailboxKeywordsTable;
   counters: CountersTable;
   schema_migrations: SchemaMigrationsTable;
 }

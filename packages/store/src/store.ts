@@ -8,7 +8,18 @@ import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
 import type { Accounts, Mailboxes, MailStore, Messages } from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
-import { listMessages, readChanges, readExpunged, readStructures } from './messages.ts';
+import {
+  listMessages,
+  openMailbox,
+  readChanges,
+  readEmailIds,
+  readExpunged,
+  readMarked,
+  readRendered,
+  readSmall,
+  readStructures,
+  readSummaries,
+} from './summaries.ts';
 import { Sweeper } from './sweeper.ts';
 
 export function createStore(engine: Engine, logger: Logger): MailStore {
@@ -59,13 +70,19 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       return engine.write('replace', { mailboxId, uid, target, message });
     },
     list: (mailboxId) => engine.readAtOnce((db) => listMessages(db, mailboxId)),
-    changesSince: (mailboxId, modSeq) =>
-      engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq)),
+    open: (mailboxId) => engine.readAtOnce((db) => openMailbox(db, mailboxId)),
+    summaries: (mailboxId, uids) => engine.read((db) => readSummaries(db, mailboxId, uids)),
+    marked: (mailboxId, mark) => engine.read((db) => readMarked(db, mailboxId, mark)),
+    changesSince: (mailboxId, modSeq, except = []) =>
+      engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq, except)),
     expungedBetween: (mailboxId, after, upTo) =>
       engine.readAtOnce((db) => readExpunged(db, mailboxId, after, upTo)),
     read: (mailboxId, uid, start = 0, end = Number.POSITIVE_INFINITY) =>
       engine.read((db) => readContent(db, mailboxId, uid, start, end)),
+    readSmall: (mailboxId, uids) => engine.read((db) => readSmall(db, mailboxId, uids)),
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
+    rendered: (mailboxId, uids) => engine.read((db) => readRendered(db, mailboxId, uids)),
+    emailIds: (mailboxId, uids) => engine.read((db) => readEmailIds(db, mailboxId, uids)),
     changeFlags: (mailboxId, uids, change, flags, options) =>
       engine.write('changeFlags', {
         mailboxId,

@@ -36,6 +36,8 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
     .execute();
   const upTo = tombstones.at(-1)?.modseq;
   if (upTo === undefined) {
+    await db.deleteFrom('uid_blocks').where('mailbox_id', '=', mailbox.id).execute();
+    await db.deleteFrom('mailbox_keywords').where('mailbox_id', '=', mailbox.id).execute();
     await db.deleteFrom('mailboxes').where('id', '=', mailbox.id).execute();
   } else {
     await db
