@@ -1,5 +1,5 @@
 /** The octets of messages: cut into rows, counted by reference, read back in part or whole. */
-import { parseMessage } from '@mail/message';
+import { parseMessage, renderPlain } from '@mail/message';
 import type { Kysely } from 'kysely';
 import { StoreError } from './errors.ts';
 import { requireMailbox } from './existence.ts';
@@ -37,12 +37,7 @@ export function requireStorable(raw: NewMessage['raw']): void {
 
 export function prepareContent(raw: Uint8Array): Content {
   const structure = parseMessage(raw);
-  return {
-    raw,
-    structure: JSON.stringify(structure),
-    envelope: undefined,
-    bodyStructure: undefined,
-  };
+  return { raw, structure: JSON.stringify(structure), ...renderPlain(structure) };
 }
 
 function endsInCrlf(raw: Uint8Array): boolean {

@@ -193,6 +193,8 @@ export interface Messages {
   summaries(mailboxId: MailboxId, uids: readonly Uid[]): Promise<MessageSummary[]>;
   /** Messages without \\Seen, or with \\Deleted; in order. Costs nothing for the others. */
   marked(mailboxId: MailboxId, mark: 'unseen' | 'deleted'): Promise<Uid[]>;
+  /** Of messages that have come or changed since; in order. */
+  changedUids(mailboxId: MailboxId, modSeq: ModSeq): Promise<Uid[]>;
   /** Without what the writes with the sequences `except` have changed last. */
   changesSince(
     mailboxId: MailboxId,

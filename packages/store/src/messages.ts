@@ -270,7 +270,7 @@ export async function changeFlags(
           .execute();
       }
     }
-    await noteKeywords(context, mailboxId, [given.keywords]);
+    if (args.change !== 'remove') await noteKeywords(context, mailboxId, [given.keywords]);
     for (const row of after) now.push(toChanged(row, modSeq));
   }
   return now.sort((a, b) => a.uid - b.uid);

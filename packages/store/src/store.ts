@@ -11,6 +11,7 @@ import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mai
 import {
   listMessages,
   openMailbox,
+  readChangedUids,
   readChanges,
   readEmailIds,
   readExpunged,
@@ -73,6 +74,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     open: (mailboxId) => engine.readAtOnce((db) => openMailbox(db, mailboxId)),
     summaries: (mailboxId, uids) => engine.read((db) => readSummaries(db, mailboxId, uids)),
     marked: (mailboxId, mark) => engine.read((db) => readMarked(db, mailboxId, mark)),
+    changedUids: (mailboxId, modSeq) => engine.read((db) => readChangedUids(db, mailboxId, modSeq)),
     changesSince: (mailboxId, modSeq, except = []) =>
       engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq, except)),
     expungedBetween: (mailboxId, after, upTo) =>

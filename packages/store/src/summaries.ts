@@ -160,6 +160,21 @@ export async function readSummaries(
   return summaries;
 }
 
+export async function readChangedUids(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  modSeq: ModSeq,
+): Promise<Uid[]> {
+  await requireMailbox(db, mailboxId);
+  const rows = await db
+    .selectFrom('messages')
+    .select('uid')
+    .where('mailbox_id', '=', mailboxId)
+    .where('modseq', '>', modSeq)
+    .execute();
+  return rows.map(({ uid }) => uid).sort((a, b) => a - b);
+}
+
 export async function readChanges(
   db: Kysely<Schema>,
   mailboxId: MailboxId,

@@ -15,12 +15,7 @@ import type {
   UidSet,
 } from '@mail/store';
 import { SYSTEM_FLAGS } from './parser/flags.ts';
-import {
-  type MessageSet,
-  type NumberRange,
-  rangesOf,
-  resolveSet,
-} from './parser/sequence-set.ts';
+import { type MessageSet, type NumberRange, rangesOf, resolveSet } from './parser/sequence-set.ts';
 
 /** A message by both its names: the number by which this session knows it now, and its UID. */
 export interface Numbered {
