@@ -2,7 +2,8 @@
  * What SEARCH looks into (RFC 9051 §6.4.4): which octets of a message, and their text as people see it.
  * Bounded, so that who reads them holds little whatever the message.
  */
-import { decodeCharset, decodeWords } from './encoded-words.ts';
+import { decodeCharset } from './charsets.ts';
+import { decodeWords } from './encoded-words.ts';
 import { asBuffer, decodeOctets, fieldText, headerFieldsOf } from './headers.ts';
 import type { FieldTexts, LeafPart, MessagePart, MessageStructure } from './structure.ts';
 import { decodeTransfer } from './transfer-encoding.ts';
