@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findMessage, findPart } from './sections.ts';
 import { type MessagePart, type MessageStructure, parseMessage } from './structure.ts';
+import { everyPart, expectSound } from './testing/sound-structure.ts';
 
 const crlf = (text: string) => text.replaceAll('\r\n', '\n').replaceAll('\n', '\r\n');
 const parse = (text: string) => parseMessage(Buffer.from(text, 'latin1'));
@@ -15,11 +16,6 @@ function shape(part: MessagePart): string {
 
 function bodyOf(text: string, part: MessagePart | undefined): string | undefined {
   return part && text.slice(part.bodyStart, part.bodyEnd);
-}
-
-function everyPart(part: MessagePart): MessagePart[] {
-  if (part.kind === 'multipart') return [part, ...part.children.flatMap(everyPart)];
-  return part.kind === 'message' ? [part, ...everyPart(part.content)] : [part];
 }
 
 const NESTED = crlf(`From: "Doe, John" <john@example.test>
@@ -327,28 +323,6 @@ describe('odd messages', () => {
     check?.(structure);
   });
 });
-
-/** What holds for the structure of any octets. */
-function expectSound({ root, size }: MessageStructure, length: number): void {
-  expect(size).toBe(length);
-  expect(root).toMatchObject({ headerStart: 0 });
-  for (const part of everyPart(root)) {
-    expect(part.headerStart).toBeGreaterThanOrEqual(0);
-    expect(part.bodyStart).toBeGreaterThanOrEqual(part.headerStart);
-    expect(part.bodyEnd).toBeGreaterThanOrEqual(part.bodyStart);
-    expect(part.bodyEnd).toBeLessThanOrEqual(length);
-    expect(part.lines).toBeGreaterThanOrEqual(0);
-    const inside =
-      part.kind === 'multipart' ? part.children : part.kind === 'message' ? [part.content] : [];
-    if (part.kind === 'multipart') expect(inside.length).toBeGreaterThan(0);
-    let least = part.bodyStart;
-    for (const child of inside) {
-      expect(child.headerStart).toBeGreaterThanOrEqual(least);
-      expect(child.bodyEnd).toBeLessThanOrEqual(part.bodyEnd);
-      least = child.bodyEnd;
-    }
-  }
-}
 
 describe('any octets', () => {
   const line = fc.constantFrom(

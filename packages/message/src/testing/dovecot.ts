@@ -11,12 +11,11 @@ import { promisify } from 'node:util';
 /** Dovecot serves no mail to root. */
 const NOBODY = 65_534;
 
+/** Whether it is there, and of the versions that it is known how they answer. */
 export async function hasDovecot(): Promise<boolean> {
   try {
-    await promisify(execFile)('doveadm', ['exec', '--help']).catch((error: { code?: unknown }) => {
-      if (error.code === 'ENOENT') throw error;
-    });
-    return true;
+    const { stdout } = await promisify(execFile)('dovecot', ['--version']);
+    return stdout.startsWith('2.3.');
   } catch {
     return false;
   }
