@@ -33,6 +33,13 @@ const USER = 'concert';
 /** With all that a URL must quote. */
 const PASSWORD = 'p@ss:w/rd%?#';
 
+export interface PostgresServerOptions {
+  /** Certificate and key, both PEM: with TLS then. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Whether what it acknowledges survives a loss of power; tests do without. */
+  readonly durable?: boolean;
+}
+
 export class PostgresServer {
   readonly port: number;
   readonly #server: EmbeddedPostgres;
@@ -46,8 +53,10 @@ export class PostgresServer {
     this.port = port;
   }
 
-  /** With TLS where a certificate and key, both PEM, are given. */
-  static async start(tls?: { cert: string; key: string }): Promise<PostgresServer> {
+  static async start({
+    tls,
+    durable = false,
+  }: PostgresServerOptions = {}): Promise<PostgresServer> {
     const folder = await mkdtemp(join(tmpdir(), 'concert-postgres-'));
     // the user that runs PostgreSQL must come through
     await chmod(folder, 0o711);
@@ -64,7 +73,8 @@ export class PostgresServer {
       initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
       // the tests measure no disk, and wait for no deadlock
       postgresFlags: [
-        ...['fsync=off', 'deadlock_timeout=50ms', 'max_connections=200'],
+        ...(durable ? [] : ['fsync=off', 'deadlock_timeout=50ms']),
+        'max_connections=200',
         ...['unix_socket_directories=', tls === undefined ? 'ssl=off' : 'ssl=on'],
       ].flatMap((setting) => ['-c', setting]),
       onLog: () => {},
