@@ -6,23 +6,10 @@
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { letter } from './clients/letters.ts';
 import { MailHome, type Resident } from './clients/mail-home.ts';
 import { areInstalled } from './clients/programs.ts';
 import { Thunderbird } from './clients/thunderbird.ts';
-
-const letter = (subject: string, day: number): string =>
-  [
-    `Date: ${day} Mar 2026 08:00:00 +0000`,
-    'From: Bob <bob@example.test>',
-    'To: alice@example.test',
-    `Message-ID: <${day}@example.test>`,
-    `Subject: ${subject}`,
-    'MIME-Version: 1.0',
-    'Content-Type: text/plain; charset=utf-8',
-    '',
-    `Grüße, ${subject}`,
-    '',
-  ].join('\r\n');
 
 const WAIT = { timeout: 20_000, interval: 100 };
 
