@@ -44,16 +44,20 @@ function endsInCrlf(raw: Uint8Array): boolean {
   return raw.byteLength === 0 || (raw.at(-2) === 0x0d && raw.at(-1) === 0x0a);
 }
 
-/** Stores a content that `refs` messages are about to hold; returns its id. */
+/**
+ * Stores a content that `refs` messages are about to hold; returns its id. `emailId` is for one that must
+ * not come twice, and new.
+ */
 export async function insertContent(
   { db, randomId }: WriteContext,
   { raw, structure, envelope, bodyStructure }: Content,
   refs: number,
+  emailId = `M${randomId()}`,
 ): Promise<number> {
   const { id } = await db
     .insertInto('contents')
     .values({
-      email_id: `M${randomId()}`,
+      email_id: emailId,
       size: raw.byteLength,
       structure,
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,

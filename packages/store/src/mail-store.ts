@@ -98,6 +98,12 @@ export interface NewMessage {
   readonly internalDate?: Date;
 }
 
+/** A message that is to come into a mailbox once, however often it is brought. */
+export interface KeyedMessage extends NewMessage {
+  /** What it is known by: the same for the same message of the same source, whenever that is read. */
+  readonly key: string;
+}
+
 export interface AppendedMessage {
   readonly uid: Uid;
   readonly uidValidity: number;
@@ -175,6 +181,12 @@ export interface Messages {
   deliver(recipients: readonly AccountId[], message: NewMessage): Promise<void>;
   /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, too-large, bad-flag. */
   append(mailboxId: MailboxId, messages: readonly NewMessage[]): Promise<AppendedMessage[]>;
+  /**
+   * As append, but leaves out each whose key has come into this mailbox before, as long as that message is
+   * anywhere; returns how many were appended. Callers need no memory of what they had brought when they
+   * died.
+   */
+  appendOnce(mailboxId: MailboxId, messages: readonly KeyedMessage[]): Promise<number>;
   /**
    * Durable and in one transaction: appends to `target`, which may be the same mailbox, and expunges `uid`
    * (RFC 8508). Throws no-such-message where that is gone, and then appends nothing; else as append.

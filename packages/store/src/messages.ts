@@ -118,10 +118,13 @@ async function advanceMailbox(
   };
 }
 
-type Placement = Pick<MessageRow, 'content_id' | 'flags' | 'keywords' | 'internal_date' | 'size'>;
+export type Placement = Pick<
+  MessageRow,
+  'content_id' | 'flags' | 'keywords' | 'internal_date' | 'size'
+>;
 
 /** Puts messages, at least one, into a mailbox under new UIDs. Their contents are counted already. */
-async function placeMessages(
+export async function placeMessages(
   context: WriteContext,
   mailboxId: MailboxId,
   placements: readonly Placement[],
@@ -155,14 +158,15 @@ async function placeMessages(
 }
 
 /** Stores one content for `refs` messages. */
-async function insertMessage(
+export async function insertMessage(
   context: WriteContext,
   message: ReadyMessage,
   refs: number,
+  emailId?: string,
 ): Promise<Placement> {
   const stored = encodeFlags(message.flags);
   return {
-    content_id: await insertContent(context, message.content, refs),
+    content_id: await insertContent(context, message.content, refs, emailId),
     ...stored,
     internal_date: (message.internalDate ?? context.now).getTime(),
     size: message.content.raw.byteLength,

@@ -66,6 +66,10 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       for (const { raw } of appended) requireStorable(raw);
       return engine.write('append', { mailboxId, messages: appended });
     },
+    async appendOnce(mailboxId, messages) {
+      for (const { raw } of messages) requireStorable(raw);
+      return engine.write('appendOnce', { mailboxId, messages });
+    },
     async replace(mailboxId, uid, target, message) {
       requireStorable(message.raw);
       return engine.write('replace', { mailboxId, uid, target, message });

@@ -5,9 +5,17 @@
  * ready, and results cross threads, so they are plain data.
  */
 import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
+import { appendOnce, type ReadyKeyedMessage } from './append-once.ts';
 import { repair } from './check-repairs.ts';
 import { prepareContent } from './content.ts';
-import type { AccountId, AppendedMessage, MailboxId, NewMessage, Uid } from './mail-store.ts';
+import type {
+  AccountId,
+  AppendedMessage,
+  KeyedMessage,
+  MailboxId,
+  NewMessage,
+  Uid,
+} from './mail-store.ts';
 import { createMailbox, deleteMailbox, renameMailbox, setSubscription } from './mailboxes.ts';
 import {
   appendMessages,
@@ -91,6 +99,19 @@ const append: Write<AppendArguments, ReadyAppend, AppendedMessage[]> = {
   run: appendMessages,
 };
 
+const appendingOnce: Write<
+  { readonly mailboxId: MailboxId; readonly messages: readonly KeyedMessage[] },
+  { readonly mailboxId: MailboxId; readonly messages: readonly ReadyKeyedMessage[] },
+  number
+> = {
+  prepare: ({ mailboxId, messages }) => ({
+    mailboxId,
+    messages: messages.map((message) => ({ key: message.key, ...prepareMessage(message) })),
+  }),
+  slow: true,
+  run: appendOnce,
+};
+
 const replace: Write<ReplaceArguments, ReadyReplacement, AppendedMessage> = {
   prepare: ({ message, ...where }) => ({ ...where, message: prepareMessage(message) }),
   slow: true,
@@ -108,6 +129,7 @@ const writes = {
   setSubscription: write(setSubscription),
   deliver,
   append,
+  appendOnce: appendingOnce,
   replace,
   changeFlags: write(changeFlags),
   expunge: write(expungeMessages),

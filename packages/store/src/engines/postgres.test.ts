@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
+import { appendOnceSuite } from '../testing/append-once-suite.ts';
 import { checkSuite } from '../testing/check-suite.ts';
 import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
 import { processesSuite } from '../testing/processes-suite.ts';
@@ -18,4 +19,5 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   sweepSuite('PostgreSQL', create);
   processesSuite('PostgreSQL', create);
   checkSuite('PostgreSQL', create);
+  appendOnceSuite('PostgreSQL', create);
 });
