@@ -1,5 +1,11 @@
 export { parseAddressList } from './addresses.ts';
 export { type BaseSubject, baseSubject } from './base-subject.ts';
+export {
+  BASE64_PIECE_OCTETS,
+  encodeBase64Lines,
+  encodeBinaryParts,
+  type OctetChange,
+} from './binary-parts.ts';
 export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';

@@ -6,6 +6,7 @@
  */
 import type { Connection } from '@mail/line-server';
 import type { MemoryBudget, MemoryShare } from '@mail/service';
+import { encodeBinary, isStorable } from './binary-message.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { LineEnds } from './line-ends.ts';
 import { type CommandText, type LiteralHead, literalHead } from './parser/lexer.ts';
@@ -102,9 +103,44 @@ class Allowance {
     return this.#messageOctets < 0 ? tooBig() : noRoom();
   }
 
+  /** Counts what stands beside the pieces of a message while it is made anew, piece by piece. */
+  holdAside(octets: number): ReplyError | undefined {
+    this.#messageOctets = this.#limits.maxMessageOctets;
+    if (this.#share?.take(octets) === true) return undefined;
+    this.release();
+    return noRoom();
+  }
+
   release(): void {
     this.#share?.release();
   }
+}
+
+async function* mendLineEnds(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  const lineEnds = new LineEnds();
+  for await (const piece of pieces) yield lineEnds.mend(piece);
+}
+
+/** Reads `pieces` to their end and keeps them, unless they are refused on the way. */
+async function holdPieces(
+  pieces: AsyncIterable<Buffer>,
+  allowance: Allowance,
+): Promise<Buffer[] | ReplyError> {
+  let held: Buffer[] = [];
+  let refusal: ReplyError | undefined;
+  try {
+    for await (const piece of pieces) {
+      if (refusal !== undefined) continue;
+      refusal = allowance.hold(piece.length);
+      if (refusal === undefined) held.push(piece);
+      else held = [];
+    }
+  } catch (error) {
+    if (!(error instanceof ReplyError)) throw error;
+    allowance.release();
+    refusal = error;
+  }
+  return refusal ?? held;
 }
 
 type Wire = Pick<Connection, 'readLine' | 'readLiteral' | 'literalPieces'>;
@@ -162,7 +198,7 @@ export class CommandReader {
         literals.push([await this.#connection.readLiteral(head.octets)]);
         continue;
       }
-      const message = await this.#readMessage(head.octets, allowance);
+      const message = await this.#readMessage(head, allowance);
       if (message instanceof ReplyError) {
         await this.#skip(await this.#nextHead(), allowance);
         return { text, refusal: message };
@@ -171,19 +207,17 @@ export class CommandReader {
     }
   }
 
-  /** With CRLF line ends. What is refused on the way is read to its end all the same: it comes anyway. */
-  async #readMessage(octets: number, allowance: Allowance): Promise<Buffer[] | ReplyError> {
-    const lineEnds = new LineEnds();
-    let pieces: Buffer[] = [];
-    let refusal: ReplyError | undefined;
-    for await (const piece of this.#connection.literalPieces(octets)) {
-      if (refusal !== undefined) continue;
-      const mended = lineEnds.mend(piece);
-      refusal = allowance.hold(mended.length);
-      if (refusal === undefined) pieces.push(mended);
-      else pieces = [];
-    }
-    return refusal ?? pieces;
+  /** As it is to be stored. What is refused on the way is read to its end all the same: it comes anyway. */
+  async #readMessage(
+    { octets, binary }: LiteralHead,
+    allowance: Allowance,
+  ): Promise<readonly Buffer[] | ReplyError> {
+    const literal = this.#connection.literalPieces(octets);
+    if (!binary) return await holdPieces(mendLineEnds(literal), allowance);
+    const pieces = await holdPieces(literal, allowance);
+    if (pieces instanceof ReplyError || isStorable(pieces)) return pieces;
+    const refusal = allowance.holdAside(octets);
+    return refusal ?? (await holdPieces(encodeBinary(Buffer.concat(pieces)), allowance));
   }
 
   async #line(): Promise<string | undefined> {

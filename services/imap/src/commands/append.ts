@@ -8,11 +8,7 @@ import type { AppendArguments, AppendedText } from '../parser/append.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
-/** Throws ReplyError for NUL: this store keeps no binary content (RFC 3516 §4.4). */
 export function newMessage({ flags, internalDate, octets }: AppendedText): NewMessage {
-  if (octets.some((piece) => piece.includes(0))) {
-    throw refuse('UNKNOWN-CTE', 'A message with NUL cannot be kept');
-  }
   return { raw: octets, flags, ...(internalDate && { internalDate }) };
 }
 

@@ -157,7 +157,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       states: LOGGED_IN,
       parse: parseAppend,
       handle: append,
-      capability: ['MULTIAPPEND'],
+      capability: ['BINARY', 'MULTIAPPEND'],
     }),
   ],
   [
