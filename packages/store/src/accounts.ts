@@ -4,7 +4,7 @@ import { parseAddress, requireAddress } from './addresses.ts';
 import { StoreError } from './errors.ts';
 import { noSuchAccount } from './existence.ts';
 import { lockMailboxes } from './locks.ts';
-import type { Account, AccountId } from './mail-store.ts';
+import type { Account, AccountId, NewPassword, StoredCredentials } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
 import type { AccountsTable, Schema } from './schema.ts';
@@ -68,20 +68,22 @@ export async function findOldestAccount(
 export async function readCredentials(
   db: Kysely<Schema>,
   address: string,
-): Promise<{ account: Account; passwordHash: string } | undefined> {
+): Promise<StoredCredentials | undefined> {
   const key = parseAddress(address)?.key;
   if (key === undefined) return undefined;
   const row = await db
     .selectFrom('accounts')
-    .select([...COLUMNS, 'password_hash'])
+    .select([...COLUMNS, 'password_hash', 'scram_keys'])
     .where('address_key', '=', key)
     .executeTakeFirst();
-  return row && { account: toAccount(row), passwordHash: row.password_hash };
+  if (row === undefined) return undefined;
+  const { password_hash: passwordHash, scram_keys: scramKeys } = row;
+  return { account: toAccount(row), passwordHash, scramKeys: scramKeys ?? undefined };
 }
 
 export async function addAccount(
   context: WriteContext,
-  args: { address: string; passwordHash: string },
+  args: NewPassword & { address: string },
 ): Promise<Account> {
   const { db, now } = context;
   const { address, domain, key } = requireAddress(args.address);
@@ -92,6 +94,7 @@ export async function addAccount(
       domain,
       address_key: key,
       password_hash: args.passwordHash,
+      scram_keys: args.scramKeys ?? null,
       created_at: now.getTime(),
     })
     .onConflict((conflict) => conflict.column('address_key').doNothing())
@@ -107,26 +110,26 @@ export async function addAccount(
   return toAccount(row);
 }
 
-export async function setPasswordHash(
+export async function setPassword(
   { db }: WriteContext,
-  args: { id: AccountId; passwordHash: string },
+  args: NewPassword & { id: AccountId },
 ): Promise<void> {
   const { numUpdatedRows } = await db
     .updateTable('accounts')
-    .set({ password_hash: args.passwordHash })
+    .set({ password_hash: args.passwordHash, scram_keys: args.scramKeys ?? null })
     .where('id', '=', args.id)
     .where('address_key', 'is not', null)
     .executeTakeFirstOrThrow();
   if (numUpdatedRows === 0n) throw noSuchAccount();
 }
 
-export async function renewPasswordHash(
+export async function renewPassword(
   { db }: WriteContext,
-  args: { id: AccountId; from: string; to: string },
+  args: { id: AccountId; from: string; to: NewPassword },
 ): Promise<void> {
   await db
     .updateTable('accounts')
-    .set({ password_hash: args.to })
+    .set({ password_hash: args.to.passwordHash, scram_keys: args.to.scramKeys ?? null })
     .where('id', '=', args.id)
     .where('password_hash', '=', args.from)
     .where('address_key', 'is not', null)
@@ -138,7 +141,7 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
   const { db, touch } = context;
   const { numUpdatedRows } = await db
     .updateTable('accounts')
-    .set({ address_key: null, password_hash: '' })
+    .set({ address_key: null, password_hash: '', scram_keys: null })
     .where('id', '=', args.id)
     .where('address_key', 'is not', null)
     .executeTakeFirstOrThrow();
@@ -159,4 +162,5 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
     .execute();
   for (const mailbox of mailboxes) touch(mailbox.id, mailbox.highest_modseq);
   await db.deleteFrom('subscriptions').where('account_id', '=', args.id).execute();
+  await db.deleteFrom('app_passwords').where('account_id', '=', args.id).execute();
 }

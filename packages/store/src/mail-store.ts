@@ -124,23 +124,108 @@ export interface UidRange {
 
 export type FlagChange = 'replace' | 'add' | 'remove';
 
+/** A password as it is kept. Plain text, so that it can be told from one program to the next. */
+export interface NewPassword {
+  /** A PHC string. */
+  readonly passwordHash: string;
+  /** "SCRAM-SHA-256$..." (RFC 5803 §2.1) of the same password; without them only PLAIN and its like can be used. */
+  readonly scramKeys?: string | undefined;
+}
+
+export interface StoredCredentials extends NewPassword {
+  readonly account: Account;
+}
+
+export interface AppPassword {
+  readonly id: number;
+  /** What its user calls it, unique in the account. */
+  readonly name: string;
+  readonly createdAt: Date;
+  /** Not to be taken from then on; undefined for one that lasts. */
+  readonly expiresAt: Date | undefined;
+  /** True to the hour. */
+  readonly lastUsedAt: Date | undefined;
+}
+
+export interface NewAppPassword {
+  readonly name: string;
+  /** Text that is equal for equal passwords and tells nothing of them. */
+  readonly hash: string;
+  readonly scramKeys?: string | undefined;
+  readonly expiresAt?: Date | undefined;
+}
+
+/** The passwords of programs, beside the account's own. */
+export interface AppPasswords {
+  /**
+   * Throws no-such-account, app-password-exists for a name that is taken, bad-app-password-name,
+   * too-many-app-passwords.
+   */
+  add(accountId: AccountId, appPassword: NewAppPassword): Promise<AppPassword>;
+  /** In order of name, expired ones too. */
+  list(accountId: AccountId): Promise<AppPassword[]>;
+  /** Throws no-such-app-password. */
+  remove(accountId: AccountId, name: string): Promise<void>;
+  /** The one of that account with that hash, expired or not. */
+  find(
+    address: string,
+    hash: string,
+  ): Promise<{ account: Account; appPassword: AppPassword } | undefined>;
+  /** Those of an account that SCRAM can be used with, expired or not; none for an id that nobody has. */
+  keys(accountId: AccountId): Promise<{ appPassword: AppPassword; scramKeys: string }[]>;
+  noteUse(id: number): Promise<void>;
+}
+
+/** What a record of logins is about: failures of an origin or an account, or a pair that is known. */
+export interface LoginKey {
+  readonly kind: 'origin' | 'account' | 'known';
+  /** Opaque, and short. */
+  readonly key: string;
+}
+
+export interface LoginNote extends LoginKey {
+  /** More of them than the record has, 0 for one that only says when. */
+  readonly failures: number;
+}
+
+export interface LoginRecord extends LoginNote {
+  /** Milliseconds since the epoch, by the clock of whoever wrote. */
+  readonly lastAt: number;
+}
+
+/** What processes tell each other of logins. */
+export interface Logins {
+  /** Random octets, the same for ever: salts are made with them. */
+  saltSecret(): Promise<Buffer>;
+  /** Those of `keys` that have a record. */
+  records(keys: readonly LoginKey[]): Promise<LoginRecord[]>;
+  /**
+   * Adds to the records, and makes those that are missing. What nobody has added to for `memoryMs` is
+   * forgotten, and of each kind beyond `keepAtMost` what is oldest.
+   */
+  note(notes: readonly LoginNote[], memoryMs: number, keepAtMost: number): Promise<void>;
+}
+
 export interface Accounts {
   /**
    * Adds an account with INBOX and the default folders (Drafts, Sent, Junk, Trash, Archive), all of
    * them subscribed. Throws account-exists, bad-address.
    */
-  add(address: string, passwordHash: string): Promise<Account>;
+  add(address: string, passwordHash: string, scramKeys?: string): Promise<Account>;
   list(): Promise<Account[]>;
   /** By whole address, case of the domain and of the local part ignored. */
   find(address: string): Promise<Account | undefined>;
   /** The one that was added first, of a domain (lower-case A-labels) where one is named. */
   findOldest(domain?: string): Promise<Account | undefined>;
-  /** The PHC string for a login; undefined where there is no such account. */
-  credentials(address: string): Promise<{ account: Account; passwordHash: string } | undefined>;
-  /** Throws no-such-account, as remove does. */
-  setPasswordHash(id: AccountId, passwordHash: string): Promise<void>;
-  /** Puts `to` in the place of `from`; where that is no longer there, whatever was set since stays. */
-  renewPasswordHash(id: AccountId, from: string, to: string): Promise<void>;
+  /** What a login is checked against; undefined where there is no such account. */
+  credentials(address: string): Promise<StoredCredentials | undefined>;
+  /** Application passwords stay. Throws no-such-account, as remove does. */
+  setPassword(id: AccountId, password: NewPassword): Promise<void>;
+  /**
+   * Puts `to` in the place of the password whose hash is `from`; where that is no longer there, whatever
+   * was set since stays.
+   */
+  renewPassword(id: AccountId, from: string, to: NewPassword): Promise<void>;
   /**
    * Removes the account at once and then its mail; resolves when all of it is gone but what was expunged
    * in the last half hour, which goes by itself.
@@ -287,6 +372,8 @@ export interface StoreStatistics {
 
 export interface MailStore {
   readonly accounts: Accounts;
+  readonly appPasswords: AppPasswords;
+  readonly logins: Logins;
   readonly mailboxes: Mailboxes;
   readonly messages: Messages;
   /** Throws maildrop-locked. */

@@ -7,6 +7,7 @@ import { type Kysely, sql } from 'kysely';
 import { StoreError } from './errors.ts';
 import * as init from './migrations/0001-init.ts';
 import * as readPath from './migrations/0002-read-path.ts';
+import * as logins from './migrations/0003-logins.ts';
 import type { Schema } from './schema.ts';
 
 /** How an engine spells what DDL needs. */
@@ -27,7 +28,7 @@ interface Migration {
   up(db: Kysely<never>, types: EngineTypes): Promise<void>;
 }
 
-const MIGRATIONS: readonly Migration[] = [init, readPath];
+const MIGRATIONS: readonly Migration[] = [init, readPath, logins];
 
 /** Throws StoreError (schema-too-new). */
 export async function migrate(db: Kysely<Schema>, types: EngineTypes, now: Date): Promise<void> {

@@ -16,6 +16,8 @@ export interface AccountsTable {
   /** What addresses are compared by; null from removal until the mail is swept. */
   address_key: string | null;
   password_hash: string;
+  /** "SCRAM-SHA-256$..." (RFC 5803 §2.1); null until the password is known. */
+  scram_keys: string | null;
   created_at: Fixed<number>;
 }
 
@@ -109,6 +111,34 @@ export interface ContentChunksTable {
   data: Fixed<Uint8Array>;
 }
 
+export interface AppPasswordsTable {
+  id: Generated<number>;
+  account_id: Fixed<number>;
+  name: Fixed<string>;
+  hash: Fixed<string>;
+  /** As accounts have it. */
+  scram_keys: Fixed<string | null>;
+  created_at: Fixed<number>;
+  expires_at: Fixed<number | null>;
+  /** True to the hour: not each login is written. */
+  last_used_at: number | null;
+}
+
+/** Of logins, as login-records.ts says. */
+export interface LoginRecordsTable {
+  kind: Fixed<'origin' | 'account' | 'known'>;
+  key: Fixed<string>;
+  failures: number;
+  last_at: number;
+}
+
+/** Made once, with the database, and shared by all that open it. */
+export interface SecretsTable {
+  name: string;
+  /** Base64. */
+  value: string;
+}
+
 export interface CountersTable {
   name: string;
   value: number;
@@ -130,6 +160,9 @@ export interface Schema {
   content_chunks: ContentChunksTable;
   uid_blocks: UidBlocksTable;
   mailbox_keywords: MailboxKeywordsTable;
+  app_passwords: AppPasswordsTable;
+  login_records: LoginRecordsTable;
+  secrets: SecretsTable;
   counters: CountersTable;
   schema_migrations: SchemaMigrationsTable;
 }

@@ -1,12 +1,14 @@
 /** The store over an engine: which query or write answers which method. */
 import type { Logger } from '@mail/service';
 import { findAccount, findOldestAccount, listAccounts, readCredentials } from './accounts.ts';
+import { findAppPassword, listAppPasswords, readAppPasswordKeys } from './app-passwords.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { checkStore } from './check.ts';
 import { readContent, requireStorable } from './content.ts';
 import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
-import type { Accounts, Mailboxes, MailStore, Messages } from './mail-store.ts';
+import { readLoginRecords, readSaltSecret } from './login-records.ts';
+import type { Accounts, AppPasswords, Logins, Mailboxes, MailStore, Messages } from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
 import {
   listMessages,
@@ -28,17 +30,34 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
   const sweeper = new Sweeper(engine, logger);
 
   const accounts: Accounts = {
-    add: (address, passwordHash) => engine.write('addAccount', { address, passwordHash }),
+    add: (address, passwordHash, scramKeys) =>
+      engine.write('addAccount', { address, passwordHash, scramKeys }),
     list: () => engine.read(listAccounts),
     find: (address) => engine.read((db) => findAccount(db, address)),
     findOldest: (domain) => engine.read((db) => findOldestAccount(db, domain)),
     credentials: (address) => engine.read((db) => readCredentials(db, address)),
-    setPasswordHash: (id, passwordHash) => engine.write('setPasswordHash', { id, passwordHash }),
-    renewPasswordHash: (id, from, to) => engine.write('renewPasswordHash', { id, from, to }),
+    setPassword: (id, password) => engine.write('setPassword', { id, ...password }),
+    renewPassword: (id, from, to) => engine.write('renewPassword', { id, from, to }),
     async remove(id) {
       await engine.write('removeAccount', { id });
       await sweeper.sweep();
     },
+  };
+
+  const appPasswords: AppPasswords = {
+    add: (accountId, appPassword) => engine.write('addAppPassword', { accountId, ...appPassword }),
+    list: (accountId) => engine.read((db) => listAppPasswords(db, accountId)),
+    remove: (accountId, name) => engine.write('removeAppPassword', { accountId, name }),
+    find: (address, hash) => engine.read((db) => findAppPassword(db, address, hash)),
+    keys: (accountId) => engine.read((db) => readAppPasswordKeys(db, accountId)),
+    noteUse: (id) => engine.write('noteAppPasswordUse', { id }),
+  };
+
+  const logins: Logins = {
+    saltSecret: () => engine.read(readSaltSecret),
+    records: (keys) => engine.read((db) => readLoginRecords(db, keys)),
+    note: (notes, memoryMs, keepAtMost) =>
+      engine.write('noteLogins', { notes, memoryMs, keepAtMost }),
   };
 
   const mailboxes: Mailboxes = {
@@ -108,6 +127,8 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
 
   return {
     accounts,
+    appPasswords,
+    logins,
     mailboxes,
     messages,
     async lockMaildrop(accountId) {

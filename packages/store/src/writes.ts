@@ -4,10 +4,12 @@
  * (`prepareWrite`, which may take its time), then run inside it (`runWrite`). Arguments, what is made
  * ready, and results cross threads, so they are plain data.
  */
-import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
+import { addAccount, removeAccount, renewPassword, setPassword } from './accounts.ts';
+import { addAppPassword, noteAppPasswordUse, removeAppPassword } from './app-passwords.ts';
 import { appendOnce, type ReadyKeyedMessage } from './append-once.ts';
 import { repair } from './check-repairs.ts';
 import { prepareContent } from './content.ts';
+import { noteLogins } from './login-records.ts';
 import type {
   AccountId,
   AppendedMessage,
@@ -120,9 +122,13 @@ const replace: Write<ReplaceArguments, ReadyReplacement, AppendedMessage> = {
 
 const writes = {
   addAccount: write(addAccount),
-  setPasswordHash: write(setPasswordHash),
-  renewPasswordHash: write(renewPasswordHash),
+  setPassword: write(setPassword),
+  renewPassword: write(renewPassword),
   removeAccount: write(removeAccount),
+  addAppPassword: write(addAppPassword),
+  removeAppPassword: write(removeAppPassword),
+  noteAppPasswordUse: write(noteAppPasswordUse),
+  noteLogins: write(noteLogins),
   createMailbox: write(createMailbox),
   deleteMailbox: write(deleteMailbox),
   renameMailbox: write(renameMailbox),

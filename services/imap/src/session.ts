@@ -102,9 +102,13 @@ export class Session {
       'IMAP4rev1',
       'IMAP4rev2',
       ...(startTlsOffered ? ['STARTTLS'] : []),
-      loginAllowed ? 'AUTH=PLAIN' : 'LOGINDISABLED',
+      ...(loginAllowed ? this.#mechanisms : ['LOGINDISABLED']),
       ...this.context.extensions,
     ].join(' ');
+  }
+
+  get #mechanisms(): string[] {
+    return this.logins.mechanisms(this.connection.channelBinding).map((name) => `AUTH=${name}`);
   }
 
   logIn(account: Account): void {

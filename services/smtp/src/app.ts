@@ -1,5 +1,5 @@
 /** The SMTP service as a whole: store, certificates, listeners, ready, stop. */
-import { Authenticator } from '@mail/auth';
+import { Authenticator, createTokenVerifier, oidcSettings } from '@mail/auth';
 import { type Certificates, openCertificatesFor } from '@mail/certs';
 import { ConnectionLimits, type OpenListener, openListener } from '@mail/line-server';
 import {
@@ -59,6 +59,7 @@ export function createSmtpApp(
 ): SmtpApp {
   const { logger, metrics, health, clustered } = context;
   const settings = parseSettings(smtpSettings, context.settings);
+  const tokens = createTokenVerifier(parseSettings(oidcSettings, context.settings), { logger });
   const stopping = new AbortController();
   const tls = certificates.acceptor(ALPN);
   const limits = new ConnectionLimits({
@@ -72,10 +73,11 @@ export function createSmtpApp(
   const shared: Omit<SessionContext, 'rules'> = {
     store,
     authenticator: new Authenticator<Account>({
-      accounts: store.accounts,
+      store,
       parseAddress,
       logger,
       logins: metrics.counter(METRICS.logins),
+      tokens,
     }),
     memory: messageBudget(settings.CONCERT_SMTP_MESSAGE_MEMORY, settings.CONCERT_MAX_MESSAGE_SIZE),
     hostname: settings.CONCERT_HOSTNAME,

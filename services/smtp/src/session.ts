@@ -2,7 +2,7 @@
  * One connection's mail transactions: what smtp-server asks at each command, answered. smtp-server owns
  * the wire and the order of commands (RFC 5321 §4.1.4); here is who may do what, and what becomes of it.
  */
-import { type Authenticator, LoginDesk } from '@mail/auth';
+import { type Authenticator, LoginDesk, type LoginOutcome } from '@mail/auth';
 import { type AcceptedSocket, addressBlock, type SessionLog } from '@mail/line-server';
 import type { Logger, MemoryBudget } from '@mail/service';
 import type { Account, AccountId, MailStore } from '@mail/store';
@@ -71,15 +71,10 @@ export class Session {
     return this.tls !== undefined || !this.#accepted.listener.requireTlsForLogin;
   }
 
-  /** AUTH PLAIN and LOGIN (RFC 4954, 4616). Throws ReplyError. */
+  /** AUTH PLAIN, LOGIN and XOAUTH2 (RFC 4954, 4616), which smtp-server reads. Throws ReplyError. */
   async logIn(auth: SMTPServerAuthentication): Promise<Account> {
     if (!this.loginAllowed) throw new ReplyError(538, '5.7.11', 'Passwords are for TLS only');
-    const { username = '', authzid = '' } = auth;
-    // nobody may act for somebody else (RFC 4616 §2)
-    const ownName = authzid === '' || authzid.toLowerCase() === username.toLowerCase();
-    const mechanism = auth.method === 'LOGIN' ? 'login' : 'plain';
-    const password = ownName ? (auth.password ?? '') : '';
-    const outcome = await this.#logins.logIn(mechanism, username, password);
+    const outcome = await this.#check(auth);
     if (this.#logins.closed) throw new ReplyError(421, '4.7.0', 'Too many failed logins');
     switch (outcome.kind) {
       case 'accepted':
@@ -87,13 +82,25 @@ export class Session {
         return outcome.account;
       case 'refused':
         throw new ReplyError(535, '5.7.8', 'Wrong address or password');
+      case 'not-authorized':
+        throw new ReplyError(535, '5.7.8', 'Nobody acts for somebody else here');
       case 'throttled': {
         const wait = `try again in ${outcome.retryAfterSeconds} seconds`;
         throw new ReplyError(454, '4.7.0', `Too many failed logins, ${wait}`);
       }
       case 'busy':
         throw new ReplyError(454, '4.7.0', 'Too many logins at once, try again');
+      case 'unavailable':
+        throw new ReplyError(454, '4.7.0', 'Tokens cannot be checked now, try again');
     }
+  }
+
+  #check(auth: SMTPServerAuthentication): Promise<LoginOutcome<Account>> {
+    const { method, username, password, authzid, accessToken } = auth;
+    const name = username ?? '';
+    if (method === 'XOAUTH2') return this.#logins.logInByToken(accessToken ?? '', name);
+    const mechanism = method === 'LOGIN' ? 'login' : 'plain';
+    return this.#logins.logIn(mechanism, name, password ?? '', authzid || undefined);
   }
 
   /** MAIL (RFC 5321 §4.1.1.2). Throws ReplyError. */

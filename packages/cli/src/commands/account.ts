@@ -1,11 +1,12 @@
 /** `concert account`: who has a mailbox here. Works on the store itself; the registry knows no mail. */
-import { AuthError, PasswordHasher } from '@mail/auth';
-import type { Account, MailStore } from '@mail/store';
+import type { Account } from '@mail/store';
 import type { Command } from 'commander';
-import { withStore } from '../account-store.ts';
+import { findAccount, withStore } from '../account-store.ts';
 import { type CommandContext, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { columns, when } from '../output.ts';
+import { newPassword } from '../passwords.ts';
+import { addAppPasswordCommands } from './app-password.ts';
 
 interface PasswordOptions {
   readonly passwordStdin?: boolean;
@@ -20,22 +21,6 @@ async function readPassword(options: PasswordOptions, context: CommandContext): 
     throw new CliError('usage', 'the two passwords differ');
   }
   return password;
-}
-
-/** A new password as the store keeps it. Throws CliError (usage) for one that can't be taken. */
-async function hashPassword(password: string): Promise<string> {
-  try {
-    return await new PasswordHasher().hash(password);
-  } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
-    throw new CliError('usage', error.message, { cause: error });
-  }
-}
-
-async function findAccount(store: MailStore, address: string): Promise<Account> {
-  const account = await store.accounts.find(address);
-  if (account === undefined) throw new CliError('not-found', `there is no account ${address}`);
-  return account;
 }
 
 function accountView(account: Account) {
@@ -60,9 +45,10 @@ export function addAccountCommands(program: Command, run: Run): void {
     )
     .action((address: string, options: PasswordOptions) =>
       run(async (context) => {
-        const passwordHash = await hashPassword(await readPassword(options, context));
+        const password = await readPassword(options, context);
         return withStore(context, async (store) => {
-          const added = await store.accounts.add(address, passwordHash);
+          const { passwordHash, scramKeys } = await newPassword(store, address, password);
+          const added = await store.accounts.add(address, passwordHash, scramKeys);
           return { json: accountView(added), text: `Added ${added.address}.` };
         });
       }),
@@ -91,7 +77,10 @@ export function addAccountCommands(program: Command, run: Run): void {
         withStore(context, async (store) => {
           const found = await findAccount(store, address);
           const password = await readPassword(options, context);
-          await store.accounts.setPasswordHash(found.id, await hashPassword(password));
+          await store.accounts.setPassword(
+            found.id,
+            await newPassword(store, found.address, password),
+          );
           return {
             json: accountView(found),
             text: `${found.address} has a new password from now on.`,
@@ -99,6 +88,7 @@ export function addAccountCommands(program: Command, run: Run): void {
         }),
       ),
     );
+  addAppPasswordCommands(account, run);
   account
     .command('remove')
     .description('remove a mailbox with all its mail')

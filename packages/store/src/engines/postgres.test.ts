@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { appendOnceSuite } from '../testing/append-once-suite.ts';
 import { checkSuite } from '../testing/check-suite.ts';
+import { loginsSuite } from '../testing/logins-suite.ts';
 import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
 import { processesSuite } from '../testing/processes-suite.ts';
 import { storeSuite } from '../testing/store-suite.ts';
@@ -16,6 +17,7 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   afterAll(() => server?.dispose());
 
   storeSuite('PostgreSQL', create);
+  loginsSuite('PostgreSQL', create);
   sweepSuite('PostgreSQL', create);
   processesSuite('PostgreSQL', create);
   checkSuite('PostgreSQL', create);

@@ -97,14 +97,16 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
       it('give their password hash to those who ask for it alone', async () => {
         const credentials = await store.accounts.credentials(account.address.toUpperCase());
         expect(credentials).toEqual({ account, passwordHash: `hash ${accounts}` });
-        await store.accounts.setPasswordHash(account.id, 'other');
+        await store.accounts.setPassword(account.id, { passwordHash: 'other' });
         const hashOf = async () =>
           (await store.accounts.credentials(account.address))?.passwordHash;
         expect(await hashOf()).toBe('other');
         // a renewal that began before the password was changed
-        await store.accounts.renewPasswordHash(account.id, `hash ${accounts}`, 'renewed');
+        await store.accounts.renewPassword(account.id, `hash ${accounts}`, {
+          passwordHash: 'renewed',
+        });
         expect(await hashOf()).toBe('other');
-        await store.accounts.renewPasswordHash(account.id, 'other', 'renewed');
+        await store.accounts.renewPassword(account.id, 'other', { passwordHash: 'renewed' });
         expect(await hashOf()).toBe('renewed');
         expect(JSON.stringify(await store.accounts.list())).not.toContain('hash');
         expect(await store.accounts.credentials('nobody@x.test')).toBeUndefined();
@@ -129,7 +131,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         const address = account.address.toUpperCase();
         expect(await codeOf(store.accounts.add(address, 'x'))).toBe('account-exists');
         expect(await codeOf(store.accounts.add('nobody', 'x'))).toBe('bad-address');
-        expect(await codeOf(store.accounts.setPasswordHash(999_999, 'x'))).toBe('no-such-account');
+        const password = { passwordHash: 'x' };
+        expect(await codeOf(store.accounts.setPassword(999_999, password))).toBe('no-such-account');
         expect(await codeOf(store.accounts.remove(999_999))).toBe('no-such-account');
       });
 
