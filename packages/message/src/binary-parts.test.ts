@@ -1,24 +1,30 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BASE64_PIECE_OCTETS, encodeBase64Lines, encodeBinaryParts } from './binary-parts.ts';
+import { parseMessage } from './structure.ts';
+import { CORPUS } from './testing/corpus/index.ts';
+import { everyPart } from './testing/sound-structure.ts';
+import { decodeTransfer } from './transfer-encoding.ts';
 
 /** Characters are octets; "|" is CRLF. */
 const octets = (text: string): Buffer => Buffer.from(text.replaceAll('|', '\r\n'), 'latin1');
 
 /** The message with its changes made. */
-function changed(text: string): string | undefined {
-  const raw = octets(text);
+function change(raw: Buffer): Buffer | undefined {
   const changes = encodeBinaryParts(raw);
   if (changes === undefined) return undefined;
   let at = 0;
-  const pieces: string[] = [];
+  const pieces: Uint8Array[] = [];
   for (const { start, end, text } of changes) {
     expect(start).toBeGreaterThanOrEqual(at);
-    const instead = text ?? encodeBase64Lines(raw.subarray(start, end)).toString();
-    pieces.push(raw.toString('latin1', at, start), instead);
+    const instead = text === undefined ? encodeBase64Lines(raw.subarray(start, end)) : octets(text);
+    pieces.push(raw.subarray(at, start), instead);
     at = end;
   }
-  return [...pieces, raw.toString('latin1', at)].join('').replaceAll('\r\n', '|');
+  return Buffer.concat([...pieces, raw.subarray(at)]);
 }
+
+const changed = (text: string) => change(octets(text))?.toString('latin1').replaceAll('\r\n', '|');
 
 const BINARY = 'Content-Transfer-Encoding: binary|';
 const BASE64 = 'Content-Transfer-Encoding: base64|';
@@ -102,5 +108,50 @@ describe('base64', () => {
     const octets = Buffer.alloc(BASE64_PIECE_OCTETS + 5, 'piece');
     const pieces = [octets.subarray(0, BASE64_PIECE_OCTETS), octets.subarray(BASE64_PIECE_OCTETS)];
     expect(Buffer.concat(pieces.map(encodeBase64Lines))).toEqual(encodeBase64Lines(octets));
+  });
+});
+
+describe('in any message', () => {
+  const leavesOf = (raw: Buffer) =>
+    everyPart(parseMessage(raw).root).filter((part) => part.kind === 'leaf');
+  /** Leaves that have a header, with its blank line, and a body. */
+  const DIVIDED = Object.values(CORPUS)
+    .flat()
+    .filter(({ raw }) => raw.length < 4_000)
+    .flatMap(({ name, raw }) => leavesOf(raw).map((leaf, number) => ({ name, raw, leaf, number })))
+    .filter(({ raw, leaf }) =>
+      /(^|\r\n)\r\n$/.test(raw.toString('latin1', leaf.headerStart, leaf.bodyStart)),
+    );
+
+  test('a part that is made binary comes back as it was, and the others too', () => {
+    const octet = fc.oneof(fc.constantFrom(0, 10, 13), fc.nat(255));
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...DIVIDED),
+        fc.array(octet, { maxLength: 100 }),
+        (one, added) => {
+          const { raw, leaf, number } = one;
+          const binary = Buffer.concat([
+            raw.subarray(0, leaf.headerStart),
+            octets(BINARY),
+            raw.subarray(leaf.headerStart, leaf.bodyStart),
+            Buffer.from(added),
+            raw.subarray(leaf.bodyStart),
+          ]);
+          const before = leavesOf(binary);
+          const stored = change(binary);
+          if (stored === undefined) return;
+          const after = leavesOf(stored);
+          expect(after).toHaveLength(before.length);
+          for (const [at, { bodyStart, bodyEnd, encoding }] of after.entries()) {
+            const was = before[at];
+            const body = binary.subarray(was?.bodyStart, was?.bodyEnd);
+            const now = stored.subarray(bodyStart, bodyEnd);
+            expect(at === number ? decodeTransfer(now, encoding) : now).toEqual(body);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 });

@@ -132,6 +132,14 @@ describe('imapflow', () => {
     const downloaded: Buffer[] = [];
     for await (const piece of pieces ?? []) downloaded.push(piece);
     expect(Buffer.concat(downloaded).equals(content)).toBe(true);
+    // it sends a literal8 where BINARY is announced
+    const fields = 'Content-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n';
+    expect(await client.append('Anhänge', Buffer.from(`${fields}a\0b\n`))).toMatchObject({
+      uid: 2,
+    });
+    expect(await client.fetchOne('2', { bodyParts: ['1'] }, { binary: true })).toMatchObject({
+      bodyParts: new Map([['1', Buffer.from('a\0b\n')]]),
+    });
     expect(await client.mailboxRename('Anhänge', 'Beilagen')).toMatchObject({
       newPath: 'Beilagen',
     });
