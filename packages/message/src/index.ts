@@ -22,7 +22,18 @@ export {
   renderEnvelope,
   renderPlain,
 } from './rendering.ts';
-export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
+export {
+  fieldHas,
+  fieldStart,
+  foldedPiece,
+  foldText,
+  headerTexts,
+  pieceText,
+  type SearchedPiece,
+  type SearchTexts,
+  searchedPieces,
+  searchTexts,
+} from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
 export { type SentDate, sentDate } from './sent-date.ts';
 export {

@@ -122,6 +122,21 @@ export interface UidRange {
   readonly last: Uid;
 }
 
+/** What a message is searched for (RFC 9051 §6.4.4), in any case (RFC 5051) and decoded. */
+export interface SoughtText {
+  /** Is found within words too; the empty one is in every text. */
+  readonly value: string;
+  /** Its texts, those and its headers, or the fields of its own header that have a name in any case. */
+  readonly within: 'body' | 'text' | { readonly field: string };
+}
+
+/** What is known of the messages up to `upTo`, and with it. */
+export interface TextPage {
+  /** Those that have the text, in order. */
+  readonly uids: readonly Uid[];
+  readonly upTo: Uid;
+}
+
 export type FlagChange = 'replace' | 'add' | 'remove';
 
 /** A password as it is kept. Plain text, so that it can be told from one program to the next. */
@@ -318,6 +333,11 @@ export interface Messages {
   rendered(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, RenderedContent>>;
   /** Stable for ever and across mailboxes; the content's identity (RFC 8474). */
   emailIds(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, string>>;
+  /**
+   * Which messages of `range` have a text. Answers for as many as can be looked at in a moment: go on behind
+   * `upTo` until that is the end of the range.
+   */
+  findText(mailboxId: MailboxId, sought: SoughtText, range: UidRange): Promise<TextPage>;
   /**
    * Durable. Returns those of `uids` that exist, in UID order, as they are now. The modification
    * sequence grows only where something changed. With `unchangedSince`, those that have changed since are

@@ -139,6 +139,17 @@ export interface SecretsTable {
   value: string;
 }
 
+/** What SEARCH looks through, folded: SearchTexts of @mail/message. The columns lie in the order of their use. */
+export interface ContentTextsTable {
+  content_id: Fixed<number>;
+  /** 1 where the text index has it, and for good. */
+  indexed: number;
+  /** What was too long to be here whole: 1 the headers, 2 the body, 3 both. */
+  cut: Fixed<number>;
+  header: Fixed<string>;
+  body: Fixed<string>;
+}
+
 export interface CountersTable {
   name: string;
   value: number;
@@ -158,6 +169,7 @@ export interface Schema {
   tombstones: TombstonesTable;
   contents: ContentsTable;
   content_chunks: ContentChunksTable;
+  content_texts: ContentTextsTable;
   uid_blocks: UidBlocksTable;
   mailbox_keywords: MailboxKeywordsTable;
   app_passwords: AppPasswordsTable;

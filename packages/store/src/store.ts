@@ -10,6 +10,7 @@ import { requireAccount } from './existence.ts';
 import { readLoginRecords, readSaltSecret } from './login-records.ts';
 import type { Accounts, AppPasswords, Logins, Mailboxes, MailStore, Messages } from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
+import { TextIndexer } from './search-indexer.ts';
 import {
   listMessages,
   openMailbox,
@@ -28,6 +29,7 @@ import { Sweeper } from './sweeper.ts';
 export function createStore(engine: Engine, logger: Logger): MailStore {
   const feed = new ChangeFeed(engine, logger);
   const sweeper = new Sweeper(engine, logger);
+  const indexer = new TextIndexer(engine, logger);
 
   const accounts: Accounts = {
     add: (address, passwordHash, scramKeys) =>
@@ -108,6 +110,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
     rendered: (mailboxId, uids) => engine.read((db) => readRendered(db, mailboxId, uids)),
     emailIds: (mailboxId, uids) => engine.read((db) => readEmailIds(db, mailboxId, uids)),
+    findText: (mailboxId, sought, range) => engine.findText({ mailboxId, sought, range }),
     changeFlags: (mailboxId, uids, change, flags, options) =>
       engine.write('changeFlags', {
         mailboxId,
@@ -141,6 +144,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     statistics: () => engine.statistics(),
     async close() {
       sweeper.stop();
+      indexer.stop();
       feed.close();
       await engine.close();
     },

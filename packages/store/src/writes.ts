@@ -30,6 +30,8 @@ import {
   replaceMessage,
 } from './messages.ts';
 import { joinOctets } from './octets.ts';
+import { fillTexts } from './search-fill.ts';
+import { indexTexts } from './search-index.ts';
 import { sweep } from './sweep.ts';
 import type { WriteContext } from './write-context.ts';
 
@@ -143,6 +145,8 @@ const writes = {
   move: write(moveMessages),
   repair: write(repair),
   sweep: write((context: WriteContext, _args: null) => sweep(context)),
+  fillTexts: write((context: WriteContext, _args: null) => fillTexts(context)),
+  indexTexts: write((context: WriteContext, _args: null) => indexTexts(context)),
 };
 
 type Writes = typeof writes;
