@@ -13,8 +13,10 @@ import { addCertRotateCommands } from './cert-rotate.ts';
 import { addCertSelfSignedCommand } from './cert-self-signed.ts';
 import { addCertShowCommand } from './cert-show.ts';
 import { addDaneCommand } from './dane.ts';
+import { addExportCommand } from './export.ts';
 import { addFleetCommand } from './fleet.ts';
 import { addIdentityCommands } from './identity.ts';
+import { addImportCommand } from './import.ts';
 import { addNamesCommands } from './names.ts';
 import { addRotationsCommand } from './rotations.ts';
 import { addSourceCommands } from './source.ts';
@@ -40,4 +42,6 @@ export function addCommands(program: Command, run: Run): void {
   addIdentityCommands(program, run);
   addAccountCommands(program, run);
   addStoreCommands(program, run);
+  addExportCommand(program, run);
+  addImportCommand(program, run);
 }
