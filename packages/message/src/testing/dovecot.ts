@@ -7,6 +7,7 @@ import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { askServer } from './ask-server.ts';
 
 /** Dovecot serves no mail to root. */
 const NOBODY = 65_534;
@@ -50,6 +51,10 @@ async function fillMaildir(home: string, messages: readonly Buffer[]): Promise<v
     'protocols = imap',
     'ssl = no',
     'maildir_stat_dirs = no',
+    'namespace inbox {',
+    '  inbox = yes',
+    '  separator = /',
+    '}',
     'default_internal_user = nobody',
     'default_login_user = nobody',
     'default_internal_group = nogroup',
@@ -67,19 +72,15 @@ async function converse(home: string, commands: readonly string[]): Promise<Buff
     timeout: 60_000,
     ...(process.getuid?.() === 0 && { uid: NOBODY, gid: NOBODY }),
   });
-  const answers: Buffer[] = [];
   const complaints: Buffer[] = [];
-  server.stdout.on('data', (piece: Buffer) => answers.push(piece));
   server.stderr.on('data', (piece: Buffer) => complaints.push(piece));
-  // it may have ended already; its answers then tell
-  server.stdin.on('error', () => undefined);
-  // it takes the end of its input for a hang-up, and LOGOUT ends it
-  server.stdin.write(commands.map((command, at) => `${at} ${command}\r\n`).join(''));
-  await new Promise((resolve, reject) => {
+  const ended = new Promise((resolve, reject) => {
     server.on('error', reject);
     server.on('close', resolve);
   });
-  const told = Buffer.concat(answers);
+  // it takes the end of its input for a hang-up, and LOGOUT ends it
+  const told = await askServer({ input: server.stdin, output: server.stdout }, commands);
+  await ended;
   if (!told.includes(`\r\n${commands.length - 1} OK`)) {
     throw new Error(`Dovecot: ${Buffer.concat([told.subarray(-500), ...complaints])}`);
   }

@@ -16,9 +16,8 @@ export async function append(
   session: Session,
   { mailbox: name, messages }: AppendArguments,
 ): Promise<Completion> {
-  // how a client takes back what it has begun (RFC 3502 §6.3.11)
-  const last = messages.length > 1 ? messages.at(-1) : undefined;
-  if (last?.octets.every(({ length }) => length === 0)) {
+  // also how a client takes back what it has begun (RFC 3502 §6.3.11)
+  if (messages.some(({ octets }) => octets.every(({ length }) => length === 0))) {
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
   const ready = messages.map(newMessage);
