@@ -56,7 +56,8 @@ export async function* readMaildir(
     const { base, letters } = splitInfo(name);
     const ours = parseOurName(name);
     const stable = ours === undefined ? base : base.slice(0, base.indexOf('.concert') + 8);
-    const flags = flagsOf(sub === 'cur' ? letters : '', keywords);
+    // in new there should be none, and mbsync has them there
+    const flags = flagsOf(letters, keywords);
     try {
       const { content, modified } = await readPlainFile(join(folder, sub, name), name);
       yield {
