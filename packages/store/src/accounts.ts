@@ -1,13 +1,15 @@
 /** Accounts: who they are, how they log in, how they come and go. */
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely } from 'kysely';
+import { ACCOUNT_COLUMNS, toAccount } from './account-rows.ts';
 import { parseAddress, requireAddress } from './addresses.ts';
+import { ensureDomain } from './domains.ts';
 import { StoreError } from './errors.ts';
 import { noSuchAccount } from './existence.ts';
 import { lockMailboxes } from './locks.ts';
 import type { Account, AccountId, NewPassword, StoredCredentials } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
-import type { AccountsTable, Schema } from './schema.ts';
+import type { Schema } from './schema.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** Name and use (RFC 6154 §2) of what each account has from the start. */
@@ -20,16 +22,10 @@ const DEFAULT_MAILBOXES: readonly (readonly [string, string | undefined])[] = [
   ['Archive', '\\Archive'],
 ];
 
-const COLUMNS = ['id', 'address', 'created_at'] as const;
-
-function toAccount(row: Pick<Selectable<AccountsTable>, (typeof COLUMNS)[number]>): Account {
-  return { id: row.id, address: row.address, createdAt: new Date(row.created_at) };
-}
-
 export async function listAccounts(db: Kysely<Schema>): Promise<Account[]> {
   const rows = await db
     .selectFrom('accounts')
-    .select(COLUMNS)
+    .select(ACCOUNT_COLUMNS)
     .where('address_key', 'is not', null)
     .orderBy('address_key')
     .execute();
@@ -44,7 +40,7 @@ export async function findAccount(
   if (key === undefined) return undefined;
   const row = await db
     .selectFrom('accounts')
-    .select(COLUMNS)
+    .select(ACCOUNT_COLUMNS)
     .where('address_key', '=', key)
     .executeTakeFirst();
   return row && toAccount(row);
@@ -56,7 +52,7 @@ export async function findOldestAccount(
 ): Promise<Account | undefined> {
   const row = await db
     .selectFrom('accounts')
-    .select(COLUMNS)
+    .select(ACCOUNT_COLUMNS)
     .where('address_key', 'is not', null)
     .$if(domain !== undefined, (query) => query.where('domain', '=', domain ?? ''))
     .orderBy('id')
@@ -73,7 +69,7 @@ export async function readCredentials(
   if (key === undefined) return undefined;
   const row = await db
     .selectFrom('accounts')
-    .select([...COLUMNS, 'password_hash', 'scram_keys'])
+    .select([...ACCOUNT_COLUMNS, 'password_hash', 'scram_keys'])
     .where('address_key', '=', key)
     .executeTakeFirst();
   if (row === undefined) return undefined;
@@ -87,6 +83,16 @@ export async function addAccount(
 ): Promise<Account> {
   const { db, now } = context;
   const { address, domain, key } = requireAddress(args.address);
+  // no alias takes the address meanwhile, and the domain stays
+  await ensureDomain(context, domain);
+  const alias = await db
+    .selectFrom('aliases')
+    .select('address')
+    .where('address_key', '=', key)
+    .executeTakeFirst();
+  if (alias !== undefined) {
+    throw new StoreError('alias-exists', `${alias.address} is an alias, and no account`);
+  }
   const row = await db
     .insertInto('accounts')
     .values({
@@ -98,7 +104,7 @@ export async function addAccount(
       created_at: now.getTime(),
     })
     .onConflict((conflict) => conflict.column('address_key').doNothing())
-    .returning(COLUMNS)
+    .returning(ACCOUNT_COLUMNS)
     .executeTakeFirst();
   if (row === undefined) {
     throw new StoreError('account-exists', `there is an account ${address} already`);

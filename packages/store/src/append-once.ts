@@ -4,9 +4,11 @@
  * in the same transaction, and with nothing beside, whether it is there.
  */
 import { createHash } from 'node:crypto';
+import { requireMailbox } from './existence.ts';
 import { lockMailbox } from './locks.ts';
 import type { MailboxId } from './mail-store.ts';
 import { insertMessage, type Placement, placeMessages, type ReadyMessage } from './messages.ts';
+import { growthOf, lockRoom, requireRoom } from './quotas.ts';
 import type { WriteContext } from './write-context.ts';
 
 export interface ReadyKeyedMessage extends ReadyMessage {
@@ -26,6 +28,8 @@ export async function appendOnce(
   context: WriteContext,
   { mailboxId, messages }: { mailboxId: MailboxId; messages: readonly ReadyKeyedMessage[] },
 ): Promise<number> {
+  const { account_id: accountId } = await requireMailbox(context.db, mailboxId);
+  const room = await lockRoom(context, [accountId]);
   // keeps out who brings the same at the same time
   await lockMailbox(context, mailboxId);
   const byEmailId = new Map(
@@ -36,6 +40,7 @@ export async function appendOnce(
   for (const [emailId, message] of byEmailId) {
     placements.push(await insertMessage(context, message, 1, emailId));
   }
+  requireRoom(room, accountId, growthOf(placements));
   if (placements.length > 0) await placeMessages(context, mailboxId, placements);
   return placements.length;
 }

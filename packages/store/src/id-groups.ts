@@ -1,4 +1,4 @@
-/** Many ids in few statements. */
+/** Many ids, or other keys of rows, in few statements. */
 
 /** Ids named in one statement. */
 const GROUP_SIZE = 512;
@@ -7,11 +7,12 @@ const GROUP_SIZE = 512;
  * Cuts ids into groups for `in (...)`. Each is filled up to a power of two with its last id, so that
  * there are few distinct statements to keep prepared.
  */
-export function* inGroups(ids: readonly number[]): Generator<number[]> {
+export function* inGroups<Id extends number | string>(ids: readonly Id[]): Generator<Id[]> {
   for (let start = 0; start < ids.length; start += GROUP_SIZE) {
     const group = ids.slice(start, start + GROUP_SIZE);
-    const last = group.at(-1) ?? 0;
+    const last = group.at(-1);
+    if (last === undefined) return;
     const length = 2 ** Math.ceil(Math.log2(group.length));
-    yield group.concat(new Array<number>(length - group.length).fill(last));
+    yield group.concat(new Array<Id>(length - group.length).fill(last));
   }
 }

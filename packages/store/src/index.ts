@@ -1,4 +1,4 @@
-export { type AccountAddress, parseAddress } from './addresses.ts';
+export { type AccountAddress, parseAddress, parseDomain } from './addresses.ts';
 export * from './check-report.ts';
 export { CHUNK_BYTES, MAX_MESSAGE_BYTES } from './content.ts';
 export * from './errors.ts';

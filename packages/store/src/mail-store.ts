@@ -224,7 +224,8 @@ export interface Logins {
 export interface Accounts {
   /**
    * Adds an account with INBOX and the default folders (Drafts, Sent, Junk, Trash, Archive), all of
-   * them subscribed. Throws account-exists, bad-address.
+   * them subscribed; and its domain, where that is not here yet. Throws account-exists, alias-exists,
+   * bad-address.
    */
   add(address: string, passwordHash: string, scramKeys?: string): Promise<Account>;
   list(): Promise<Account[]>;
@@ -246,6 +247,118 @@ export interface Accounts {
    * in the last half hour, which goes by itself.
    */
   remove(id: AccountId): Promise<void>;
+}
+
+/** The most that something may hold; undefined for no limit. */
+export interface Limits {
+  readonly octets: number | undefined;
+  readonly messages: number | undefined;
+}
+
+/** Limits to be put in the place of what is there; what is left out stays. */
+export interface LimitsChange {
+  readonly octets?: number | 'none';
+  readonly messages?: number | 'none';
+}
+
+/** As LimitsChange; "default" for what the account's domain has, "none" for no limit whatever that is. */
+export interface AccountLimitsChange {
+  readonly octets?: number | 'none' | 'default';
+  readonly messages?: number | 'none' | 'default';
+}
+
+export interface Domain {
+  /** Lower-case A-labels. */
+  readonly name: string;
+  /** Address that gets what is for nobody in the domain. */
+  readonly catchAll: string | undefined;
+  /** Of its accounts that have none of their own. */
+  readonly limits: Limits;
+  readonly createdAt: Date;
+}
+
+export interface ListedDomain extends Domain {
+  readonly accounts: number;
+  readonly aliases: number;
+}
+
+export interface DomainChange extends LimitsChange {
+  /** Null for none. */
+  readonly catchAll?: string | null;
+}
+
+/** The domains whose mail is taken here. */
+export interface Domains {
+  /** Throws domain-exists, bad-domain, and what change throws. */
+  add(name: string, change?: DomainChange): Promise<Domain>;
+  /** In order of name. */
+  list(): Promise<ListedDomain[]>;
+  /** Throws no-such-domain, and for a catch-all what Aliases.add throws for a target. */
+  change(name: string, change: DomainChange): Promise<Domain>;
+  /** Throws no-such-domain, domain-in-use for one with accounts or aliases, naming them. */
+  remove(name: string): Promise<void>;
+}
+
+export interface AliasTarget {
+  readonly address: string;
+  /** False where it leads to no account any more: mail goes past it. */
+  readonly reachable: boolean;
+}
+
+export interface Alias {
+  readonly address: string;
+  /** In order, at least one. */
+  readonly targets: readonly AliasTarget[];
+  readonly createdAt: Date;
+}
+
+/** Addresses that stand for accounts, or for other aliases. */
+export interface Aliases {
+  /**
+   * Adds targets to an alias, and makes it where there is none. Throws bad-address, no-such-domain for an
+   * alias in a domain that is not here, account-exists, target-not-local, no-such-target for one that leads
+   * to no account, alias-too-large.
+   */
+  add(address: string, targets: readonly string[]): Promise<Alias>;
+  /** In order of address. */
+  list(): Promise<Alias[]>;
+  /** Takes targets away, or all; an alias without any is gone. Throws no-such-alias, no-such-target. */
+  remove(address: string, targets?: readonly string[]): Promise<void>;
+}
+
+/** Who gets mail for an address: accounts, at least one, each once. */
+export type Resolution = readonly Account[] | 'no-such-address' | 'not-local';
+
+/** Which addresses are here, and whose they are. */
+export interface Directory {
+  readonly domains: Domains;
+  readonly aliases: Aliases;
+  /**
+   * An account's address, an alias's, either of them with a tag ("alice+lists@x.test"), or else the
+   * domain's catch-all; in that order. Throws alias-too-large for aliases of aliases without measure.
+   */
+  resolve(address: string): Promise<Resolution>;
+}
+
+/** What the mailboxes of an account hold, deleted ones not counted, and what they may (RFC 9208 §5). */
+export interface Quota {
+  readonly used: { readonly octets: number; readonly messages: number };
+  /** Those in force: its own, or its domain's. */
+  readonly limits: Limits;
+}
+
+export interface AccountQuota extends Quota {
+  readonly account: Account;
+}
+
+/** What accounts may hold. Every write that would exceed it throws over-quota; what takes nothing more never does. */
+export interface Quotas {
+  /** Throws no-such-account, as change does. */
+  read(accountId: AccountId): Promise<Quota>;
+  /** Of all accounts, in order of address. */
+  list(): Promise<AccountQuota[]>;
+  /** A limit below what is used is no error: nothing more comes in then. */
+  change(accountId: AccountId, change: AccountLimitsChange): Promise<void>;
 }
 
 export interface Mailboxes {
@@ -270,16 +383,18 @@ export interface Mailboxes {
   subscribe(accountId: AccountId, name: string, subscribed: boolean): Promise<void>;
   subscriptions(accountId: AccountId): Promise<string[]>;
   status(id: MailboxId): Promise<MailboxStatus>;
+  /** Octets of the messages with \\Deleted; costs a look at each of those. */
+  deletedSize(id: MailboxId): Promise<number>;
 }
 
 export interface Messages {
   /**
    * All recipients' INBOX in one durable transaction: after it resolves, power may fail. Each recipient
-   * gets one copy however often it is named. Throws no-such-account (nobody gets it then), too-large,
-   * bad-flag.
+   * gets one copy however often it is named. Throws no-such-account, over-quota (nobody gets it then),
+   * too-large, bad-flag.
    */
   deliver(recipients: readonly AccountId[], message: NewMessage): Promise<void>;
-  /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, too-large, bad-flag. */
+  /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, over-quota, too-large, bad-flag. */
   append(mailboxId: MailboxId, messages: readonly NewMessage[]): Promise<AppendedMessage[]>;
   /**
    * As append, but leaves out each whose key has come into this mailbox before, as long as that message is
@@ -360,13 +475,16 @@ export interface Messages {
     uids: readonly Uid[],
     options?: { readonly onlyDeleted: boolean },
   ): Promise<Uid[]>;
-  /** Copies what exists of `uids`, in order, flags and dates kept; content is not stored again. */
+  /**
+   * Copies what exists of `uids`, in order, flags and dates kept; content is not stored again, and counts
+   * for quotas all the same. Throws over-quota.
+   */
   copy(
     mailboxId: MailboxId,
     uids: readonly Uid[],
     target: MailboxId,
   ): Promise<{ from: Uid[]; to: Uid[]; uidValidity: number }>;
-  /** As copy, and gone from the source in the same transaction (RFC 6851). */
+  /** As copy, and gone from the source in the same transaction (RFC 6851): within an account nothing grows. */
   move(
     mailboxId: MailboxId,
     uids: readonly Uid[],
@@ -394,6 +512,8 @@ export interface MailStore {
   readonly accounts: Accounts;
   readonly appPasswords: AppPasswords;
   readonly logins: Logins;
+  readonly directory: Directory;
+  readonly quotas: Quotas;
   readonly mailboxes: Mailboxes;
   readonly messages: Messages;
   /** Throws maildrop-locked. */

@@ -26,6 +26,7 @@ import type {
   Uid,
 } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
+import { growthOf, lockRoom, requireRoom } from './quotas.ts';
 import type { MessageRow, Schema } from './schema.ts';
 import { addUids, removeUids } from './uid-blocks.ts';
 import type { WriteContext } from './write-context.ts';
@@ -196,6 +197,8 @@ export async function deliverMessage(
   if (inboxes.length === 0) return;
   // first what takes long, with no mailbox locked yet
   const placement = await insertMessage(context, args.message, inboxes.length);
+  const room = await lockRoom(context, recipients);
+  for (const recipient of recipients) requireRoom(room, recipient, growthOf([placement]));
   const locked = await lockMailboxes(context, inboxes);
   if (locked.size !== inboxes.length) throw noSuchRecipient();
   for (const inbox of inboxes) await placeMessages(context, inbox, [placement]);
@@ -205,10 +208,11 @@ export async function appendMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; messages: readonly ReadyMessage[] },
 ): Promise<AppendedMessage[]> {
-  await requireMailbox(context.db, args.mailboxId);
+  const { account_id: accountId } = await requireMailbox(context.db, args.mailboxId);
   if (args.messages.length === 0) return [];
   const placements: Placement[] = [];
   for (const message of args.messages) placements.push(await insertMessage(context, message, 1));
+  requireRoom(await lockRoom(context, [accountId]), accountId, growthOf(placements));
   return placeMessages(context, args.mailboxId, placements);
 }
 
@@ -217,12 +221,18 @@ export async function replaceMessage(
   args: { mailboxId: MailboxId; uid: Uid; target: MailboxId; message: ReadyMessage },
 ): Promise<AppendedMessage> {
   const { mailboxId, uid, target } = args;
+  const { account_id: from } = await requireMailbox(context.db, mailboxId);
+  const { account_id: to } = await requireMailbox(context.db, target);
   // first what takes long, with no mailbox locked yet
   const placement = await insertMessage(context, args.message, 1);
+  const room = await lockRoom(context, [to]);
   const locked = await lockMailboxes(context, [mailboxId, target]);
   if (!locked.has(mailboxId) || !locked.has(target)) throw noSuchMailbox();
   const replaced = await selectRows(context.db, mailboxId, [uid]);
   if (replaced.length === 0) throw noSuchMessage(uid);
+  const freed = growthOf(from === to ? replaced : []);
+  const { octets, messages } = growthOf([placement]);
+  requireRoom(room, to, { octets: octets - freed.octets, messages: messages - freed.messages });
   const [placed] = await placeMessages(context, target, [placement]);
   if (placed === undefined) throw new Error('one message was placed');
   await removeRows(context, mailboxId, replaced);
@@ -345,7 +355,7 @@ export async function copyMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
 ): Promise<Copied> {
-  const { copied } = await copyRows(context, args);
+  const { copied } = await copyRows(context, args, 'copy');
   return copied;
 }
 
@@ -353,7 +363,7 @@ export async function moveMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
 ): Promise<Copied> {
-  const { rows, copied } = await copyRows(context, args);
+  const { rows, copied } = await copyRows(context, args, 'move');
   await removeRows(context, args.mailboxId, rows);
   return copied;
 }
@@ -361,13 +371,19 @@ export async function moveMessages(
 async function copyRows(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
+  purpose: 'copy' | 'move',
 ): Promise<{ rows: MessageRow[]; copied: Copied }> {
+  const { account_id: from } = await requireMailbox(context.db, args.mailboxId);
+  const { account_id: to } = await requireMailbox(context.db, args.target);
+  // what is moved within an account takes nothing more of it
+  const room = purpose === 'move' && from === to ? new Map() : await lockRoom(context, [to]);
   const locked = await lockMailboxes(context, [args.mailboxId, args.target]);
   const target = locked.get(args.target);
   if (target === undefined || !locked.has(args.mailboxId)) throw noSuchMailbox();
   const { uid_validity: uidValidity } = target;
   const rows = await selectRows(context.db, args.mailboxId, args.uids);
   if (rows.length === 0) return { rows, copied: { from: [], to: [], uidValidity } };
+  requireRoom(room, to, growthOf(rows));
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
   await countReferences(context, contentIds, 1);

@@ -9,6 +9,7 @@ import * as init from './migrations/0001-init.ts';
 import * as readPath from './migrations/0002-read-path.ts';
 import * as logins from './migrations/0003-logins.ts';
 import * as searchTexts from './migrations/0004-search-texts.ts';
+import * as directory from './migrations/0005-directory.ts';
 import type { Schema } from './schema.ts';
 
 /** How an engine spells what DDL needs. */
@@ -31,7 +32,7 @@ interface Migration {
   up(db: Kysely<never>, types: EngineTypes): Promise<void>;
 }
 
-const MIGRATIONS: readonly Migration[] = [init, readPath, logins, searchTexts];
+const MIGRATIONS: readonly Migration[] = [init, readPath, logins, searchTexts, directory];
 
 /** Throws StoreError (schema-too-new). */
 export async function migrate(db: Kysely<Schema>, types: EngineTypes, now: Date): Promise<void> {

@@ -19,6 +19,38 @@ export interface AccountsTable {
   /** "SCRAM-SHA-256$..." (RFC 5803 §2.1); null until the password is known. */
   scram_keys: string | null;
   created_at: Fixed<number>;
+  /** Limits on what its mailboxes hold; null where the domain's counts, -1 for none whatever that is. */
+  quota_octets: number | null;
+  quota_messages: number | null;
+}
+
+/** Domains whose mail is taken here. */
+export interface DomainsTable {
+  /** Lower-case A-labels. */
+  name: Fixed<string>;
+  /** Address that gets what is for nobody in the domain. */
+  catch_all: string | null;
+  /** For accounts without limits of their own; null for none. */
+  quota_octets: number | null;
+  quota_messages: number | null;
+  created_at: Fixed<number>;
+}
+
+/** Addresses that stand for others; no account has one of them. */
+export interface AliasesTable {
+  /** As accounts have it. */
+  address_key: Fixed<string>;
+  address: Fixed<string>;
+  domain: Fixed<string>;
+  created_at: Fixed<number>;
+}
+
+export interface AliasTargetsTable {
+  alias_key: Fixed<string>;
+  /** What `target` is compared by. */
+  target_key: Fixed<string>;
+  /** An address: of an account or another alias, while there is one. */
+  target: Fixed<string>;
 }
 
 export interface MailboxesTable {
@@ -163,6 +195,9 @@ export interface SchemaMigrationsTable {
 
 export interface Schema {
   accounts: AccountsTable;
+  domains: DomainsTable;
+  aliases: AliasesTable;
+  alias_targets: AliasTargetsTable;
   mailboxes: MailboxesTable;
   subscriptions: SubscriptionsTable;
   messages: MessagesTable;

@@ -1,21 +1,35 @@
 /** The store over an engine: which query or write answers which method. */
 import type { Logger } from '@mail/service';
 import { findAccount, findOldestAccount, listAccounts, readCredentials } from './accounts.ts';
+import { listAliases } from './aliases.ts';
 import { findAppPassword, listAppPasswords, readAppPasswordKeys } from './app-passwords.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { checkStore } from './check.ts';
 import { readContent, requireStorable } from './content.ts';
+import { listDomains } from './domains.ts';
 import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
 import { readLoginRecords, readSaltSecret } from './login-records.ts';
-import type { Accounts, AppPasswords, Logins, Mailboxes, MailStore, Messages } from './mail-store.ts';
+import type {
+  Accounts,
+  AppPasswords,
+  Directory,
+  Logins,
+  Mailboxes,
+  MailStore,
+  Messages,
+  Quotas,
+} from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
+import { listQuotas, readQuota } from './quotas.ts';
+import { resolveAddress } from './resolve.ts';
 import { TextIndexer } from './search-indexer.ts';
 import {
   listMessages,
   openMailbox,
   readChangedUids,
   readChanges,
+  readDeletedSize,
   readEmailIds,
   readExpunged,
   readMarked,
@@ -62,6 +76,27 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       engine.write('noteLogins', { notes, memoryMs, keepAtMost }),
   };
 
+  const directory: Directory = {
+    domains: {
+      add: (name, change = {}) => engine.write('addDomain', { name, change }),
+      list: () => engine.readAtOnce(listDomains),
+      change: (name, change) => engine.write('changeDomain', { name, change }),
+      remove: (name) => engine.write('removeDomain', { name }),
+    },
+    aliases: {
+      add: (address, targets) => engine.write('addAlias', { address, targets }),
+      list: () => engine.read(listAliases),
+      remove: (address, targets) => engine.write('removeAlias', { address, targets }),
+    },
+    resolve: (address) => engine.read((db) => resolveAddress(db, address)),
+  };
+
+  const quotas: Quotas = {
+    read: (accountId) => engine.read((db) => readQuota(db, accountId)),
+    list: () => engine.read(listQuotas),
+    change: (id, change) => engine.write('changeQuota', { id, change }),
+  };
+
   const mailboxes: Mailboxes = {
     list: (accountId) => engine.read((db) => listMailboxes(db, accountId)),
     find: (accountId, name) => engine.read((db) => findMailbox(db, accountId, name)),
@@ -76,6 +111,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       engine.write('setSubscription', { accountId, name, subscribed }),
     subscriptions: (accountId) => engine.read((db) => listSubscriptions(db, accountId)),
     status: (id) => engine.read((db) => readStatus(db, id)),
+    deletedSize: (id) => engine.read((db) => readDeletedSize(db, id)),
   };
 
   const messages: Messages = {
@@ -132,6 +168,8 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     accounts,
     appPasswords,
     logins,
+    directory,
+    quotas,
     mailboxes,
     messages,
     async lockMaildrop(accountId) {

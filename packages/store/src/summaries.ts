@@ -109,6 +109,18 @@ async function findFirstUnseen(db: Kysely<Schema>, mailboxId: MailboxId): Promis
 const UNSEEN = sql<boolean>`flags & 1 = 0`;
 const DELETED = sql<boolean>`flags & 8 <> 0`;
 
+export async function readDeletedSize(db: Kysely<Schema>, mailboxId: MailboxId): Promise<number> {
+  await requireMailbox(db, mailboxId);
+  const { size } = await db
+    .selectFrom('messages')
+    // PostgreSQL's sum of whole numbers is of a wider type
+    .select(sql<number>`cast(coalesce(sum(size), 0) as bigint)`.as('size'))
+    .where('mailbox_id', '=', mailboxId)
+    .where(DELETED)
+    .executeTakeFirstOrThrow();
+  return size;
+}
+
 /** In order. Reads no more than what it returns. */
 export async function readMarked(
   db: Kysely<Schema>,

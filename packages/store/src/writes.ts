@@ -5,10 +5,12 @@
  * ready, and results cross threads, so they are plain data.
  */
 import { addAccount, removeAccount, renewPassword, setPassword } from './accounts.ts';
+import { addAlias, removeAlias } from './aliases.ts';
 import { addAppPassword, noteAppPasswordUse, removeAppPassword } from './app-passwords.ts';
 import { appendOnce, type ReadyKeyedMessage } from './append-once.ts';
 import { repair } from './check-repairs.ts';
 import { prepareContent } from './content.ts';
+import { addDomain, changeDomain, removeDomain } from './domains.ts';
 import { noteLogins } from './login-records.ts';
 import type {
   AccountId,
@@ -30,6 +32,7 @@ import {
   replaceMessage,
 } from './messages.ts';
 import { joinOctets } from './octets.ts';
+import { changeQuota } from './quotas.ts';
 import { fillTexts } from './search-fill.ts';
 import { indexTexts } from './search-index.ts';
 import { sweep } from './sweep.ts';
@@ -131,6 +134,12 @@ const writes = {
   removeAppPassword: write(removeAppPassword),
   noteAppPasswordUse: write(noteAppPasswordUse),
   noteLogins: write(noteLogins),
+  addDomain: write(addDomain),
+  changeDomain: write(changeDomain),
+  removeDomain: write(removeDomain),
+  addAlias: write(addAlias),
+  removeAlias: write(removeAlias),
+  changeQuota: write(changeQuota),
   createMailbox: write(createMailbox),
   deleteMailbox: write(deleteMailbox),
   renameMailbox: write(renameMailbox),

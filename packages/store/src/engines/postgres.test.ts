@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { appendOnceSuite } from '../testing/append-once-suite.ts';
 import { checkSuite } from '../testing/check-suite.ts';
+import { directorySuite } from '../testing/directory-suite.ts';
 import { loginsSuite } from '../testing/logins-suite.ts';
 import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
 import { processesSuite } from '../testing/processes-suite.ts';
+import { quotaSuite } from '../testing/quota-suite.ts';
 import { storeSuite } from '../testing/store-suite.ts';
 import { sweepSuite } from '../testing/sweep-suite.ts';
 
@@ -21,5 +23,7 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   sweepSuite('PostgreSQL', create);
   processesSuite('PostgreSQL', create);
   checkSuite('PostgreSQL', create);
+  directorySuite('PostgreSQL', create);
+  quotaSuite('PostgreSQL', create);
   appendOnceSuite('PostgreSQL', create);
 });
