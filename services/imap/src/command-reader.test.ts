@@ -2,6 +2,7 @@ import { createTransferDecoder, parseMessage } from '@mail/message';
 import { MemoryBudget } from '@mail/service';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Coming } from './append-room.ts';
 import { CommandReader, type ReceivedCommand } from './command-reader.ts';
 
 /** Pieces of literals, far smaller than in truth. */
@@ -48,7 +49,8 @@ function reader(
   maxMessageOctets = 40,
 ) {
   const said = new Said(text);
-  const commands = new CommandReader(said, said, { maxMessageOctets, budget });
+  const limits = { maxMessageOctets, budget };
+  const commands = new CommandReader(said, said, limits, async () => true);
   return { commands, said, budget };
 }
 
@@ -151,6 +153,48 @@ describe('a message as literal8', () => {
         );
       }),
     );
+  });
+});
+
+describe('an account without room', () => {
+  const LARGE = 70_000;
+
+  const readerOf = (text: string, room: number) => {
+    const said = new Said(text);
+    const budget = new MemoryBudget({ octets: 10 * LARGE, perHolder: 10 * LARGE });
+    const asked: Coming[] = [];
+    const limits = { maxMessageOctets: 2 * LARGE, budget };
+    const commands = new CommandReader(said, said, limits, async (coming) => {
+      asked.push({ ...coming });
+      return coming.octets <= room;
+    });
+    return { commands, said, asked };
+  };
+
+  test('is told before a large message comes', async () => {
+    const { commands, said } = readerOf(`a APPEND b {${LARGE}}\r\nb NOOP\r\n`, LARGE - 1);
+    expect((await commands.next('alice'))?.refusal).toMatchObject({ code: 'OVERQUOTA' });
+    expect(said.goAheads).toEqual([]);
+    expect((await commands.next('alice'))?.text.lines).toEqual(['b NOOP']);
+  });
+
+  test('is told of all messages of a command together', async () => {
+    const literal = `{${LARGE}+}\r\n${x(LARGE)}`;
+    const { commands, asked } = readerOf(`a APPEND b ${literal} ${literal}\r\n`, LARGE);
+    expect((await commands.next('alice'))?.refusal).toMatchObject({ code: 'OVERQUOTA' });
+    expect(asked).toEqual([
+      { octets: LARGE, messages: 1 },
+      { octets: 2 * LARGE, messages: 2 },
+    ]);
+  });
+
+  test.each([
+    ['a small message', 'a APPEND b {3+}\r\nabc\r\n'],
+    ['REPLACE, which may free more', `a REPLACE 1 b {${LARGE}+}\r\n${x(LARGE)}\r\n`],
+  ])('is not looked at for %s', async (_, text) => {
+    const { commands, asked } = readerOf(text, 0);
+    expect((await commands.next('alice'))?.refusal).toBeUndefined();
+    expect(asked).toEqual([]);
   });
 });
 

@@ -6,6 +6,7 @@
  */
 import type { Connection } from '@mail/line-server';
 import type { MemoryBudget, MemoryShare } from '@mail/service';
+import type { Coming } from './append-room.ts';
 import { encodeBinary, isStorable } from './binary-message.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { LineEnds } from './line-ends.ts';
@@ -46,6 +47,9 @@ function announcesMessage(lines: readonly string[]): boolean {
   return APPEND.test(first) && lines.length >= (APPEND_TO_LITERAL.test(first) ? 2 : 1);
 }
 
+const APPEND_ALONE = /^\S+ APPEND /i;
+
+const overQuota = () => refuse('OVERQUOTA', 'The account has no room for that');
 const tooBig = () => refuse('TOOBIG', 'Message too large');
 const noRoom = () => refuse('UNAVAILABLE', 'Too many messages are arriving, try again later');
 
@@ -149,11 +153,19 @@ export class CommandReader {
   readonly #connection: Wire;
   readonly #response: Pick<ResponseWriter, 'goAhead'>;
   readonly #limits: ReaderLimits;
+  readonly #hasRoom: (coming: Coming) => Promise<boolean>;
 
-  constructor(connection: Wire, response: Pick<ResponseWriter, 'goAhead'>, limits: ReaderLimits) {
+  /** `hasRoom` is asked of the messages of a client that is logged in, those of one command together. */
+  constructor(
+    connection: Wire,
+    response: Pick<ResponseWriter, 'goAhead'>,
+    limits: ReaderLimits,
+    hasRoom: (coming: Coming) => Promise<boolean>,
+  ) {
     this.#connection = connection;
     this.#response = response;
     this.#limits = limits;
+    this.#hasRoom = hasRoom;
   }
 
   /**
@@ -181,6 +193,7 @@ export class CommandReader {
     const lines: string[] = [];
     const literals: (readonly Buffer[])[] = [];
     const text: CommandText = { lines, literals };
+    const coming = { octets: 0, messages: 0 };
     for (;;) {
       const line = await this.#line();
       if (line === undefined) return undefined;
@@ -188,7 +201,12 @@ export class CommandReader {
       const head = literalHead(line);
       if (head === undefined) return { text, refusal: undefined };
       const isMessage = mayAppend && announcesMessage(lines);
-      const refusal = allowance.refusal(line, head.octets, isMessage);
+      if (isMessage) {
+        coming.octets += head.octets;
+        coming.messages += 1;
+      }
+      const refusal =
+        allowance.refusal(line, head.octets, isMessage) ?? (await this.#refusalOf(coming, lines));
       if (refusal !== undefined) {
         await this.#skip(head, allowance);
         return { text, refusal };
@@ -205,6 +223,12 @@ export class CommandReader {
       }
       literals.push(message);
     }
+  }
+
+  /** Small ones are heard and refused where they are kept; of REPLACE that alone knows what grows. */
+  async #refusalOf(coming: Coming, lines: readonly string[]): Promise<ReplyError | undefined> {
+    if (coming.octets <= MAX_SMALL_LITERAL_OCTETS || !APPEND_ALONE.test(lines[0] ?? '')) return;
+    return (await this.#hasRoom(coming)) ? undefined : overQuota();
   }
 
   /** As it is to be stored. What is refused on the way is read to its end all the same: it comes anyway. */

@@ -21,6 +21,7 @@ import {
   parseRename,
   parseStatus,
 } from '../parser/mailbox.ts';
+import { parseQuotaRoot, parseSetQuota } from '../parser/quota.ts';
 import { parseSearch } from '../parser/search.ts';
 import { parseEnable, parseSelect } from '../parser/select.ts';
 import { parseSort, parseThread } from '../parser/sort.ts';
@@ -37,6 +38,7 @@ import { idle } from './idle.ts';
 import { list, lsub } from './list.ts';
 import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
+import { getQuota, getQuotaRoot, setQuota } from './quota.ts';
 import { replace } from './replace.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
@@ -169,6 +171,20 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       capability: ['NAMESPACE'],
     }),
   ],
+  [
+    'GETQUOTA',
+    command({ states: LOGGED_IN, parse: parseQuotaRoot, handle: getQuota, capability: ['QUOTA'] }),
+  ],
+  [
+    'GETQUOTAROOT',
+    command({
+      states: LOGGED_IN,
+      parse: parseOneMailbox,
+      handle: getQuotaRoot,
+      capability: ['QUOTA=RES-MESSAGE', 'QUOTA=RES-STORAGE'],
+    }),
+  ],
+  ['SETQUOTA', command({ states: LOGGED_IN, parse: parseSetQuota, handle: setQuota })],
   ['IDLE', command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] })],
 
   ['CHECK', command({ states: SELECTED, parse: parseNothing, handle: noop })],
