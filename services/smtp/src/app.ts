@@ -19,7 +19,7 @@ import {
 } from '@mail/store';
 import { smtpSettings } from './config.ts';
 import { createMxRules } from './mx.ts';
-import { findRecipient } from './recipient.ts';
+import { findRecipients } from './recipient.ts';
 import { type ListenerSessions, serveListener } from './serve.ts';
 import type { SessionContext } from './session.ts';
 import { SmtpFigures } from './smtp-figures.ts';
@@ -81,8 +81,8 @@ export function createSmtpApp(
     }),
     memory: messageBudget(settings.CONCERT_SMTP_MESSAGE_MEMORY, settings.CONCERT_MAX_MESSAGE_SIZE),
     hostname: settings.CONCERT_HOSTNAME,
-    findRecipient: (path) =>
-      findRecipient(path, store.accounts, {
+    findRecipients: (path) =>
+      findRecipients(path, store, {
         hostname: settings.CONCERT_HOSTNAME,
         postmaster: settings.CONCERT_POSTMASTER,
       }),
