@@ -4,12 +4,20 @@ import type { Command } from 'commander';
 import { findAccount, withStore } from '../account-store.ts';
 import { type CommandContext, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
+import { describeLimits, limitsView, parseCountLimit, parseSizeLimit } from '../limits.ts';
 import { columns, when } from '../output.ts';
 import { newPassword } from '../passwords.ts';
+import { formatSize } from '../sizes.ts';
+import { addAccountQuotaCommand } from './account-quota.ts';
 import { addAppPasswordCommands } from './app-password.ts';
 
 interface PasswordOptions {
   readonly passwordStdin?: boolean;
+}
+
+interface AddOptions extends PasswordOptions {
+  readonly quota?: number | 'none';
+  readonly messages?: number | 'none';
 }
 
 /** Never an argument: those can be read in the process list and in the shell's history. */
@@ -36,33 +44,61 @@ export function addAccountCommands(program: Command, run: Run): void {
     .description('add a mailbox; its user logs in with the whole address')
     .argument('<address>', 'such as alice@example.com')
     .option('--password-stdin', 'the password is the first line of standard input')
+    .option(
+      '--quota <size>',
+      'what it may hold, or none (default: what its domain has)',
+      parseSizeLimit('none'),
+    )
+    .option(
+      '--messages <count>',
+      'messages that it may hold, or none (default: what its domain has)',
+      parseCountLimit('none'),
+    )
     .addHelpText(
       'after',
       examples(
         'concert account add alice@example.com',
+        'concert account add alice@example.com --quota 5GB',
         "printf 'secret\\n' | concert account add alice@example.com --password-stdin",
       ),
     )
-    .action((address: string, options: PasswordOptions) =>
+    .action((address: string, options: AddOptions) =>
       run(async (context) => {
         const password = await readPassword(options, context);
         return withStore(context, async (store) => {
           const { passwordHash, scramKeys } = await newPassword(store, address, password);
           const added = await store.accounts.add(address, passwordHash, scramKeys);
+          const { quota, messages } = options;
+          await store.quotas.change(added.id, {
+            ...(quota === undefined ? {} : { octets: quota }),
+            ...(messages === undefined ? {} : { messages }),
+          });
           return { json: accountView(added), text: `Added ${added.address}.` };
         });
       }),
     );
   account
     .command('list')
-    .description('list the mailboxes')
+    .description('list the mailboxes, what they hold and may hold')
     .addHelpText('after', examples('concert account list --json'))
     .action(() =>
       run((context) =>
         withStore(context, async (store) => {
-          const accounts = (await store.accounts.list()).map(accountView);
-          const rows = accounts.map((each) => [each.address, when(each.createdAt)]);
-          return { json: { accounts }, text: columns(['ADDRESS', 'SINCE'], rows) };
+          const quotas = await store.quotas.list();
+          const accounts = quotas.map(({ account, used, limits }) => ({
+            ...accountView(account),
+            used,
+            limits: limitsView(limits),
+          }));
+          const rows = quotas.map(({ account: { address, createdAt }, used, limits }) => [
+            address,
+            formatSize(used.octets),
+            String(used.messages),
+            describeLimits(limits),
+            when(createdAt.toISOString()),
+          ]);
+          const headings = ['ADDRESS', 'HOLDS', 'MESSAGES', 'QUOTA', 'SINCE'];
+          return { json: { accounts }, text: columns(headings, rows) };
         }),
       ),
     );
@@ -88,6 +124,7 @@ export function addAccountCommands(program: Command, run: Run): void {
         }),
       ),
     );
+  addAccountQuotaCommand(account, run);
   addAppPasswordCommands(account, run);
   account
     .command('remove')
