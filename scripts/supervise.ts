@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { accessSync, closeSync, constants } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PasswordHasher } from '@mail/auth';
+import { preparePassword } from '@mail/auth';
 import {
   makeFolder,
   parseSettings,
@@ -213,10 +213,11 @@ async function makeDemoAccount(): Promise<string | undefined> {
   try {
     if ((await store.accounts.list()).length > 0) return undefined;
     const password = randomBytes(12).toString('base64url');
-    const account = await store.accounts.add(
-      DEMO_ADDRESS,
-      await new PasswordHasher().hash(password),
-    );
+    const { passwordHash, scramKeys } = await preparePassword(password, {
+      addressKey: DEMO_ADDRESS,
+      saltSecret: await store.logins.saltSecret(),
+    });
+    const account = await store.accounts.add(DEMO_ADDRESS, passwordHash, scramKeys);
     await store.messages.deliver([account.id], { raw: Buffer.from(WELCOME(DEMO_ADDRESS)) });
     return password;
   } catch (error) {

@@ -90,7 +90,10 @@ export async function handshake(port: MailPort, options: HandshakeOptions = {}):
   socket.setTimeout(TIMEOUT_MS, () =>
     socket.destroy(new Error(`${port.name}: no handshake in 10 s`)),
   );
-  await once(socket, 'secureConnect');
+  const closed = once(socket, 'close').then(() => {
+    throw new Error(`${port.name}: closed in the handshake`);
+  });
+  await Promise.race([once(socket, 'secureConnect'), closed]);
   socket.setTimeout(0);
   const { fingerprint256 = '' } = socket.getPeerCertificate();
   return {

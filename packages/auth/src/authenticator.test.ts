@@ -1,74 +1,80 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Authenticator } from './authenticator.ts';
 import { LoginDesk, MAX_FAILED_LOGINS } from './login-desk.ts';
+import { createAppPassword } from './new-password.ts';
 import { PasswordHasher } from './password.ts';
-import { DEFAULT_THROTTLE, Throttle } from './throttle.ts';
+import { SharedThrottle } from './shared-throttle.ts';
+import {
+  MemoryStore,
+  parseAddress,
+  SALT_SECRET,
+  type TestAccount,
+} from './testing/memory-store.ts';
+import type { TokenVerdict } from './token-verifier.ts';
 
 const cost = { memoryKiB: 64, passes: 1, parallelism: 1 };
 const origin = '192.0.2.1';
-const alice = { id: 1 };
+const ADDRESS = 'alice@bücher.test';
 let stored = '';
 
 beforeAll(async () => {
   stored = await new PasswordHasher({ cost }).hash('right');
 });
 
-/** Address keys as in the store, and simpler: case does not count, nor how the domain is spelt. */
-function parseAddress(text: string): { key: string } | undefined {
-  if (!text.includes('@')) return undefined;
-  return { key: text.toLowerCase().replace('bücher', 'xn--bcher-kva') };
+interface BuildOptions {
+  passes?: number;
+  hasher?: PasswordHasher;
+  scramKeys?: string | undefined;
+  verdict?: TokenVerdict;
 }
 
-function build(
-  options: { passes?: number; hasher?: PasswordHasher; onRenew?: () => Promise<void> } = {},
-) {
-  const { passes = 1, onRenew = async () => {} } = options;
-  const renewed: { id: number; from: string; to: string }[] = [];
+function build(options: BuildOptions = {}) {
+  const { passes = 1, verdict, scramKeys = 'learned before' } = options;
   const warnings: string[] = [];
   const told: string[] = [];
   const counted: string[] = [];
-  const clock = { now: 0 };
-  const authenticator = new Authenticator<{ id: number }>({
-    accounts: {
-      credentials: async (address) =>
-        parseAddress(address)?.key === 'alice@xn--bcher-kva.test'
-          ? { account: alice, passwordHash: stored }
-          : undefined,
-      renewPasswordHash: async (id, from, to) => {
-        await onRenew();
-        renewed.push({ id, from, to });
-      },
-    },
+  const clock = { now: 1_000_000 };
+  const now = () => clock.now;
+  const store = new MemoryStore();
+  store.now = now;
+  const alice = store.add(ADDRESS, { passwordHash: stored, scramKeys });
+  const logger = {
+    info: (fields: object, message: string) => told.push(JSON.stringify([fields, message])),
+    warn: (_: object, message: string) => warnings.push(message),
+  };
+  const authenticator = new Authenticator<TestAccount>({
+    store,
     parseAddress,
-    logger: {
-      info: (fields, message) => told.push(JSON.stringify([fields, message])),
-      warn: (_, message) => warnings.push(message),
-    },
+    logger,
     logins: { inc: ({ outcome, mechanism }) => counted.push(`${outcome} ${mechanism}`) },
     hasher: options.hasher ?? new PasswordHasher({ cost: { ...cost, passes } }),
-    throttle: new Throttle(DEFAULT_THROTTLE, () => clock.now),
+    throttle: new SharedThrottle({ records: store.logins, logger, now, wallNow: now }),
+    tokens: verdict && { discoveryUrl: 'https://issuer.test/', verify: async () => verdict },
+    now: () => new Date(clock.now),
   });
-  return { authenticator, renewed, warnings, told, counted, clock };
+  return { authenticator, store, alice, warnings, told, counted, clock };
 }
 
-const attempt = { mechanism: 'plain', address: 'alice@bücher.test', origin } as const;
+const attempt = { mechanism: 'plain', address: ADDRESS, origin } as const;
 const right = { ...attempt, password: 'right' };
 const wrong = { ...attempt, password: 'wrong' };
 
 describe('Authenticator', () => {
-  it('accepts the right password', async () => {
-    const { authenticator, renewed, counted } = build();
+  it('accepts the right password, and writes nothing for it', async () => {
+    const { authenticator, store, alice, counted } = build();
     expect(await authenticator.authenticate(right)).toEqual({ kind: 'accepted', account: alice });
-    expect(renewed).toEqual([]);
+    expect([store.renewed, store.used, store.noted]).toEqual([[], [], 0]);
     expect(counted).toEqual(['accepted plain']);
   });
 
-  it('answers a wrong password and an unknown account alike', async () => {
-    const { authenticator, counted, told } = build();
+  it('answers a wrong password and an unknown account alike, after the same steps', async () => {
+    const { authenticator, store, counted, told } = build();
     const refused = await authenticator.authenticate(wrong);
+    const steps = store.asked.splice(0);
     const unknown = await authenticator.authenticate({ ...wrong, address: 'bob@bücher.test' });
     expect(refused).toEqual({ kind: 'refused' });
     expect(unknown).toEqual(refused);
+    expect(store.asked).toEqual(steps);
     expect(counted).toEqual(['refused plain', 'refused plain']);
     // enough to ban an address by, and no more
     const line =
@@ -93,12 +99,7 @@ describe('Authenticator', () => {
     const spellings = [`${name}@BÜCHER.test`, `${name}@xn--bcher-kva.test`, `${name}@bücher.test`];
     for (let at = 0; at < 11; at += 1) {
       const address = spellings[at % spellings.length] ?? '';
-      await authenticator.authenticate({
-        mechanism: 'plain',
-        address,
-        password: 'wrong',
-        origin: `192.0.2.${at}`,
-      });
+      await authenticator.authenticate({ ...wrong, address, origin: `192.0.2.${at}` });
     }
     for (const address of spellings) {
       const outcome = await authenticator.authenticate({ ...right, address });
@@ -112,23 +113,128 @@ describe('Authenticator', () => {
     const outcomes = await Promise.all([1, 2, 3].map(() => authenticator.authenticate(wrong)));
     expect(outcomes.map(({ kind }) => kind).toSorted()).toEqual(['busy', 'busy', 'refused']);
   });
+
+  it.each([
+    [undefined, 'accepted'],
+    ['ALICE@xn--bcher-kva.test', 'accepted'],
+    ['bob@bücher.test', 'not-authorized'],
+    ['root', 'not-authorized'],
+  ])('lets nobody act for somebody else: %s', async (authorizationId, kind) => {
+    const { authenticator } = build();
+    const outcome = await authenticator.authenticate({ ...right, authorizationId });
+    expect(outcome.kind).toBe(kind);
+    // what a wrong password hears does not depend on it
+    const guess = await authenticator.authenticate({ ...wrong, authorizationId });
+    expect(guess.kind).toBe('refused');
+  });
 });
 
-describe('the renewal of a hash', () => {
+describe('the renewal of a password', () => {
   it('comes with a right password, names the hash that it replaces', async () => {
-    const { authenticator, renewed } = build({ passes: 2 });
+    const { authenticator, store, alice } = build({ passes: 2 });
     await authenticator.authenticate(wrong);
-    expect(renewed).toEqual([]);
+    expect(store.renewed).toEqual([]);
     await authenticator.authenticate(right);
-    const to = expect.stringMatching(/^\$argon2id\$v=19\$m=64,t=2,p=1\$/);
-    expect(renewed).toEqual([{ id: alice.id, from: stored, to }]);
+    const passwordHash = expect.stringMatching(/^\$argon2id\$v=19\$m=64,t=2,p=1\$/);
+    const to = { passwordHash, scramKeys: 'learned before' };
+    expect(store.renewed).toEqual([{ id: alice.id, from: stored, to }]);
+  });
+
+  it('learns the keys for SCRAM of whoever has none', async () => {
+    const { authenticator, store, alice } = build();
+    store.passwords.set(parseAddress(ADDRESS)?.key ?? '', { account: alice, passwordHash: stored });
+    await authenticator.authenticate(right);
+    const scramKeys = expect.stringMatching(/^SCRAM-SHA-256\$100000:/);
+    expect(store.renewed).toEqual([
+      { id: alice.id, from: stored, to: { passwordHash: stored, scramKeys } },
+    ]);
   });
 
   it('may fail, and the login is good', async () => {
-    const onRenew = () => Promise.reject(new Error('the disk is full'));
-    const { authenticator, warnings } = build({ passes: 2, onRenew });
+    const { authenticator, store, warnings } = build({ passes: 2 });
+    store.onRenew = () => Promise.reject(new Error('the disk is full'));
     expect((await authenticator.authenticate(right)).kind).toBe('accepted');
-    expect(warnings).toEqual(['a password hash was not renewed at its login']);
+    expect(warnings).toEqual(['a password was not renewed at its login']);
+  });
+});
+
+describe('an application password', () => {
+  const owner = { addressKey: parseAddress(ADDRESS)?.key ?? '', saltSecret: SALT_SECRET };
+
+  it('logs in like the own one, however it is written, and is noted once an hour', async () => {
+    const { authenticator, store, alice, clock } = build();
+    const made = await createAppPassword(owner);
+    expect(made.password).toMatch(/^([a-z2-9]{4}-){6}[a-z2-9]{4}$/);
+    store.addProgram(alice, made);
+    const spellings = [
+      made.password,
+      made.password.toUpperCase(),
+      made.password.replaceAll('-', ' '),
+      made.password.replaceAll('-', ''),
+    ];
+    for (const password of spellings) {
+      const outcome = await authenticator.authenticate({ ...attempt, password });
+      expect(outcome).toEqual({ kind: 'accepted', account: alice });
+    }
+    expect(store.used).toEqual([1, 1, 1, 1]);
+    store.programs.length = 0;
+    store.addProgram(alice, made, { lastUsedAt: new Date(clock.now - 60_000) });
+    await authenticator.authenticate({ ...attempt, password: made.password });
+    expect(store.used).toHaveLength(4);
+  });
+
+  it('is of its account alone, and ends in time', async () => {
+    const { authenticator, store, alice, clock } = build();
+    const bob = store.add('bob@bücher.test', { passwordHash: stored, scramKeys: 'k' });
+    const made = await createAppPassword(owner);
+    store.addProgram(alice, made, { expiresAt: new Date(clock.now + 1) });
+    const given = { ...attempt, password: made.password };
+    expect((await authenticator.authenticate({ ...given, address: bob.address })).kind).toBe(
+      'refused',
+    );
+    expect((await authenticator.authenticate(given)).kind).toBe('accepted');
+    clock.now += 1;
+    expect((await authenticator.authenticate(given)).kind).toBe('refused');
+  });
+
+  it('is looked for by its form, whether or not there is the account', async () => {
+    const { authenticator, store } = build();
+    const { password } = await createAppPassword(owner);
+    await authenticator.authenticate({ ...attempt, password });
+    const steps = store.asked.splice(0);
+    expect(steps).toContain('find app password');
+    await authenticator.authenticate({ ...attempt, password, address: 'bob@bücher.test' });
+    expect(store.asked).toEqual(steps);
+  });
+});
+
+describe('a token', () => {
+  const bearer = { mechanism: 'oauthbearer', token: 'abc', origin } as const;
+
+  it.each<[string, TokenVerdict, string | undefined, string]>([
+    ['of an account', { kind: 'good', address: 'Alice@bücher.test' }, undefined, 'accepted'],
+    ['of that account', { kind: 'good', address: ADDRESS }, 'alice@BÜCHER.test', 'accepted'],
+    ['of another', { kind: 'good', address: ADDRESS }, 'bob@x.test', 'not-authorized'],
+    ['of nobody here', { kind: 'good', address: 'bob@x.test' }, undefined, 'refused'],
+    ['that is old', { kind: 'bad', forged: false }, undefined, 'refused'],
+    ['that nobody can check', { kind: 'unavailable' }, undefined, 'unavailable'],
+  ])('%s', async (_, verdict, authorizationId, kind) => {
+    const { authenticator, store, counted } = build({ verdict });
+    const outcome = await authenticator.checkToken({ ...bearer, authorizationId });
+    expect(outcome.kind).toBe(kind);
+    expect(counted).toEqual([`${kind} oauthbearer`]);
+    expect(store.noted).toBe(0);
+  });
+
+  it('holds up who makes them up, and nobody whose token is old', async () => {
+    for (const [forged, kind] of [
+      [true, 'throttled'],
+      [false, 'refused'],
+    ] as const) {
+      const { authenticator } = build({ verdict: { kind: 'bad', forged } });
+      for (let at = 0; at < 11; at += 1) await authenticator.checkToken(bearer);
+      expect((await authenticator.checkToken(bearer)).kind).toBe(kind);
+    }
   });
 });
 

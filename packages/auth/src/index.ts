@@ -1,7 +1,12 @@
 export * from './authenticator.ts';
 export * from './errors.ts';
 export * from './login-desk.ts';
+export type { HasId, LoginStore } from './login-store.ts';
+export * from './new-password.ts';
+export { createTokenVerifier } from './oidc/oidc-verifier.ts';
+export { oidcSettings } from './oidc/settings.ts';
 export * from './password.ts';
-export * from './sasl/plain.ts';
-export * from './sasl/response.ts';
-export * from './throttle.ts';
+export type { SaslMechanism } from './sasl/mechanisms.ts';
+export type { ChannelBinding } from './sasl/scram.ts';
+export { SharedThrottle } from './shared-throttle.ts';
+export type { TokenVerdict, TokenVerifier } from './token-verifier.ts';

@@ -54,17 +54,35 @@ export class Throttle {
 
   /** Milliseconds until this origin may try this account again; 0 for now. */
   waitMs(origin: string, account: string): number {
-    const now = this.#now();
-    const byOrigin = this.#recall(this.#origins, origin, now)?.notBefore ?? 0;
-    const trustedAt = this.#trusted.get(pair(origin, account));
-    const trusted = trustedAt !== undefined && now - trustedAt < this.#settings.memoryMs;
-    const byAccount = trusted ? 0 : (this.#recall(this.#accounts, account, now)?.notBefore ?? 0);
-    return Math.max(0, byOrigin - now, byAccount - now);
+    return Math.max(
+      this.waitMsOfOrigin(origin),
+      this.trusts(origin, account) ? 0 : this.waitMsOfAccount(account),
+    );
   }
 
-  failed(origin: string, account: string): void {
+  waitMsOfOrigin(origin: string): number {
+    return this.#rest(this.#origins, origin);
+  }
+
+  waitMsOfAccount(account: string): number {
+    return this.#rest(this.#accounts, account);
+  }
+
+  /** Whether this origin has logged in to this account of late. */
+  trusts(origin: string, account: string): boolean {
+    const at = this.#trusted.get(pair(origin, account));
+    return at !== undefined && this.#now() - at < this.#settings.memoryMs;
+  }
+
+  /** Failed logins to this account that are remembered. */
+  failuresOf(account: string): number {
+    return this.#recall(this.#accounts, account, this.#now())?.count ?? 0;
+  }
+
+  /** Without an account where the login named none. */
+  failed(origin: string, account: string | undefined): void {
     this.#count(this.#origins, origin, this.#settings.byOrigin);
-    this.#count(this.#accounts, account, this.#settings.byAccount);
+    if (account !== undefined) this.#count(this.#accounts, account, this.#settings.byAccount);
   }
 
   /**
@@ -75,6 +93,11 @@ export class Throttle {
     keep(this.#trusted, pair(origin, account), this.#now(), this.#settings.maxEntries);
   }
 
+  #rest(failures: Map<string, Failures>, key: string): number {
+    const now = this.#now();
+    return Math.max(0, (this.#recall(failures, key, now)?.notBefore ?? 0) - now);
+  }
+
   #recall(failures: Map<string, Failures>, key: string, now: number): Failures | undefined {
     const found = failures.get(key);
     return found && now - found.lastAt < this.#settings.memoryMs ? found : undefined;
@@ -83,11 +106,15 @@ export class Throttle {
   #count(failures: Map<string, Failures>, key: string, rule: ThrottleRule): void {
     const now = this.#now();
     const count = (this.#recall(failures, key, now)?.count ?? 0) + 1;
-    const doublings = count - rule.free - 1;
-    const waitMs =
-      doublings < 0 ? 0 : Math.min(rule.firstWaitMs * 2 ** doublings, rule.longestWaitMs);
-    keep(failures, key, { count, notBefore: now + waitMs, lastAt: now }, this.#settings.maxEntries);
+    const notBefore = now + waitMsAfter(count, rule);
+    keep(failures, key, { count, notBefore, lastAt: now }, this.#settings.maxEntries);
   }
+}
+
+/** How long the next try waits after so many failures. */
+export function waitMsAfter(failures: number, rule: ThrottleRule): number {
+  const doublings = failures - rule.free - 1;
+  return doublings < 0 ? 0 : Math.min(rule.firstWaitMs * 2 ** doublings, rule.longestWaitMs);
 }
 
 function pair(origin: string, account: string): string {

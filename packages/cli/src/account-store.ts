@@ -1,6 +1,6 @@
 /** The mail store as the command opens it, its refusals turned into the command's own errors. */
 import { parseSettings } from '@mail/service';
-import type { MailStore, StoreErrorCode } from '@mail/store';
+import type { Account, MailStore, StoreErrorCode } from '@mail/store';
 import type { CommandContext } from './command.ts';
 import { CliError, type CliErrorCode } from './errors.ts';
 
@@ -8,6 +8,20 @@ const CODES: Partial<Record<StoreErrorCode, CliErrorCode>> = {
   'no-such-account': 'not-found',
   'account-exists': 'refused',
   'bad-address': 'usage',
+  'bad-domain': 'usage',
+  'no-such-domain': 'not-found',
+  'domain-exists': 'refused',
+  'domain-in-use': 'refused',
+  'no-such-alias': 'not-found',
+  'alias-exists': 'refused',
+  'alias-too-large': 'refused',
+  'no-such-target': 'refused',
+  'target-not-local': 'refused',
+  'over-quota': 'refused',
+  'no-such-app-password': 'not-found',
+  'app-password-exists': 'refused',
+  'bad-app-password-name': 'usage',
+  'too-many-app-passwords': 'refused',
   'database-corrupt': 'store-unavailable',
   'database-unavailable': 'store-unavailable',
   'schema-too-new': 'store-unavailable',
@@ -42,4 +56,11 @@ export async function withStore<R>(
     if (code === undefined || !(error instanceof StoreError)) throw error;
     throw new CliError(code, error.message, { cause: error });
   }
+}
+
+/** Throws CliError (not-found). */
+export async function findAccount(store: MailStore, address: string): Promise<Account> {
+  const account = await store.accounts.find(address);
+  if (account === undefined) throw new CliError('not-found', `there is no account ${address}`);
+  return account;
 }

@@ -606,6 +606,122 @@ describe('account', () => {
   });
 });
 
+describe('domains, aliases and quotas', () => {
+  const settings = () => ({ CONCERT_STORE: `sqlite:${join(folder, 'directory/mail.db')}` });
+  const concert = async (line: string) =>
+    run(line.split(' '), { input: 'secret', settings: settings() });
+  const json = async (line: string) => JSON.parse((await concert(`${line} --json`)).out);
+  const code = async (line: string) => {
+    const result = await concert(`${line} --json`);
+    return [result.code, JSON.parse(result.out).error.code];
+  };
+
+  beforeAll(async () => {
+    for (const line of [
+      'account add dora@example.net --password-stdin --quota 5GB --messages 1000',
+      'account add emil@example.net --password-stdin',
+      'domain add example.org --catch-all emil@example.net --quota 1.5MiB',
+      'alias add sales@example.org dora@example.net emil@example.net',
+    ]) {
+      expect(await concert(line), line).toMatchObject({ code: 0, err: '' });
+    }
+  });
+
+  test('a quota is set, shown, and left to the domain', async () => {
+    expect((await concert('account quota dora@example.net')).out).toBe(
+      'dora@example.net holds 0 B in 0 messages; quota: 5 GB, 1000 messages.\n',
+    );
+    expect((await concert('account list')).out).toMatch(
+      /^ADDRESS +HOLDS +MESSAGES +QUOTA +SINCE\ndora@example.net +0 B +0 +5 GB, 1000 messages +2/,
+    );
+    expect((await json('account list')).accounts[1]).toMatchObject({
+      address: 'emil@example.net',
+      used: { octets: 0, messages: 0 },
+      limits: { octets: null, messages: null },
+    });
+    await concert('domain set example.net --quota 2GB --messages 10');
+    expect(await json('account quota emil@example.net')).toEqual({
+      address: 'emil@example.net',
+      used: { octets: 0, messages: 0 },
+      limits: { octets: 2e9, messages: 10 },
+    });
+    await concert('account quota emil@example.net none --messages 20');
+    expect((await json('account quota emil@example.net')).limits).toEqual({
+      octets: null,
+      messages: 20,
+    });
+    const again = await json('account quota emil@example.net default --messages default');
+    expect(again.limits).toEqual({ octets: 2e9, messages: 10 });
+    expect((await json('domain set example.net --quota none')).limits.octets).toBeNull();
+  });
+
+  test('domains and aliases are listed', async () => {
+    expect((await concert('domain list')).out).toMatch(
+      /\nexample.org +0 +1 +1.6 MB +emil@example.net +2/,
+    );
+    expect((await json('domain list')).domains[1]).toMatchObject({
+      name: 'example.org',
+      accounts: 0,
+      aliases: 1,
+      catchAll: 'emil@example.net',
+      limits: { octets: 1_572_864, messages: null },
+    });
+    expect((await concert('alias list')).out).toMatch(
+      /^ALIAS +STANDS FOR +SINCE\nsales@example.org +dora@example.net, emil@example.net +2/,
+    );
+    expect((await json('alias list')).aliases).toMatchObject([
+      {
+        address: 'sales@example.org',
+        targets: [
+          { address: 'dora@example.net', reachable: true },
+          { address: 'emil@example.net', reachable: true },
+        ],
+      },
+    ]);
+  });
+
+  test('an alias that leads to nobody any more is told as such', async () => {
+    await concert('account add gone@example.net --password-stdin');
+    await concert('alias add old@example.org gone@example.net dora@example.net');
+    await concert('account remove gone@example.net --yes');
+    expect((await concert('alias list')).out).toContain('gone@example.net (leads nowhere)');
+    expect((await concert('alias remove old@example.org gone@example.net')).out).toBe(
+      'old@example.org stands for gone@example.net no more.\n',
+    );
+    expect((await concert('alias remove old@example.org')).out).toBe(
+      'Removed the alias old@example.org.\n',
+    );
+  });
+
+  test('a domain goes when nothing is in it, and not before', async () => {
+    await concert('domain add example.edu');
+    await concert('alias add info@example.edu dora@example.net');
+    expect((await concert('domain remove example.edu')).err).toBe(
+      'concert: example.edu still has the alias info@example.edu\n',
+    );
+    await concert('alias remove info@example.edu');
+    expect((await concert('domain remove example.edu')).out).toBe('Removed example.edu.\n');
+  });
+
+  test.each([
+    ['domain add example.org', 1, 'refused'],
+    ['domain add example..org', 2, 'usage'],
+    ['domain set nowhere.test --quota 5GB', 3, 'not-found'],
+    ['domain set example.org --quota five', 2, 'usage'],
+    ['domain set example.org --quota default', 2, 'usage'],
+    ['domain set example.org --messages -1', 2, 'usage'],
+    ['alias add sales@example.org', 2, 'usage'],
+    ['alias add x@example.org someone@elsewhere.test', 1, 'refused'],
+    ['alias add x@nowhere.test dora@example.net', 3, 'not-found'],
+    ['alias remove nobody@example.org', 3, 'not-found'],
+    ['account add sales@example.org --password-stdin', 1, 'refused'],
+    ['account quota nobody@example.net', 3, 'not-found'],
+    ['account quota dora@example.net lots', 2, 'usage'],
+  ])('%s', async (line, exitCode, word) => {
+    expect(await code(line)).toEqual([exitCode, word]);
+  });
+});
+
 test('identity issue keeps the key here and writes a folder that others cannot read', async () => {
   registry.answer('issueIdentity', { chainPem: 'CHAIN', caPem: 'CA' });
   const out = join(folder, 'alice');

@@ -11,6 +11,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ListenerConfig } from '@mail/service';
+import { channelBindingOf } from './channel-bindings.ts';
 import { LineServerError } from './errors.ts';
 import { LineReader } from './line-reader.ts';
 import type { AcceptedSocket } from './listener.ts';
@@ -113,6 +114,11 @@ export class Connection {
       version: this.#socket.getProtocol() ?? '',
       cipher: this.#socket.getCipher()?.standardName ?? '',
     };
+  }
+
+  /** The data of a type of channel binding; undefined where the TLS session has none to offer. */
+  get channelBinding(): ((type: string) => Buffer | undefined) | undefined {
+    return this.#socket instanceof TLSSocket ? channelBindingOf(this.#socket) : undefined;
   }
 
   /** Whether this listener takes credentials on the connection as it is now. */

@@ -8,13 +8,19 @@ type Token =
   /** Quoted strings are atoms without their quotes. */
   | { readonly kind: 'atom'; readonly text: string; readonly spaced: boolean }
   | { readonly kind: 'comment'; readonly text: string }
-  | { readonly kind: 'special'; readonly text: string; readonly spaced: boolean };
+  | {
+      readonly kind: 'special';
+      readonly text: string;
+      readonly spaced: boolean;
+      /** Where it stands in the whole text. */
+      readonly at: number;
+    };
 
 type Word = Exclude<Token, { kind: 'comment' }>;
 
 const MAX_ADDRESSES = 1_000;
 
-/** At most 1,000 items are returned. */
+/** Of longer lists the first 1,000 items, and the end of a group that they leave open. */
 export function parseAddressList(text: string): EnvelopeAddress[] {
   const found: EnvelopeAddress[] = [];
   let words: Word[] = [];
@@ -40,7 +46,9 @@ export function parseAddressList(text: string): EnvelopeAddress[] {
         found.push({ kind: 'group-end' });
         inGroup = false;
       }
-    } else if (token.text === ':' && !inGroup && !words.some(isAt)) {
+    } else if (token.text === ':' && !words.some(isAt)) {
+      // groups do not nest: one that begins ends the one before
+      if (inGroup) found.push({ kind: 'group-end' });
       found.push({ kind: 'group-start', name: phrase(words) });
       words = [];
       comment = null;
@@ -53,9 +61,22 @@ export function parseAddressList(text: string): EnvelopeAddress[] {
       words.push(token);
     }
   }
-  flush();
+  if (found.length < MAX_ADDRESSES) flush();
   if (inGroup) found.push({ kind: 'group-end' });
   return found;
+}
+
+/** The beginning of a list as far as its addresses are whole, where the rest of the text was cut off. */
+export function wholeAddresses(text: string): string {
+  let end = 0;
+  let inBrackets = false;
+  for (const token of tokenize(text)) {
+    if (token.kind !== 'special') continue;
+    if (token.text === '<') inBrackets = true;
+    else if (token.text === '>') inBrackets = false;
+    else if (/^[,;]$/.test(token.text) && !inBrackets) end = token.at + 1;
+  }
+  return text.slice(0, end);
 }
 
 /** `alice@example.test (Alice)`: a comment was the name once, and still is with some. */
@@ -81,7 +102,8 @@ function angleAddress(
     }
     // the bracket was never closed: the next address begins
     if (token.kind === 'special' && /^[,;]$/.test(token.text) && !inRoute) break;
-    words.push(token);
+    if (token.kind === 'special' && token.text === '<') words = [];
+    else words.push(token);
   }
   if (words.length === 0 && name === null) return undefined;
   return { kind: 'mailbox', name, route, ...splitAddress(words) };
@@ -89,8 +111,18 @@ function angleAddress(
 
 function splitAddress(words: readonly Word[]): { mailbox: string; host: string } {
   const at = words.findLastIndex(isAt);
-  if (at < 0) return { mailbox: phrase(words), host: '' };
-  return { mailbox: phrase(words.slice(0, at)), host: joined(words.slice(at + 1)) };
+  if (at < 0) return { mailbox: localPart(words), host: '' };
+  return { mailbox: localPart(words.slice(0, at)), host: joined(words.slice(at + 1)) };
+}
+
+/** The blanks that may stand around a dot are none of it (§4.4: obs-local-part). */
+function localPart(words: readonly Word[]): string {
+  const isDot = (word: Word | undefined) => word?.kind === 'special' && word.text === '.';
+  return phrase(
+    words.map((word, at) =>
+      isDot(word) || isDot(words[at - 1]) ? { ...word, spaced: false } : word,
+    ),
+  );
 }
 
 function isAt(word: Word): boolean {
@@ -139,7 +171,8 @@ function* tokenize(text: string): Generator<Token, undefined> {
         spaced = true;
         continue;
       }
-      yield { kind: special === undefined ? 'atom' : 'special', text: whole, spaced };
+      if (special === undefined) yield { kind: 'atom', text: whole, spaced };
+      else yield { kind: 'special', text: whole, spaced, at: at - whole.length };
     }
     spaced = false;
   }

@@ -45,6 +45,8 @@ export const PART_FIELDS = [
 ] as const;
 
 const MAX_PARAMETERS = 64;
+/** Two tokens (RFC 2045 §5.1). */
+const MEDIA_TYPE = /^([^\s/]+)\s*\/\s*([^\s/]+)(?:\s|$)/;
 
 /** What a part without a usable Content-Type is (RFC 2045 §5.2, RFC 2046 §5.1.5 for digests). */
 export const TEXT_PLAIN = {
@@ -67,7 +69,7 @@ export function readPartFields(
     encoding: encoding.toLowerCase() || '7bit',
     md5: text('content-md5'),
     disposition: parseDisposition(text('content-disposition') ?? ''),
-    languages: (text('content-language') ?? '')
+    languages: withoutComments(text('content-language') ?? '')
       .split(',')
       .map((tag) => tag.trim())
       .filter((tag) => tag !== ''),
@@ -75,18 +77,35 @@ export function readPartFields(
   };
 }
 
-function parseContentType(
+/** Undefined where it names no type. What stands behind one, where a semicolon should be, is passed over. */
+export function parseContentType(
   text: string,
 ): Pick<PartFields, 'type' | 'subtype' | 'parameters'> | undefined {
   const { value, parameters } = parseValue(text);
-  const [, type, subtype] = /^([^\s/]+)\s*\/\s*([^\s/]+)$/.exec(value.toLowerCase()) ?? [];
+  const [, type, subtype] = MEDIA_TYPE.exec(value.toLowerCase()) ?? [];
   if (type === undefined || subtype === undefined) return undefined;
   return { type, subtype, parameters };
 }
 
 function parseDisposition(text: string): Disposition | null {
   const { value, parameters } = parseValue(text);
-  return value === '' ? null : { type: value.toLowerCase(), parameters };
+  const [type = ''] = value.toLowerCase().split(/\s/, 1);
+  return type === '' ? null : { type, parameters };
+}
+
+/** A blank stands for each comment. */
+function withoutComments(text: string): string {
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const open = text.indexOf('(', at);
+    if (open === -1) {
+      pieces.push(text.slice(at));
+      break;
+    }
+    pieces.push(text.slice(at, open));
+    at = readDelimited(text, open, ')').end;
+  }
+  return pieces.join(' ');
 }
 
 /** The text of a name or a value as it is gathered; blanks around it are none of it, unless they are quoted. */

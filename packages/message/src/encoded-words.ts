@@ -1,4 +1,5 @@
-/** RFC 2047 words in header texts, decoded for people and for SEARCH. Charsets are TextDecoder's. */
+/** RFC 2047 words in header texts, decoded for people and for SEARCH. */
+import { decodeCharset, findCharset } from './charsets.ts';
 import { decodeQuotedPrintable } from './transfer-encoding.ts';
 
 /** A word, and the blank behind it where another word may follow. */
@@ -21,7 +22,7 @@ export function decodeWords(text: string): string {
     if (match.index > at) flush();
     output += text.slice(at, match.index);
     at = match.index + whole.length;
-    if (!isKnownCharset(charset)) {
+    if (findCharset(charset) === undefined) {
       flush();
       output += whole;
       continue;
@@ -32,19 +33,6 @@ export function decodeWords(text: string): string {
   }
   flush();
   return output + text.slice(at);
-}
-
-/** Text of octets in a charset by its MIME name; undefined for one that is unknown. */
-export function decodeCharset(octets: Uint8Array, charset: string): string | undefined {
-  try {
-    return new TextDecoder(charset).decode(octets);
-  } catch {
-    return undefined;
-  }
-}
-
-function isKnownCharset(charset: string): boolean {
-  return decodeCharset(new Uint8Array(), charset) !== undefined;
 }
 
 /** §4.2: quoted-printable with "_" for a blank. */

@@ -43,15 +43,13 @@ export interface Envelope {
   readonly messageId: string | null;
 }
 
+/** Those that are lists of addresses. */
+export const ADDRESS_FIELDS = ['from', 'sender', 'reply-to', 'to', 'cc', 'bcc'] as const;
+
 export const ENVELOPE_FIELDS = [
   'date',
   'subject',
-  'from',
-  'sender',
-  'reply-to',
-  'to',
-  'cc',
-  'bcc',
+  ...ADDRESS_FIELDS,
   'in-reply-to',
   'message-id',
 ] as const;

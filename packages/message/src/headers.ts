@@ -64,18 +64,28 @@ export function pickHeaderFields(
 /** Unfolded, trimmed, at most `maxBytes` of it; RFC 2047 words as they are. No CR, LF or NUL. */
 export function fieldText(raw: Buffer, field: HeaderField, maxBytes: number): string {
   const end = Math.min(field.end, field.valueStart + maxBytes);
-  return (
-    decodeOctets(raw.subarray(field.valueStart, end))
-      // unfolding takes the line break and leaves the blank (§2.2.3)
-      .replace(/\r?\n(?=[ \t])/g, '')
-      .replace(/[\r\n\0]+/g, ' ')
-      .trim()
-  );
+  const text = decodeOctets(raw.subarray(field.valueStart, end))
+    // unfolding takes the line break and leaves the blank (§2.2.3)
+    .replace(/\r?\n(?=[ \t])/g, '')
+    .replace(/[\r\n\0]+/g, ' ');
+  return trimBlanks(text);
 }
 
-/** UTF-8 (RFC 6532), or Latin-1 where it is none. */
+/** Blanks of Unicode are text as any other. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+/** What 8-bit text without a charset is, if it is not UTF-8: Latin-1, with the quotes of Windows. */
+const WINDOWS_1252 = new TextDecoder('windows-1252');
+
+/** UTF-8 (RFC 6532), or Windows-1252 where it is none. */
 export function decodeOctets(octets: Buffer): string {
-  return octets.toString(isUtf8(octets) ? 'utf8' : 'latin1');
+  return isUtf8(octets) ? octets.toString('utf8') : WINDOWS_1252.decode(octets);
 }
 
 /** A call of indexOf costs as much as looking at this many octets here. */

@@ -1,5 +1,11 @@
 export { parseAddressList } from './addresses.ts';
 export { type BaseSubject, baseSubject } from './base-subject.ts';
+export {
+  BASE64_PIECE_OCTETS,
+  encodeBase64Lines,
+  encodeBinaryParts,
+  type OctetChange,
+} from './binary-parts.ts';
 export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
@@ -16,7 +22,18 @@ export {
   renderEnvelope,
   renderPlain,
 } from './rendering.ts';
-export { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
+export {
+  fieldHas,
+  fieldStart,
+  foldedPiece,
+  foldText,
+  headerTexts,
+  pieceText,
+  type SearchedPiece,
+  type SearchTexts,
+  searchedPieces,
+  searchTexts,
+} from './search-text.ts';
 export { findMessage, findPart } from './sections.ts';
 export { type SentDate, sentDate } from './sent-date.ts';
 export {

@@ -3,7 +3,7 @@
  * BODYSTRUCTURE of IMAP4rev2 tells them (RFC 9051 §7.5.2).
  */
 import type { Parameter } from './body-structure.ts';
-import { decodeCharset } from './encoded-words.ts';
+import { decodeCharset } from './charsets.ts';
 
 /** `name*`, `name*0`, `name*0*`. */
 const EXTENDED_NAME = /^([^*]+)\*(?:(\d{1,3})(\*)?)?$/;

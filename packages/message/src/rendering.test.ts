@@ -41,7 +41,7 @@ AAAA
       String.raw`(NIL "\"hi\" \\o/" (("Alice" NIL "alice" "example.test")) (("Alice" NIL "alice" "example.test")) (("Alice" NIL "alice" "example.test")) NIL NIL NIL NIL NIL)`,
     );
     expect(bodyStructure).toBe(
-      '(("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 8 2 "Q2hlY2sgSW50ZWdyaXR5IQ==" NIL NIL NIL)' +
+      '(("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 8 1 "Q2hlY2sgSW50ZWdyaXR5IQ==" NIL NIL NIL)' +
         '("image" "png" ("name" "x.png") NIL NIL "base64" 4 NIL ("attachment" ("filename" "x.png")) NIL "x.png")' +
         ' "mixed" ("boundary" "b") NIL ("en") NIL)',
     );
@@ -53,7 +53,7 @@ AAAA
 
   test('BODY has no extension data', () => {
     expect(renderBody(structure.root, REV1)).toBe(
-      '(("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 8 2)' +
+      '(("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 8 1)' +
         '("image" "png" ("name" "x.png") NIL NIL "base64" 4) "mixed")',
     );
   });

@@ -65,12 +65,19 @@ describe('searchable text', () => {
   const textOf = (octets: Buffer, piece: SearchedPiece): string =>
     pieceText(octets.subarray(piece.start, piece.end), piece);
 
-  it('is decoded, of text parts and of messages within, in their order', () => {
+  it('is decoded, of parts with their headers and of messages within, in their order', () => {
     const pieces = searchedPieces(parseMessage(raw));
     expect(pieces.map((piece) => [piece.kind, textOf(raw, piece)])).toEqual([
       ['header', 'subject: Grün\ncontent-type: multipart/mixed; boundary=x'],
+      [
+        'header',
+        'content-type: text/plain; charset=iso-8859-1\ncontent-transfer-encoding: quoted-printable',
+      ],
       ['text', 'softline ä'],
+      ['header', 'content-type: text/plain; charset=utf-8\ncontent-transfer-encoding: base64'],
       ['text', 'Überall'],
+      ['header', 'content-type: application/octet-stream'],
+      ['header', 'content-type: message/rfc822'],
       ['header', 'subject: within'],
       ['text', 'innermost'],
     ]);

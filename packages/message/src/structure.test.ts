@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findMessage, findPart } from './sections.ts';
 import { type MessagePart, type MessageStructure, parseMessage } from './structure.ts';
+import { everyPart, expectSound } from './testing/sound-structure.ts';
 
 const crlf = (text: string) => text.replaceAll('\r\n', '\n').replaceAll('\n', '\r\n');
 const parse = (text: string) => parseMessage(Buffer.from(text, 'latin1'));
@@ -15,11 +16,6 @@ function shape(part: MessagePart): string {
 
 function bodyOf(text: string, part: MessagePart | undefined): string | undefined {
   return part && text.slice(part.bodyStart, part.bodyEnd);
-}
-
-function everyPart(part: MessagePart): MessagePart[] {
-  if (part.kind === 'multipart') return [part, ...part.children.flatMap(everyPart)];
-  return part.kind === 'message' ? [part, ...everyPart(part.content)] : [part];
 }
 
 const NESTED = crlf(`From: "Doe, John" <john@example.test>
@@ -77,10 +73,10 @@ describe('a nested message', () => {
   });
 
   it.each([
-    [[1, 1], 'one\r\ntwo', 2],
-    [[1, 2], '<p>one</p>', 1],
-    [[2, 1], 'deep text', 1],
-    [[2, 2], 'iVBORw0KGgo=', 1],
+    [[1, 1], 'one\r\ntwo', 1],
+    [[1, 2], '<p>one</p>', 0],
+    [[2, 1], 'deep text', 0],
+    [[2, 2], 'iVBORw0KGgo=', 0],
   ])('finds the body of part %j', (path, body, lines) => {
     const part = findPart(structure, path);
     expect(bodyOf(NESTED, part)).toBe(body);
@@ -304,7 +300,7 @@ const ODD: [
     'a last part without a line end',
     'Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nabc',
     'multipart/mixed(text/plain)',
-    (structure) => expect(findPart(structure, [1])).toMatchObject({ lines: 1 }),
+    (structure) => expect(findPart(structure, [1])).toMatchObject({ lines: 0 }),
   ],
   [
     'an empty part that ends the multipart around it as well',
@@ -327,28 +323,6 @@ describe('odd messages', () => {
     check?.(structure);
   });
 });
-
-/** What holds for the structure of any octets. */
-function expectSound({ root, size }: MessageStructure, length: number): void {
-  expect(size).toBe(length);
-  expect(root).toMatchObject({ headerStart: 0 });
-  for (const part of everyPart(root)) {
-    expect(part.headerStart).toBeGreaterThanOrEqual(0);
-    expect(part.bodyStart).toBeGreaterThanOrEqual(part.headerStart);
-    expect(part.bodyEnd).toBeGreaterThanOrEqual(part.bodyStart);
-    expect(part.bodyEnd).toBeLessThanOrEqual(length);
-    expect(part.lines).toBeGreaterThanOrEqual(0);
-    const inside =
-      part.kind === 'multipart' ? part.children : part.kind === 'message' ? [part.content] : [];
-    if (part.kind === 'multipart') expect(inside.length).toBeGreaterThan(0);
-    let least = part.bodyStart;
-    for (const child of inside) {
-      expect(child.headerStart).toBeGreaterThanOrEqual(least);
-      expect(child.bodyEnd).toBeLessThanOrEqual(part.bodyEnd);
-      least = child.bodyEnd;
-    }
-  }
-}
 
 describe('any octets', () => {
   const line = fc.constantFrom(
@@ -382,7 +356,7 @@ describe('any octets', () => {
         expectSound(structure, octets.length);
         expect(JSON.parse(JSON.stringify(structure))).toEqual(structure);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -391,8 +365,7 @@ describe('any octets', () => {
       fc.property(lines, (text) => {
         for (const part of everyPart(parse(text).root)) {
           const body = text.slice(part.bodyStart, part.bodyEnd);
-          const ends = body.split('\n').length - 1;
-          expect(part.lines).toBe(ends + (body === '' || body.endsWith('\n') ? 0 : 1));
+          expect(part.lines).toBe(body.split('\n').length - 1);
         }
       }),
       { numRuns: 1_000 },

@@ -1,13 +1,15 @@
 /** Accounts: who they are, how they log in, how they come and go. */
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely } from 'kysely';
+import { ACCOUNT_COLUMNS, toAccount } from './account-rows.ts';
 import { parseAddress, requireAddress } from './addresses.ts';
+import { ensureDomain } from './domains.ts';
 import { StoreError } from './errors.ts';
 import { noSuchAccount } from './existence.ts';
 import { lockMailboxes } from './locks.ts';
-import type { Account, AccountId } from './mail-store.ts';
+import type { Account, AccountId, NewPassword, StoredCredentials } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
-import type { AccountsTable, Schema } from './schema.ts';
+import type { Schema } from './schema.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** Name and use (RFC 6154 §2) of what each account has from the start. */
@@ -20,16 +22,10 @@ const DEFAULT_MAILBOXES: readonly (readonly [string, string | undefined])[] = [
   ['Archive', '\\Archive'],
 ];
 
-const COLUMNS = ['id', 'address', 'created_at'] as const;
-
-function toAccount(row: Pick<Selectable<AccountsTable>, (typeof COLUMNS)[number]>): Account {
-  return { id: row.id, address: row.address, createdAt: new Date(row.created_at) };
-}
-
 export async function listAccounts(db: Kysely<Schema>): Promise<Account[]> {
   const rows = await db
     .selectFrom('accounts')
-    .select(COLUMNS)
+    .select(ACCOUNT_COLUMNS)
     .where('address_key', 'is not', null)
     .orderBy('address_key')
     .execute();
@@ -44,7 +40,7 @@ export async function findAccount(
   if (key === undefined) return undefined;
   const row = await db
     .selectFrom('accounts')
-    .select(COLUMNS)
+    .select(ACCOUNT_COLUMNS)
     .where('address_key', '=', key)
     .executeTakeFirst();
   return row && toAccount(row);
@@ -56,7 +52,7 @@ export async function findOldestAccount(
 ): Promise<Account | undefined> {
   const row = await db
     .selectFrom('accounts')
-    .select(COLUMNS)
+    .select(ACCOUNT_COLUMNS)
     .where('address_key', 'is not', null)
     .$if(domain !== undefined, (query) => query.where('domain', '=', domain ?? ''))
     .orderBy('id')
@@ -68,23 +64,35 @@ export async function findOldestAccount(
 export async function readCredentials(
   db: Kysely<Schema>,
   address: string,
-): Promise<{ account: Account; passwordHash: string } | undefined> {
+): Promise<StoredCredentials | undefined> {
   const key = parseAddress(address)?.key;
   if (key === undefined) return undefined;
   const row = await db
     .selectFrom('accounts')
-    .select([...COLUMNS, 'password_hash'])
+    .select([...ACCOUNT_COLUMNS, 'password_hash', 'scram_keys'])
     .where('address_key', '=', key)
     .executeTakeFirst();
-  return row && { account: toAccount(row), passwordHash: row.password_hash };
+  if (row === undefined) return undefined;
+  const { password_hash: passwordHash, scram_keys: scramKeys } = row;
+  return { account: toAccount(row), passwordHash, scramKeys: scramKeys ?? undefined };
 }
 
 export async function addAccount(
   context: WriteContext,
-  args: { address: string; passwordHash: string },
+  args: NewPassword & { address: string },
 ): Promise<Account> {
   const { db, now } = context;
   const { address, domain, key } = requireAddress(args.address);
+  // no alias takes the address meanwhile, and the domain stays
+  await ensureDomain(context, domain);
+  const alias = await db
+    .selectFrom('aliases')
+    .select('address')
+    .where('address_key', '=', key)
+    .executeTakeFirst();
+  if (alias !== undefined) {
+    throw new StoreError('alias-exists', `${alias.address} is an alias, and no account`);
+  }
   const row = await db
     .insertInto('accounts')
     .values({
@@ -92,10 +100,11 @@ export async function addAccount(
       domain,
       address_key: key,
       password_hash: args.passwordHash,
+      scram_keys: args.scramKeys ?? null,
       created_at: now.getTime(),
     })
     .onConflict((conflict) => conflict.column('address_key').doNothing())
-    .returning(COLUMNS)
+    .returning(ACCOUNT_COLUMNS)
     .executeTakeFirst();
   if (row === undefined) {
     throw new StoreError('account-exists', `there is an account ${address} already`);
@@ -107,26 +116,26 @@ export async function addAccount(
   return toAccount(row);
 }
 
-export async function setPasswordHash(
+export async function setPassword(
   { db }: WriteContext,
-  args: { id: AccountId; passwordHash: string },
+  args: NewPassword & { id: AccountId },
 ): Promise<void> {
   const { numUpdatedRows } = await db
     .updateTable('accounts')
-    .set({ password_hash: args.passwordHash })
+    .set({ password_hash: args.passwordHash, scram_keys: args.scramKeys ?? null })
     .where('id', '=', args.id)
     .where('address_key', 'is not', null)
     .executeTakeFirstOrThrow();
   if (numUpdatedRows === 0n) throw noSuchAccount();
 }
 
-export async function renewPasswordHash(
+export async function renewPassword(
   { db }: WriteContext,
-  args: { id: AccountId; from: string; to: string },
+  args: { id: AccountId; from: string; to: NewPassword },
 ): Promise<void> {
   await db
     .updateTable('accounts')
-    .set({ password_hash: args.to })
+    .set({ password_hash: args.to.passwordHash, scram_keys: args.to.scramKeys ?? null })
     .where('id', '=', args.id)
     .where('password_hash', '=', args.from)
     .where('address_key', 'is not', null)
@@ -138,7 +147,7 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
   const { db, touch, touchAccount } = context;
   const { numUpdatedRows } = await db
     .updateTable('accounts')
-    .set({ address_key: null, password_hash: '' })
+    .set({ address_key: null, password_hash: '', scram_keys: null })
     .where('id', '=', args.id)
     .where('address_key', 'is not', null)
     .executeTakeFirstOrThrow();
@@ -160,4 +169,5 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
   for (const mailbox of mailboxes) touch(mailbox.id, mailbox.highest_modseq);
   touchAccount(args.id);
   await db.deleteFrom('subscriptions').where('account_id', '=', args.id).execute();
+  await db.deleteFrom('app_passwords').where('account_id', '=', args.id).execute();
 }

@@ -1,14 +1,51 @@
-/** Accounts and what hangs on them: subscriptions, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
+/** Accounts and what hangs on them: their domains, subscriptions, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
+import type { Kysely } from 'kysely';
 import type { CheckCourse } from './check-course.ts';
 import { inPages } from './check-course.ts';
 import { INBOX } from './mailbox-names.ts';
+import type { Schema } from './schema.ts';
 
 const PAGE = 500;
 
 export async function checkAccounts(course: CheckCourse): Promise<void> {
+  await checkDomains(course);
   await checkSubscriptions(course);
   await checkInboxes(course);
   await checkUidValidity(course);
+}
+
+/** An account makes its domain, and a domain with accounts stays. */
+async function checkDomains(course: CheckCourse): Promise<void> {
+  const missing = await course.look('domains', (db) => selectMissingDomains(db).execute());
+  for (const { domain } of missing ?? []) {
+    await course.settle(`domain ${domain}`, async (db) => {
+      const still = await selectMissingDomains(db)
+        .where('accounts.domain', '=', domain)
+        .executeTakeFirst();
+      if (still === undefined) return undefined;
+      return {
+        faults: [
+          {
+            code: 'domain-missing',
+            where: `domain ${domain}`,
+            what: 'has accounts, and is not among the domains',
+          },
+        ],
+        repair: { kind: 'domain', name: domain },
+      };
+    });
+  }
+}
+
+function selectMissingDomains(db: Kysely<Schema>) {
+  return db
+    .selectFrom('accounts')
+    .leftJoin('domains', 'domains.name', 'accounts.domain')
+    .select('accounts.domain')
+    .distinct()
+    .where('accounts.address_key', 'is not', null)
+    .where('domains.name', 'is', null)
+    .limit(PAGE);
 }
 
 /** Removing an account removes them in the same transaction. */

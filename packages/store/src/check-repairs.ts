@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { MessagesCounters } from './check-mailboxes.ts';
+import { ensureDomain } from './domains.ts';
 import type { AccountId, MailboxId, ModSeq, Uid } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
@@ -41,6 +42,7 @@ export type Repair =
     }
   | { readonly kind: 'subscriptions'; readonly accountId: AccountId }
   | { readonly kind: 'inbox'; readonly accountId: AccountId }
+  | { readonly kind: 'domain'; readonly name: string }
   | { readonly kind: 'uid-validity'; readonly atLeast: number };
 
 /** Whether it is mended now; false where what was seen has changed. */
@@ -60,6 +62,9 @@ export async function repair(context: WriteContext, args: Repair): Promise<boole
       return removeSubscriptions(context, args);
     case 'inbox':
       return addInbox(context, args);
+    case 'domain':
+      await ensureDomain(context, args.name);
+      return true;
     case 'uid-validity':
       return raiseUidValidity(context, args);
   }

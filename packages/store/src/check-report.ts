@@ -7,6 +7,8 @@ export type FaultCode =
   | 'rows-of-nothing'
   | 'subscription-of-nobody'
   | 'inbox-missing'
+  /** An account's domain is not here: only whole addresses of accounts get mail. */
+  | 'domain-missing'
   /** The next mailbox could get a UIDVALIDITY that another has had. */
   | 'uid-validity-behind'
   | 'mailbox-counters'

@@ -1,5 +1,5 @@
 /** The octets of messages: cut into rows, counted by reference, read back in part or whole. */
-import { parseMessage } from '@mail/message';
+import { parseMessage, renderPlain, type SearchTexts, searchTexts } from '@mail/message';
 import type { Kysely } from 'kysely';
 import { StoreError } from './errors.ts';
 import { requireMailbox } from './existence.ts';
@@ -7,6 +7,7 @@ import { inGroups } from './id-groups.ts';
 import type { MailboxId, NewMessage, Uid } from './mail-store.ts';
 import { countOctets } from './octets.ts';
 import type { Schema } from './schema.ts';
+import { insertTexts, removeTexts } from './search-texts.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** One row's worth: a partial FETCH reads little more than it returns, and 50 MiB are 200 rows. */
@@ -25,6 +26,9 @@ export interface Content {
   readonly raw: Uint8Array;
   /** MessageStructure as JSON. */
   readonly structure: string;
+  readonly envelope: string | undefined;
+  readonly bodyStructure: string | undefined;
+  readonly texts: SearchTexts;
 }
 
 /** Throws StoreError (too-large). */
@@ -34,28 +38,40 @@ export function requireStorable(raw: NewMessage['raw']): void {
 }
 
 export function prepareContent(raw: Uint8Array): Content {
-  return { raw, structure: JSON.stringify(parseMessage(raw)) };
+  const structure = parseMessage(raw);
+  return {
+    raw,
+    structure: JSON.stringify(structure),
+    ...renderPlain(structure),
+    texts: searchTexts(structure, ({ start, end }) => raw.subarray(start, end)),
+  };
 }
 
 function endsInCrlf(raw: Uint8Array): boolean {
   return raw.byteLength === 0 || (raw.at(-2) === 0x0d && raw.at(-1) === 0x0a);
 }
 
-/** Stores a content that `refs` messages are about to hold; returns its id. */
+/**
+ * Stores a content that `refs` messages are about to hold; returns its id. `emailId` is for one that must
+ * not come twice, and new.
+ */
 export async function insertContent(
   { db, randomId }: WriteContext,
-  { raw, structure }: Content,
+  { raw, structure, envelope, bodyStructure, texts }: Content,
   refs: number,
+  emailId = `M${randomId()}`,
 ): Promise<number> {
   const { id } = await db
     .insertInto('contents')
     .values({
-      email_id: `M${randomId()}`,
+      email_id: emailId,
       size: raw.byteLength,
       structure,
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
       keep_until: 0,
+      envelope: envelope ?? null,
+      body_structure: bodyStructure ?? null,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -66,6 +82,7 @@ export async function insertContent(
       .values({ content_id: id, position: start / CHUNK_BYTES, data })
       .execute();
   }
+  await insertTexts(db, id, texts);
   return id;
 }
 
@@ -149,6 +166,19 @@ export async function readContent(
   if (message === undefined) throw noSuchMessage(uid);
   const from = Math.max(0, start);
   const to = Math.min(message.size, end);
+  const octets = await readOctets(db, message.content_id, from, to);
+  // expunged long since, and swept
+  if (octets === undefined) throw noSuchMessage(uid);
+  return octets;
+}
+
+/** From `from` up to `to`, which lie in the content; undefined where they are not there any more. */
+export async function readOctets(
+  db: Kysely<Schema>,
+  contentId: number,
+  from: number,
+  to: number,
+): Promise<Buffer | undefined> {
   if (from >= to) return Buffer.alloc(0);
   const first = Math.floor(from / CHUNK_BYTES);
   const last = Math.ceil(to / CHUNK_BYTES);
@@ -159,13 +189,12 @@ export async function readContent(
     const rows = await db
       .selectFrom('content_chunks')
       .select('data')
-      .where('content_id', '=', message.content_id)
+      .where('content_id', '=', contentId)
       .where('position', '>=', position)
       .where('position', '<', upTo)
       .orderBy('position')
       .execute();
-    // expunged long since, and swept
-    if (rows.length !== upTo - position) throw noSuchMessage(uid);
+    if (rows.length !== upTo - position) return undefined;
     for (const { data } of rows) pieces.push(data);
   }
   const [only] = pieces;
@@ -181,7 +210,8 @@ export function noSuchMessage(uid: Uid): StoreError {
 }
 
 /** Frees some contents that nothing holds and nobody reads any more. False when there were none. */
-export async function sweepContents({ db, now }: WriteContext): Promise<boolean> {
+export async function sweepContents(context: WriteContext): Promise<boolean> {
+  const { db, now } = context;
   const unreferenced = await db
     .selectFrom('contents')
     .select(['id', 'size'])
@@ -198,6 +228,7 @@ export async function sweepContents({ db, now }: WriteContext): Promise<boolean>
     bytes += size;
   }
   for (const group of inGroups(ids)) {
+    await removeTexts(context, group);
     await db.deleteFrom('content_chunks').where('content_id', 'in', group).execute();
     await db.deleteFrom('contents').where('id', 'in', group).execute();
   }

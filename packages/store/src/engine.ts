@@ -3,8 +3,16 @@
  * and belong to no engine; an engine says how they are run.
  */
 import type { Kysely } from 'kysely';
-import type { AccountId, MailboxId, MaildropLock, ModSeq, StoreStatistics } from './mail-store.ts';
+import type {
+  AccountId,
+  MailboxId,
+  MaildropLock,
+  ModSeq,
+  StoreStatistics,
+  TextPage,
+} from './mail-store.ts';
 import type { Schema } from './schema.ts';
+import type { TextQuery } from './search.ts';
 import type { WriteArguments, WriteName, WriteResult } from './writes.ts';
 
 /** What a write has changed. */
@@ -24,6 +32,8 @@ export interface Engine {
   read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T>;
   /** As read; the queries of one call see one state. */
   readAtOnce<T>(queries: (db: Kysely<Schema>) => Promise<T>): Promise<T>;
+  /** As findText of search.ts, which takes its time: where that holds up nobody. */
+  findText(query: TextQuery): Promise<TextPage>;
   /** Durable when it resolves, or undone as a whole. */
   write<N extends WriteName>(name: N, args: WriteArguments<N>): Promise<WriteResult<N>>;
   /** Says when anything may have changed, until the returned function is called. */

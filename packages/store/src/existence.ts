@@ -8,6 +8,10 @@ export function noSuchAccount(): StoreError {
   return new StoreError('no-such-account', 'there is no such account');
 }
 
+export function noSuchDomain(name: string): StoreError {
+  return new StoreError('no-such-domain', `there is no domain ${name} here`);
+}
+
 export function noSuchMailbox(): StoreError {
   return new StoreError('no-such-mailbox', 'there is no such mailbox');
 }

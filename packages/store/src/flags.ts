@@ -24,7 +24,7 @@ const BIT_BY_NAME = new Map(SYSTEM_FLAGS.map(([name, bit]) => [name.toLowerCase(
 const KEYWORD = /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]{1,100}$/;
 const MAX_KEYWORDS = 100;
 
-function splitKeywords(keywords: string): string[] {
+export function splitKeywords(keywords: string): string[] {
   return keywords === '' ? [] : keywords.split(' ');
 }
 
@@ -58,9 +58,14 @@ export function encodeFlags(names: readonly string[]): StoredFlags {
   return { flags, keywords: joinKeywords(keywords) };
 }
 
-export function decodeFlags(stored: StoredFlags): string[] {
-  const system = SYSTEM_FLAGS.filter(([, bit]) => (stored.flags & bit) !== 0).map(([name]) => name);
-  return [...system, ...splitKeywords(stored.keywords)];
+/** One list for each combination of system flags: most messages have nothing else. */
+const SYSTEM_LISTS: readonly (readonly string[])[] = Array.from({ length: 32 }, (_, flags) =>
+  SYSTEM_FLAGS.filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name),
+);
+
+export function decodeFlags({ flags, keywords }: StoredFlags): readonly string[] {
+  const system = SYSTEM_LISTS[flags] ?? [];
+  return keywords === '' ? system : [...system, ...splitKeywords(keywords)];
 }
 
 /** Throws StoreError (bad-flag) where the sum would be too many keywords. */

@@ -1,4 +1,4 @@
-/** Many ids in few statements. */
+/** Many ids, or other keys of rows, in few statements. */
 
 /** Ids named in one statement. */
 const GROUP_SIZE = 512;

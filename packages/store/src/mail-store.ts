@@ -8,6 +8,7 @@
  */
 import type { MessageStructure } from '@mail/message';
 import type { CheckOptions, CheckReport } from './check-report.ts';
+import type { UidSet } from './uid-set.ts';
 
 export type AccountId = number;
 export type MailboxId = number;
@@ -44,7 +45,7 @@ export interface MailboxStatus {
   readonly size: number;
 }
 
-/** What a session keeps of each message; in UID order. */
+/** What one row says of a message. */
 export interface MessageSummary {
   readonly uid: Uid;
   /** System flags ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft") and keywords. */
@@ -52,16 +53,42 @@ export interface MessageSummary {
   readonly modSeq: ModSeq;
   /** Octets of the message as stored, CRLF line ends. */
   readonly size: number;
+  readonly internalDate: Date;
+  /** When it came into this mailbox, in milliseconds since the epoch (RFC 8514). */
+  readonly savedAt: number;
+}
+
+/** As a maildrop is listed. */
+export interface ListedMessage extends MessageSummary {
   /** Whether its last line has an end, or it is empty: POP3 adds one where there is none. */
   readonly endsInCrlf: boolean;
-  readonly internalDate: Date;
-  /**
-   * When it came into this mailbox, in milliseconds since the epoch (RFC 8514). No Date, of which one for
-   * each message of a large mailbox would be the most of what is kept.
-   */
-  readonly savedAt: number;
   /** Stable for ever and across mailboxes; the content's identity (POP3 UIDL, RFC 8474). */
   readonly emailId: string;
+}
+
+/** A mailbox as a session begins with it: nothing of it grows with the number of messages but the set's bits. */
+export interface OpenedMailbox {
+  readonly uids: UidSet;
+  readonly uidNext: Uid;
+  readonly highestModSeq: ModSeq;
+  readonly firstUnseen: Uid | undefined;
+  /** Those that its messages have had. */
+  readonly keywords: readonly string[];
+}
+
+/** ENVELOPE and BODYSTRUCTURE as IMAP tells them; undefined where that depends on the client. */
+export interface RenderedContent {
+  readonly envelope: string | undefined;
+  readonly bodyStructure: string | undefined;
+}
+
+/** A message after its flags were to be changed. */
+export interface ChangedFlags {
+  readonly uid: Uid;
+  readonly flags: readonly string[];
+  readonly modSeq: ModSeq;
+  /** Of the message as it was; equal to `modSeq` where nothing changed. */
+  readonly previousModSeq: ModSeq;
 }
 
 export interface NewMessage {
@@ -69,6 +96,12 @@ export interface NewMessage {
   readonly raw: Uint8Array | readonly Uint8Array[];
   readonly flags?: readonly string[];
   readonly internalDate?: Date;
+}
+
+/** A message that is to come into a mailbox once, however often it is brought. */
+export interface KeyedMessage extends NewMessage {
+  /** What it is known by: the same for the same message of the same source, whenever that is read. */
+  readonly key: string;
 }
 
 export interface AppendedMessage {
@@ -87,6 +120,21 @@ export interface MailboxChanges {
 export interface UidRange {
   readonly first: Uid;
   readonly last: Uid;
+}
+
+/** What a message is searched for (RFC 9051 §6.4.4), in any case (RFC 5051) and decoded. */
+export interface SoughtText {
+  /** Is found within words too; the empty one is in every text. */
+  readonly value: string;
+  /** Its texts, those and its headers, or the fields of its own header that have a name in any case. */
+  readonly within: 'body' | 'text' | { readonly field: string };
+}
+
+/** What is known of the messages up to `upTo`, and with it. */
+export interface TextPage {
+  /** Those that have the text, in order. */
+  readonly uids: readonly Uid[];
+  readonly upTo: Uid;
 }
 
 export type FlagChange = 'replace' | 'add' | 'remove';
@@ -125,28 +173,226 @@ export interface AccountOverview {
   readonly annotations: readonly AnnotationChange[];
 }
 
+/** A password as it is kept. Plain text, so that it can be told from one program to the next. */
+export interface NewPassword {
+  /** A PHC string. */
+  readonly passwordHash: string;
+  /** "SCRAM-SHA-256$..." (RFC 5803 §2.1) of the same password; without them only PLAIN and its like can be used. */
+  readonly scramKeys?: string | undefined;
+}
+
+export interface StoredCredentials extends NewPassword {
+  readonly account: Account;
+}
+
+export interface AppPassword {
+  readonly id: number;
+  /** What its user calls it, unique in the account. */
+  readonly name: string;
+  readonly createdAt: Date;
+  /** Not to be taken from then on; undefined for one that lasts. */
+  readonly expiresAt: Date | undefined;
+  /** True to the hour. */
+  readonly lastUsedAt: Date | undefined;
+}
+
+export interface NewAppPassword {
+  readonly name: string;
+  /** Text that is equal for equal passwords and tells nothing of them. */
+  readonly hash: string;
+  readonly scramKeys?: string | undefined;
+  readonly expiresAt?: Date | undefined;
+}
+
+/** The passwords of programs, beside the account's own. */
+export interface AppPasswords {
+  /**
+   * Throws no-such-account, app-password-exists for a name that is taken, bad-app-password-name,
+   * too-many-app-passwords.
+   */
+  add(accountId: AccountId, appPassword: NewAppPassword): Promise<AppPassword>;
+  /** In order of name, expired ones too. */
+  list(accountId: AccountId): Promise<AppPassword[]>;
+  /** Throws no-such-app-password. */
+  remove(accountId: AccountId, name: string): Promise<void>;
+  /** The one of that account with that hash, expired or not. */
+  find(
+    address: string,
+    hash: string,
+  ): Promise<{ account: Account; appPassword: AppPassword } | undefined>;
+  /** Those of an account that SCRAM can be used with, expired or not; none for an id that nobody has. */
+  keys(accountId: AccountId): Promise<{ appPassword: AppPassword; scramKeys: string }[]>;
+  noteUse(id: number): Promise<void>;
+}
+
+/** What a record of logins is about: failures of an origin or an account, or a pair that is known. */
+export interface LoginKey {
+  readonly kind: 'origin' | 'account' | 'known';
+  /** Opaque, and short. */
+  readonly key: string;
+}
+
+export interface LoginNote extends LoginKey {
+  /** More of them than the record has, 0 for one that only says when. */
+  readonly failures: number;
+}
+
+export interface LoginRecord extends LoginNote {
+  /** Milliseconds since the epoch, by the clock of whoever wrote. */
+  readonly lastAt: number;
+}
+
+/** What processes tell each other of logins. */
+export interface Logins {
+  /** Random octets, the same for ever: salts are made with them. */
+  saltSecret(): Promise<Buffer>;
+  /** Those of `keys` that have a record. */
+  records(keys: readonly LoginKey[]): Promise<LoginRecord[]>;
+  /**
+   * Adds to the records, and makes those that are missing. What nobody has added to for `memoryMs` is
+   * forgotten, and of each kind beyond `keepAtMost` what is oldest.
+   */
+  note(notes: readonly LoginNote[], memoryMs: number, keepAtMost: number): Promise<void>;
+}
+
 export interface Accounts {
   /**
    * Adds an account with INBOX and the default folders (Drafts, Sent, Junk, Trash, Archive), all of
-   * them subscribed. Throws account-exists, bad-address.
+   * them subscribed; and its domain, where that is not here yet. Throws account-exists, alias-exists,
+   * bad-address.
    */
-  add(address: string, passwordHash: string): Promise<Account>;
+  add(address: string, passwordHash: string, scramKeys?: string): Promise<Account>;
   list(): Promise<Account[]>;
   /** By whole address, case of the domain and of the local part ignored. */
   find(address: string): Promise<Account | undefined>;
   /** The one that was added first, of a domain (lower-case A-labels) where one is named. */
   findOldest(domain?: string): Promise<Account | undefined>;
-  /** The PHC string for a login; undefined where there is no such account. */
-  credentials(address: string): Promise<{ account: Account; passwordHash: string } | undefined>;
-  /** Throws no-such-account, as remove does. */
-  setPasswordHash(id: AccountId, passwordHash: string): Promise<void>;
-  /** Puts `to` in the place of `from`; where that is no longer there, whatever was set since stays. */
-  renewPasswordHash(id: AccountId, from: string, to: string): Promise<void>;
+  /** What a login is checked against; undefined where there is no such account. */
+  credentials(address: string): Promise<StoredCredentials | undefined>;
+  /** Application passwords stay. Throws no-such-account, as remove does. */
+  setPassword(id: AccountId, password: NewPassword): Promise<void>;
+  /**
+   * Puts `to` in the place of the password whose hash is `from`; where that is no longer there, whatever
+   * was set since stays.
+   */
+  renewPassword(id: AccountId, from: string, to: NewPassword): Promise<void>;
   /**
    * Removes the account at once and then its mail; resolves when all of it is gone but what was expunged
    * in the last half hour, which goes by itself.
    */
   remove(id: AccountId): Promise<void>;
+}
+
+/** The most that something may hold; undefined for no limit. */
+export interface Limits {
+  readonly octets: number | undefined;
+  readonly messages: number | undefined;
+}
+
+/** Limits to be put in the place of what is there; what is left out stays. */
+export interface LimitsChange {
+  readonly octets?: number | 'none';
+  readonly messages?: number | 'none';
+}
+
+/** As LimitsChange; "default" for what the account's domain has, "none" for no limit whatever that is. */
+export interface AccountLimitsChange {
+  readonly octets?: number | 'none' | 'default';
+  readonly messages?: number | 'none' | 'default';
+}
+
+export interface Domain {
+  /** Lower-case A-labels. */
+  readonly name: string;
+  /** Address that gets what is for nobody in the domain. */
+  readonly catchAll: string | undefined;
+  /** Of its accounts that have none of their own. */
+  readonly limits: Limits;
+  readonly createdAt: Date;
+}
+
+export interface ListedDomain extends Domain {
+  readonly accounts: number;
+  readonly aliases: number;
+}
+
+export interface DomainChange extends LimitsChange {
+  /** Null for none. */
+  readonly catchAll?: string | null;
+}
+
+/** The domains whose mail is taken here. */
+export interface Domains {
+  /** Throws domain-exists, bad-domain, and what change throws. */
+  add(name: string, change?: DomainChange): Promise<Domain>;
+  /** In order of name. */
+  list(): Promise<ListedDomain[]>;
+  /** Throws no-such-domain, and for a catch-all what Aliases.add throws for a target. */
+  change(name: string, change: DomainChange): Promise<Domain>;
+  /** Throws no-such-domain, domain-in-use for one with accounts or aliases, naming them. */
+  remove(name: string): Promise<void>;
+}
+
+export interface AliasTarget {
+  readonly address: string;
+  /** False where it leads to no account any more: mail goes past it. */
+  readonly reachable: boolean;
+}
+
+export interface Alias {
+  readonly address: string;
+  /** In order, at least one. */
+  readonly targets: readonly AliasTarget[];
+  readonly createdAt: Date;
+}
+
+/** Addresses that stand for accounts, or for other aliases. */
+export interface Aliases {
+  /**
+   * Adds targets to an alias, and makes it where there is none. Throws bad-address, no-such-domain for an
+   * alias in a domain that is not here, account-exists, target-not-local, no-such-target for one that leads
+   * to no account, alias-too-large.
+   */
+  add(address: string, targets: readonly string[]): Promise<Alias>;
+  /** In order of address. */
+  list(): Promise<Alias[]>;
+  /** Takes targets away, or all; an alias without any is gone. Throws no-such-alias, no-such-target. */
+  remove(address: string, targets?: readonly string[]): Promise<void>;
+}
+
+/** Who gets mail for an address: accounts, at least one, each once. */
+export type Resolution = readonly Account[] | 'no-such-address' | 'not-local';
+
+/** Which addresses are here, and whose they are. */
+export interface Directory {
+  readonly domains: Domains;
+  readonly aliases: Aliases;
+  /**
+   * An account's address, an alias's, either of them with a tag ("alice+lists@x.test"), or else the
+   * domain's catch-all; in that order. Throws alias-too-large for aliases of aliases without measure.
+   */
+  resolve(address: string): Promise<Resolution>;
+}
+
+/** What the mailboxes of an account hold, deleted ones not counted, and what they may (RFC 9208 §5). */
+export interface Quota {
+  readonly used: { readonly octets: number; readonly messages: number };
+  /** Those in force: its own, or its domain's. */
+  readonly limits: Limits;
+}
+
+export interface AccountQuota extends Quota {
+  readonly account: Account;
+}
+
+/** What accounts may hold. Every write that would exceed it throws over-quota; what takes nothing more never does. */
+export interface Quotas {
+  /** Throws no-such-account, as change does. */
+  read(accountId: AccountId): Promise<Quota>;
+  /** Of all accounts, in order of address. */
+  list(): Promise<AccountQuota[]>;
+  /** A limit below what is used is no error: nothing more comes in then. */
+  change(accountId: AccountId, change: AccountLimitsChange): Promise<void>;
 }
 
 export interface Mailboxes {
@@ -171,6 +417,8 @@ export interface Mailboxes {
   subscribe(accountId: AccountId, name: string, subscribed: boolean): Promise<void>;
   subscriptions(accountId: AccountId): Promise<string[]>;
   status(id: MailboxId): Promise<MailboxStatus>;
+  /** Octets of the messages with \\Deleted; costs a look at each of those. */
+  deletedSize(id: MailboxId): Promise<number>;
 }
 
 /**
@@ -201,12 +449,18 @@ export interface Annotations {
 export interface Messages {
   /**
    * All recipients' INBOX in one durable transaction: after it resolves, power may fail. Each recipient
-   * gets one copy however often it is named. Throws no-such-account (nobody gets it then), too-large,
-   * bad-flag.
+   * gets one copy however often it is named. Throws no-such-account, over-quota (nobody gets it then),
+   * too-large, bad-flag.
    */
   deliver(recipients: readonly AccountId[], message: NewMessage): Promise<void>;
-  /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, too-large, bad-flag. */
+  /** Durable; all of them or none (RFC 3502). Throws no-such-mailbox, over-quota, too-large, bad-flag. */
   append(mailboxId: MailboxId, messages: readonly NewMessage[]): Promise<AppendedMessage[]>;
+  /**
+   * As append, but leaves out each whose key has come into this mailbox before, as long as that message is
+   * anywhere; returns how many were appended. Callers need no memory of what they had brought when they
+   * died.
+   */
+  appendOnce(mailboxId: MailboxId, messages: readonly KeyedMessage[]): Promise<number>;
   /**
    * Durable and in one transaction: appends to `target`, which may be the same mailbox, and expunges `uid`
    * (RFC 8508). Throws no-such-message where that is gone, and then appends nothing; else as append.
@@ -217,10 +471,22 @@ export interface Messages {
     target: MailboxId,
     message: NewMessage,
   ): Promise<AppendedMessage>;
-  /** Every message of a mailbox, with the state they were read at. */
-  list(mailboxId: MailboxId): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }>;
+  /** Every message of a mailbox, with the state they were read at; for maildrops, since each is a row. */
+  list(mailboxId: MailboxId): Promise<{ messages: ListedMessage[]; highestModSeq: ModSeq }>;
   /** Throws no-such-mailbox, as every method does that is given a mailbox. */
-  changesSince(mailboxId: MailboxId, modSeq: ModSeq): Promise<MailboxChanges>;
+  open(mailboxId: MailboxId): Promise<OpenedMailbox>;
+  /** Of `uids`, ascending, those that exist; in order. Callers ask for pages of some hundreds. */
+  summaries(mailboxId: MailboxId, uids: readonly Uid[]): Promise<MessageSummary[]>;
+  /** Messages without \\Seen, or with \\Deleted; in order. Costs nothing for the others. */
+  marked(mailboxId: MailboxId, mark: 'unseen' | 'deleted'): Promise<Uid[]>;
+  /** Of messages that have come or changed since; in order. */
+  changedUids(mailboxId: MailboxId, modSeq: ModSeq): Promise<Uid[]>;
+  /** Without what the writes with the sequences `except` have changed last. */
+  changesSince(
+    mailboxId: MailboxId,
+    modSeq: ModSeq,
+    except?: readonly ModSeq[],
+  ): Promise<MailboxChanges>;
   /**
    * What was expunged after one modification sequence, up to another and with it; in order, known for as
    * long as the mailbox is there.
@@ -231,8 +497,21 @@ export interface Messages {
    * more, so that no session loses it in the middle. Throws no-such-message.
    */
   read(mailboxId: MailboxId, uid: Uid, start?: number, end?: number): Promise<Buffer>;
-  /** Computed at delivery. In the order asked; those that are gone are left out. */
+  /**
+   * Of whole messages of at most CHUNK_BYTES those of `uids`, ascending; others are left out, and so are
+   * empty ones. Callers bound the octets that they ask for.
+   */
+  readSmall(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, Buffer>>;
+  /** Computed at delivery. `uids` ascending; those that are gone are left out, as in the next two. */
   structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;
+  rendered(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, RenderedContent>>;
+  /** Stable for ever and across mailboxes; the content's identity (RFC 8474). */
+  emailIds(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, string>>;
+  /**
+   * Which messages of `range` have a text. Answers for as many as can be looked at in a moment: go on behind
+   * `upTo` until that is the end of the range.
+   */
+  findText(mailboxId: MailboxId, sought: SoughtText, range: UidRange): Promise<TextPage>;
   /**
    * Durable. Returns those of `uids` that exist, in UID order, as they are now. The modification
    * sequence grows only where something changed. With `unchangedSince`, those that have changed since are
@@ -245,7 +524,7 @@ export interface Messages {
     change: FlagChange,
     flags: readonly string[],
     options?: { readonly unchangedSince: ModSeq },
-  ): Promise<MessageSummary[]>;
+  ): Promise<ChangedFlags[]>;
   /**
    * Removes those of `uids` that exist, with `onlyDeleted` those that have \\Deleted at that moment,
    * whatever a session has seen of them; returns them in UID order. Durable, all or none.
@@ -255,13 +534,16 @@ export interface Messages {
     uids: readonly Uid[],
     options?: { readonly onlyDeleted: boolean },
   ): Promise<Uid[]>;
-  /** Copies what exists of `uids`, in order, flags and dates kept; content is not stored again. */
+  /**
+   * Copies what exists of `uids`, in order, flags and dates kept; content is not stored again, and counts
+   * for quotas all the same. Throws over-quota.
+   */
   copy(
     mailboxId: MailboxId,
     uids: readonly Uid[],
     target: MailboxId,
   ): Promise<{ from: Uid[]; to: Uid[]; uidValidity: number }>;
-  /** As copy, and gone from the source in the same transaction (RFC 6851). */
+  /** As copy, and gone from the source in the same transaction (RFC 6851): within an account nothing grows. */
   move(
     mailboxId: MailboxId,
     uids: readonly Uid[],
@@ -287,6 +569,10 @@ export interface StoreStatistics {
 
 export interface MailStore {
   readonly accounts: Accounts;
+  readonly appPasswords: AppPasswords;
+  readonly logins: Logins;
+  readonly directory: Directory;
+  readonly quotas: Quotas;
   readonly mailboxes: Mailboxes;
   readonly annotations: Annotations;
   readonly messages: Messages;

@@ -43,6 +43,7 @@ export function measureEngine(engine: Engine, metrics: Metrics): Engine {
   return {
     read: (query) => reading(engine.read(query)),
     readAtOnce: (queries) => reading(engine.readAtOnce(queries)),
+    findText: (query) => reading(engine.findText(query)),
     write: (name, args) => writing(engine.write(name, args)),
     listen: (signal) => engine.listen(signal),
     examine: (quick) => engine.examine(quick),

@@ -2,7 +2,6 @@
  * Messages in mailboxes: how they come, change and go. Each write takes one new modification sequence
  * from a mailbox that it changes, gives it to what it changed, and keeps the mailbox's counters right.
  */
-import type { MessageStructure } from '@mail/message';
 import type { Kysely } from 'kysely';
 import {
   type Content,
@@ -15,25 +14,25 @@ import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
 import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
 import { inGroups } from './id-groups.ts';
+import { noteKeywords } from './keywords-in-use.ts';
 import { lockContents, lockMailbox, lockMailboxes } from './locks.ts';
 import type {
   AccountId,
   AppendedMessage,
+  ChangedFlags,
   FlagChange,
-  MailboxChanges,
   MailboxId,
-  MessageSummary,
   ModSeq,
   Uid,
-  UidRange,
 } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
+import { growthOf, lockRoom, requireRoom } from './quotas.ts';
 import type { MessageRow, Schema } from './schema.ts';
+import { addUids, removeUids } from './uid-blocks.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** Rows of one insert: its 9 values each must stay below SQLite's and PostgreSQL's 32,766. */
 const ROWS_PER_INSERT = 500;
-const TOMBSTONES_PER_PAGE = 10_000;
 
 /** A new message made ready outside the transaction. */
 export interface ReadyMessage {
@@ -47,131 +46,6 @@ export interface Copied {
   readonly from: Uid[];
   readonly to: Uid[];
   readonly uidValidity: number;
-}
-
-// ---- reading
-
-function selectSummaries(db: Kysely<Schema>, mailboxId: MailboxId) {
-  return db
-    .selectFrom('messages')
-    .innerJoin('contents', 'contents.id', 'messages.content_id')
-    .select([
-      'messages.uid',
-      'messages.flags',
-      'messages.keywords',
-      'messages.modseq',
-      'messages.size',
-      'messages.internal_date',
-      'messages.saved_at',
-      'contents.email_id',
-      'contents.ends_in_crlf',
-    ])
-    .where('messages.mailbox_id', '=', mailboxId)
-    .orderBy('messages.uid');
-}
-
-type SummaryRow = Pick<
-  MessageRow,
-  'uid' | 'flags' | 'keywords' | 'modseq' | 'size' | 'internal_date' | 'saved_at'
-> & { email_id: string; ends_in_crlf: number };
-
-function toSummary(row: SummaryRow): MessageSummary {
-  return {
-    uid: row.uid,
-    flags: decodeFlags(row),
-    modSeq: row.modseq,
-    size: row.size,
-    endsInCrlf: row.ends_in_crlf === 1,
-    internalDate: new Date(row.internal_date),
-    savedAt: row.saved_at,
-    emailId: row.email_id,
-  };
-}
-
-export async function listMessages(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-): Promise<{ messages: MessageSummary[]; highestModSeq: ModSeq }> {
-  const mailbox = await requireMailbox(db, mailboxId);
-  const rows = await selectSummaries(db, mailboxId).execute();
-  return { messages: rows.map(toSummary), highestModSeq: mailbox.highest_modseq };
-}
-
-export async function readChanges(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-  modSeq: ModSeq,
-): Promise<MailboxChanges> {
-  const mailbox = await requireMailbox(db, mailboxId);
-  const changed = await selectSummaries(db, mailboxId)
-    .where('messages.modseq', '>', modSeq)
-    .execute();
-  const expunged = await db
-    .selectFrom('tombstones')
-    .select('uid')
-    .where('mailbox_id', '=', mailboxId)
-    .where('modseq', '>', modSeq)
-    .execute();
-  return {
-    changed: changed.map(toSummary),
-    expunged: expunged.map(({ uid }) => uid).sort((a, b) => a - b),
-    highestModSeq: mailbox.highest_modseq,
-  };
-}
-
-/** In pages, so that a mailbox through which millions have gone costs no more than its ranges. */
-export async function readExpunged(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-  after: ModSeq,
-  upTo: ModSeq,
-): Promise<UidRange[]> {
-  await requireMailbox(db, mailboxId);
-  const ranges: { first: Uid; last: Uid }[] = [];
-  for (let from = 0; ; ) {
-    const rows = await db
-      .selectFrom('tombstones')
-      .select('uid')
-      .where('mailbox_id', '=', mailboxId)
-      .where('modseq', '>', after)
-      .where('modseq', '<=', upTo)
-      .where('uid', '>', from)
-      .orderBy('uid')
-      .limit(TOMBSTONES_PER_PAGE)
-      .execute();
-    for (const { uid } of rows) {
-      const range = ranges.at(-1);
-      if (range?.last === uid - 1) range.last = uid;
-      else ranges.push({ first: uid, last: uid });
-    }
-    if (rows.length < TOMBSTONES_PER_PAGE) return ranges;
-    from = rows.at(-1)?.uid ?? from;
-  }
-}
-
-export async function readStructures(
-  db: Kysely<Schema>,
-  mailboxId: MailboxId,
-  uids: readonly Uid[],
-): Promise<Map<Uid, MessageStructure>> {
-  await requireMailbox(db, mailboxId);
-  const found = new Map<Uid, string>();
-  for (const group of inGroups(uids)) {
-    const rows = await db
-      .selectFrom('messages')
-      .innerJoin('contents', 'contents.id', 'messages.content_id')
-      .select(['messages.uid', 'contents.structure'])
-      .where('messages.mailbox_id', '=', mailboxId)
-      .where('messages.uid', 'in', group)
-      .execute();
-    for (const { uid, structure } of rows) found.set(uid, structure);
-  }
-  const structures = new Map<Uid, MessageStructure>();
-  for (const uid of uids) {
-    const json = found.get(uid);
-    if (json !== undefined) structures.set(uid, JSON.parse(json) as MessageStructure);
-  }
-  return structures;
 }
 
 /** The rows that exist, in the order asked, each once. */
@@ -192,8 +66,6 @@ async function selectRows(
   }
   return [...new Set(uids)].flatMap((uid) => found.get(uid) ?? []);
 }
-
-// ---- writing
 
 /** What a message adds to its mailbox's counters. */
 interface Tally {
@@ -247,10 +119,13 @@ async function advanceMailbox(
   };
 }
 
-type Placement = Pick<MessageRow, 'content_id' | 'flags' | 'keywords' | 'internal_date' | 'size'>;
+export type Placement = Pick<
+  MessageRow,
+  'content_id' | 'flags' | 'keywords' | 'internal_date' | 'size'
+>;
 
 /** Puts messages, at least one, into a mailbox under new UIDs. Their contents are counted already. */
-async function placeMessages(
+export async function placeMessages(
   context: WriteContext,
   mailboxId: MailboxId,
   placements: readonly Placement[],
@@ -274,18 +149,25 @@ async function placeMessages(
     const group = rows.slice(start, start + ROWS_PER_INSERT);
     await context.db.insertInto('messages').values(group).execute();
   }
+  await addUids(context, mailboxId, firstUid, rows.length);
+  await noteKeywords(
+    context,
+    mailboxId,
+    rows.map(({ keywords }) => keywords),
+  );
   return rows.map(({ uid }) => ({ uid, uidValidity }));
 }
 
 /** Stores one content for `refs` messages. */
-async function insertMessage(
+export async function insertMessage(
   context: WriteContext,
   message: ReadyMessage,
   refs: number,
+  emailId?: string,
 ): Promise<Placement> {
   const stored = encodeFlags(message.flags);
   return {
-    content_id: await insertContent(context, message.content, refs),
+    content_id: await insertContent(context, message.content, refs, emailId),
     ...stored,
     internal_date: (message.internalDate ?? context.now).getTime(),
     size: message.content.raw.byteLength,
@@ -315,6 +197,8 @@ export async function deliverMessage(
   if (inboxes.length === 0) return;
   // first what takes long, with no mailbox locked yet
   const placement = await insertMessage(context, args.message, inboxes.length);
+  const room = await lockRoom(context, recipients);
+  for (const recipient of recipients) requireRoom(room, recipient, growthOf([placement]));
   const locked = await lockMailboxes(context, inboxes);
   if (locked.size !== inboxes.length) throw noSuchRecipient();
   for (const inbox of inboxes) await placeMessages(context, inbox, [placement]);
@@ -324,10 +208,11 @@ export async function appendMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; messages: readonly ReadyMessage[] },
 ): Promise<AppendedMessage[]> {
-  await requireMailbox(context.db, args.mailboxId);
+  const { account_id: accountId } = await requireMailbox(context.db, args.mailboxId);
   if (args.messages.length === 0) return [];
   const placements: Placement[] = [];
   for (const message of args.messages) placements.push(await insertMessage(context, message, 1));
+  requireRoom(await lockRoom(context, [accountId]), accountId, growthOf(placements));
   return placeMessages(context, args.mailboxId, placements);
 }
 
@@ -336,12 +221,18 @@ export async function replaceMessage(
   args: { mailboxId: MailboxId; uid: Uid; target: MailboxId; message: ReadyMessage },
 ): Promise<AppendedMessage> {
   const { mailboxId, uid, target } = args;
+  const { account_id: from } = await requireMailbox(context.db, mailboxId);
+  const { account_id: to } = await requireMailbox(context.db, target);
   // first what takes long, with no mailbox locked yet
   const placement = await insertMessage(context, args.message, 1);
+  const room = await lockRoom(context, [to]);
   const locked = await lockMailboxes(context, [mailboxId, target]);
   if (!locked.has(mailboxId) || !locked.has(target)) throw noSuchMailbox();
   const replaced = await selectRows(context.db, mailboxId, [uid]);
   if (replaced.length === 0) throw noSuchMessage(uid);
+  const freed = growthOf(from === to ? replaced : []);
+  const { octets, messages } = growthOf([placement]);
+  requireRoom(room, to, { octets: octets - freed.octets, messages: messages - freed.messages });
   const [placed] = await placeMessages(context, target, [placement]);
   if (placed === undefined) throw new Error('one message was placed');
   await removeRows(context, mailboxId, replaced);
@@ -357,22 +248,25 @@ export async function changeFlags(
     flags: readonly string[];
     unchangedSince: ModSeq | undefined;
   },
-): Promise<MessageSummary[]> {
+): Promise<ChangedFlags[]> {
   const { db } = context;
   const { mailboxId, unchangedSince = Number.POSITIVE_INFINITY } = args;
   const given = encodeFlags(args.flags);
   await lockMailbox(context, mailboxId);
+  const asked = await selectRows(db, mailboxId, args.uids);
   const before: MessageRow[] = [];
   const after: (MessageRow & StoredFlags)[] = [];
-  const uids: Uid[] = [];
-  for (const row of await selectRows(db, mailboxId, args.uids)) {
+  const unchanged: MessageRow[] = [];
+  for (const row of asked) {
     if (row.modseq > unchangedSince) continue;
-    uids.push(row.uid);
     const changed = applyFlags(row, args.change, given);
-    if (changed.flags === row.flags && changed.keywords === row.keywords) continue;
-    before.push(row);
-    after.push({ ...row, ...changed });
+    if (changed.flags === row.flags && changed.keywords === row.keywords) unchanged.push(row);
+    else {
+      before.push(row);
+      after.push({ ...row, ...changed });
+    }
   }
+  const now = unchanged.map((row) => toChanged(row, row.modseq));
   if (after.length > 0) {
     const { modSeq } = await advanceMailbox(context, mailboxId, {
       plus: tally(after),
@@ -390,13 +284,15 @@ export async function changeFlags(
           .execute();
       }
     }
+    if (args.change !== 'remove') await noteKeywords(context, mailboxId, [given.keywords]);
+    for (const row of after) now.push(toChanged(row, modSeq));
   }
-  const summaries: MessageSummary[] = [];
-  for (const group of inGroups([...new Set(uids)].sort((a, b) => a - b))) {
-    const rows = await selectSummaries(db, mailboxId).where('messages.uid', 'in', group).execute();
-    summaries.push(...rows.map(toSummary));
-  }
-  return summaries;
+  return now.sort((a, b) => a.uid - b.uid);
+}
+
+/** `row` as it is now, with the modification sequence that it had before. */
+function toChanged(row: MessageRow, modSeq: ModSeq): ChangedFlags {
+  return { uid: row.uid, flags: decodeFlags(row), modSeq, previousModSeq: row.modseq };
 }
 
 export async function expungeMessages(
@@ -422,6 +318,11 @@ async function removeRows(
   await lockContents(context, contentIds);
   await keepForReaders(context, contentIds);
   await deleteRows(context, mailboxId, rows);
+  await removeUids(
+    context,
+    mailboxId,
+    rows.map(({ uid }) => uid),
+  );
   const tombstones = rows.map(({ uid, content_id }) => ({
     mailbox_id: mailboxId,
     modseq: modSeq,
@@ -454,7 +355,7 @@ export async function copyMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
 ): Promise<Copied> {
-  const { copied } = await copyRows(context, args);
+  const { copied } = await copyRows(context, args, 'copy');
   return copied;
 }
 
@@ -462,7 +363,7 @@ export async function moveMessages(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
 ): Promise<Copied> {
-  const { rows, copied } = await copyRows(context, args);
+  const { rows, copied } = await copyRows(context, args, 'move');
   await removeRows(context, args.mailboxId, rows);
   return copied;
 }
@@ -470,13 +371,19 @@ export async function moveMessages(
 async function copyRows(
   context: WriteContext,
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
+  purpose: 'copy' | 'move',
 ): Promise<{ rows: MessageRow[]; copied: Copied }> {
+  const { account_id: from } = await requireMailbox(context.db, args.mailboxId);
+  const { account_id: to } = await requireMailbox(context.db, args.target);
+  // what is moved within an account takes nothing more of it
+  const room = purpose === 'move' && from === to ? new Map() : await lockRoom(context, [to]);
   const locked = await lockMailboxes(context, [args.mailboxId, args.target]);
   const target = locked.get(args.target);
   if (target === undefined || !locked.has(args.mailboxId)) throw noSuchMailbox();
   const { uid_validity: uidValidity } = target;
   const rows = await selectRows(context.db, args.mailboxId, args.uids);
   if (rows.length === 0) return { rows, copied: { from: [], to: [], uidValidity } };
+  requireRoom(room, to, growthOf(rows));
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
   await countReferences(context, contentIds, 1);

@@ -6,7 +6,11 @@
 import { type Kysely, sql } from 'kysely';
 import { StoreError } from './errors.ts';
 import * as init from './migrations/0001-init.ts';
-import * as annotations from './migrations/0002-annotations.ts';
+import * as readPath from './migrations/0002-read-path.ts';
+import * as logins from './migrations/0003-logins.ts';
+import * as searchTexts from './migrations/0004-search-texts.ts';
+import * as directory from './migrations/0005-directory.ts';
+import * as annotations from './migrations/0006-annotations.ts';
 import type { Schema } from './schema.ts';
 
 /** How an engine spells what DDL needs. */
@@ -20,6 +24,8 @@ export interface EngineTypes {
   readonly bytes: string;
   /** Behind a table's definition: rows lie in the order of the primary key. */
   readonly clustered: string;
+  /** Makes the index of texts, where that is a table of its own. */
+  readonly textIndex: readonly string[];
 }
 
 interface Migration {
@@ -27,7 +33,14 @@ interface Migration {
   up(db: Kysely<never>, types: EngineTypes): Promise<void>;
 }
 
-const MIGRATIONS: readonly Migration[] = [init, annotations];
+const MIGRATIONS: readonly Migration[] = [
+  init,
+  readPath,
+  logins,
+  searchTexts,
+  directory,
+  annotations,
+];
 
 /** Throws StoreError (schema-too-new). */
 export async function migrate(db: Kysely<Schema>, types: EngineTypes, now: Date): Promise<void> {

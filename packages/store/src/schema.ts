@@ -16,9 +16,43 @@ export interface AccountsTable {
   /** What addresses are compared by; null from removal until the mail is swept. */
   address_key: string | null;
   password_hash: string;
+  /** "SCRAM-SHA-256$..." (RFC 5803 §2.1); null until the password is known. */
+  scram_keys: string | null;
   created_at: Fixed<number>;
   /** Grows with each change of its mailboxes' names, its subscriptions and annotations. */
   modseq: Generated<number>;
+  /** Limits on what its mailboxes hold; null where the domain's counts, -1 for none whatever that is. */
+  quota_octets: number | null;
+  quota_messages: number | null;
+}
+
+/** Domains whose mail is taken here. */
+export interface DomainsTable {
+  /** Lower-case A-labels. */
+  name: Fixed<string>;
+  /** Address that gets what is for nobody in the domain. */
+  catch_all: string | null;
+  /** For accounts without limits of their own; null for none. */
+  quota_octets: number | null;
+  quota_messages: number | null;
+  created_at: Fixed<number>;
+}
+
+/** Addresses that stand for others; no account has one of them. */
+export interface AliasesTable {
+  /** As accounts have it. */
+  address_key: Fixed<string>;
+  address: Fixed<string>;
+  domain: Fixed<string>;
+  created_at: Fixed<number>;
+}
+
+export interface AliasTargetsTable {
+  alias_key: Fixed<string>;
+  /** What `target` is compared by. */
+  target_key: Fixed<string>;
+  /** An address: of an account or another alias, while there is one. */
+  target: Fixed<string>;
 }
 
 export interface MailboxesTable {
@@ -97,6 +131,24 @@ export interface ContentsTable {
   refs: number;
   /** Not swept before: who reads an expunged message may end. 0 where it was never expunged. */
   keep_until: number;
+  /** ENVELOPE and BODYSTRUCTURE as IMAP tells them, where every client is told the same; else null. */
+  envelope: Fixed<string | null>;
+  body_structure: Fixed<string | null>;
+}
+
+/** Which UIDs a mailbox has, as UidSet holds them. */
+export interface UidBlocksTable {
+  mailbox_id: Fixed<number>;
+  number: Fixed<number>;
+  bits: Uint8Array;
+}
+
+/** Keywords that messages of a mailbox have had, each as it was written first. */
+export interface MailboxKeywordsTable {
+  mailbox_id: Fixed<number>;
+  /** In lower case. */
+  keyword_key: Fixed<string>;
+  keyword: Fixed<string>;
 }
 
 /** The octets, CHUNK_BYTES to a row, so that a partial read touches what it needs. */
@@ -104,6 +156,45 @@ export interface ContentChunksTable {
   content_id: Fixed<number>;
   position: Fixed<number>;
   data: Fixed<Uint8Array>;
+}
+
+export interface AppPasswordsTable {
+  id: Generated<number>;
+  account_id: Fixed<number>;
+  name: Fixed<string>;
+  hash: Fixed<string>;
+  /** As accounts have it. */
+  scram_keys: Fixed<string | null>;
+  created_at: Fixed<number>;
+  expires_at: Fixed<number | null>;
+  /** True to the hour: not each login is written. */
+  last_used_at: number | null;
+}
+
+/** Of logins, as login-records.ts says. */
+export interface LoginRecordsTable {
+  kind: Fixed<'origin' | 'account' | 'known'>;
+  key: Fixed<string>;
+  failures: number;
+  last_at: number;
+}
+
+/** Made once, with the database, and shared by all that open it. */
+export interface SecretsTable {
+  name: string;
+  /** Base64. */
+  value: string;
+}
+
+/** What SEARCH looks through, folded: SearchTexts of @mail/message. The columns lie in the order of their use. */
+export interface ContentTextsTable {
+  content_id: Fixed<number>;
+  /** 1 where the text index has it, and for good. */
+  indexed: number;
+  /** What was too long to be here whole: 1 the headers, 2 the body, 3 both. */
+  cut: Fixed<number>;
+  header: Fixed<string>;
+  body: Fixed<string>;
 }
 
 export interface CountersTable {
@@ -119,6 +210,9 @@ export interface SchemaMigrationsTable {
 
 export interface Schema {
   accounts: AccountsTable;
+  domains: DomainsTable;
+  aliases: AliasesTable;
+  alias_targets: AliasTargetsTable;
   mailboxes: MailboxesTable;
   subscriptions: SubscriptionsTable;
   annotations: AnnotationsTable;
@@ -126,6 +220,12 @@ export interface Schema {
   tombstones: TombstonesTable;
   contents: ContentsTable;
   content_chunks: ContentChunksTable;
+  content_texts: ContentTextsTable;
+  uid_blocks: UidBlocksTable;
+  mailbox_keywords: MailboxKeywordsTable;
+  app_passwords: AppPasswordsTable;
+  login_records: LoginRecordsTable;
+  secrets: SecretsTable;
   counters: CountersTable;
   schema_migrations: SchemaMigrationsTable;
 }

@@ -2,33 +2,102 @@
 import type { Logger } from '@mail/service';
 import { readOverview } from './account-overview.ts';
 import { findAccount, findOldestAccount, listAccounts, readCredentials } from './accounts.ts';
+import { listAliases } from './aliases.ts';
 import { listAnnotations, readAnnotations } from './annotations.ts';
+import { findAppPassword, listAppPasswords, readAppPasswordKeys } from './app-passwords.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { checkStore } from './check.ts';
 import { readContent, requireStorable } from './content.ts';
+import { listDomains } from './domains.ts';
 import type { Engine } from './engine.ts';
 import { requireAccount } from './existence.ts';
-import type { Accounts, Annotations, Mailboxes, MailStore, Messages } from './mail-store.ts';
+import { readLoginRecords, readSaltSecret } from './login-records.ts';
+import type {
+  Accounts,
+  Annotations,
+  AppPasswords,
+  Directory,
+  Logins,
+  Mailboxes,
+  MailStore,
+  Messages,
+  Quotas,
+} from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
-import { listMessages, readChanges, readExpunged, readStructures } from './messages.ts';
+import { listQuotas, readQuota } from './quotas.ts';
+import { resolveAddress } from './resolve.ts';
+import { TextIndexer } from './search-indexer.ts';
+import {
+  listMessages,
+  openMailbox,
+  readChangedUids,
+  readChanges,
+  readDeletedSize,
+  readEmailIds,
+  readExpunged,
+  readMarked,
+  readRendered,
+  readSmall,
+  readStructures,
+  readSummaries,
+} from './summaries.ts';
 import { Sweeper } from './sweeper.ts';
 
 export function createStore(engine: Engine, logger: Logger): MailStore {
   const feed = new ChangeFeed(engine, logger);
   const sweeper = new Sweeper(engine, logger);
+  const indexer = new TextIndexer(engine, logger);
 
   const accounts: Accounts = {
-    add: (address, passwordHash) => engine.write('addAccount', { address, passwordHash }),
+    add: (address, passwordHash, scramKeys) =>
+      engine.write('addAccount', { address, passwordHash, scramKeys }),
     list: () => engine.read(listAccounts),
     find: (address) => engine.read((db) => findAccount(db, address)),
     findOldest: (domain) => engine.read((db) => findOldestAccount(db, domain)),
     credentials: (address) => engine.read((db) => readCredentials(db, address)),
-    setPasswordHash: (id, passwordHash) => engine.write('setPasswordHash', { id, passwordHash }),
-    renewPasswordHash: (id, from, to) => engine.write('renewPasswordHash', { id, from, to }),
+    setPassword: (id, password) => engine.write('setPassword', { id, ...password }),
+    renewPassword: (id, from, to) => engine.write('renewPassword', { id, from, to }),
     async remove(id) {
       await engine.write('removeAccount', { id });
       await sweeper.sweep();
     },
+  };
+
+  const appPasswords: AppPasswords = {
+    add: (accountId, appPassword) => engine.write('addAppPassword', { accountId, ...appPassword }),
+    list: (accountId) => engine.read((db) => listAppPasswords(db, accountId)),
+    remove: (accountId, name) => engine.write('removeAppPassword', { accountId, name }),
+    find: (address, hash) => engine.read((db) => findAppPassword(db, address, hash)),
+    keys: (accountId) => engine.read((db) => readAppPasswordKeys(db, accountId)),
+    noteUse: (id) => engine.write('noteAppPasswordUse', { id }),
+  };
+
+  const logins: Logins = {
+    saltSecret: () => engine.read(readSaltSecret),
+    records: (keys) => engine.read((db) => readLoginRecords(db, keys)),
+    note: (notes, memoryMs, keepAtMost) =>
+      engine.write('noteLogins', { notes, memoryMs, keepAtMost }),
+  };
+
+  const directory: Directory = {
+    domains: {
+      add: (name, change = {}) => engine.write('addDomain', { name, change }),
+      list: () => engine.readAtOnce(listDomains),
+      change: (name, change) => engine.write('changeDomain', { name, change }),
+      remove: (name) => engine.write('removeDomain', { name }),
+    },
+    aliases: {
+      add: (address, targets) => engine.write('addAlias', { address, targets }),
+      list: () => engine.read(listAliases),
+      remove: (address, targets) => engine.write('removeAlias', { address, targets }),
+    },
+    resolve: (address) => engine.read((db) => resolveAddress(db, address)),
+  };
+
+  const quotas: Quotas = {
+    read: (accountId) => engine.read((db) => readQuota(db, accountId)),
+    list: () => engine.read(listQuotas),
+    change: (id, change) => engine.write('changeQuota', { id, change }),
   };
 
   const mailboxes: Mailboxes = {
@@ -45,6 +114,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       engine.write('setSubscription', { accountId, name, subscribed }),
     subscriptions: (accountId) => engine.read((db) => listSubscriptions(db, accountId)),
     status: (id) => engine.read((db) => readStatus(db, id)),
+    deletedSize: (id) => engine.read((db) => readDeletedSize(db, id)),
   };
 
   const annotations: Annotations = {
@@ -65,18 +135,30 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       for (const { raw } of appended) requireStorable(raw);
       return engine.write('append', { mailboxId, messages: appended });
     },
+    async appendOnce(mailboxId, messages) {
+      for (const { raw } of messages) requireStorable(raw);
+      return engine.write('appendOnce', { mailboxId, messages });
+    },
     async replace(mailboxId, uid, target, message) {
       requireStorable(message.raw);
       return engine.write('replace', { mailboxId, uid, target, message });
     },
     list: (mailboxId) => engine.readAtOnce((db) => listMessages(db, mailboxId)),
-    changesSince: (mailboxId, modSeq) =>
-      engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq)),
+    open: (mailboxId) => engine.readAtOnce((db) => openMailbox(db, mailboxId)),
+    summaries: (mailboxId, uids) => engine.read((db) => readSummaries(db, mailboxId, uids)),
+    marked: (mailboxId, mark) => engine.read((db) => readMarked(db, mailboxId, mark)),
+    changedUids: (mailboxId, modSeq) => engine.read((db) => readChangedUids(db, mailboxId, modSeq)),
+    changesSince: (mailboxId, modSeq, except = []) =>
+      engine.readAtOnce((db) => readChanges(db, mailboxId, modSeq, except)),
     expungedBetween: (mailboxId, after, upTo) =>
       engine.readAtOnce((db) => readExpunged(db, mailboxId, after, upTo)),
     read: (mailboxId, uid, start = 0, end = Number.POSITIVE_INFINITY) =>
       engine.read((db) => readContent(db, mailboxId, uid, start, end)),
+    readSmall: (mailboxId, uids) => engine.read((db) => readSmall(db, mailboxId, uids)),
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
+    rendered: (mailboxId, uids) => engine.read((db) => readRendered(db, mailboxId, uids)),
+    emailIds: (mailboxId, uids) => engine.read((db) => readEmailIds(db, mailboxId, uids)),
+    findText: (mailboxId, sought, range) => engine.findText({ mailboxId, sought, range }),
     changeFlags: (mailboxId, uids, change, flags, options) =>
       engine.write('changeFlags', {
         mailboxId,
@@ -96,6 +178,10 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
 
   return {
     accounts,
+    appPasswords,
+    logins,
+    directory,
+    quotas,
     mailboxes,
     annotations,
     messages,
@@ -111,6 +197,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     statistics: () => engine.statistics(),
     async close() {
       sweeper.stop();
+      indexer.stop();
       feed.close();
       await engine.close();
     },

@@ -38,6 +38,8 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
   const upTo = tombstones.at(-1)?.modseq;
   if (upTo === undefined) {
     await sweepAnnotations(context, { accountId: mailbox.account_id, mailboxId: mailbox.id });
+    await db.deleteFrom('uid_blocks').where('mailbox_id', '=', mailbox.id).execute();
+    await db.deleteFrom('mailbox_keywords').where('mailbox_id', '=', mailbox.id).execute();
     await db.deleteFrom('mailboxes').where('id', '=', mailbox.id).execute();
   } else {
     await db

@@ -7,9 +7,13 @@ function isOfOneMessage(name: WriteName): name is 'deliver' | 'replace' {
   return name === 'deliver' || name === 'replace';
 }
 
+function isOfSeveral(name: WriteName): name is 'append' | 'appendOnce' {
+  return name === 'append' || name === 'appendOnce';
+}
+
 function messagesOf(name: WriteName, args: WriteArguments<WriteName>): readonly NewMessage[] {
   if (isOfOneMessage(name)) return [(args as WriteArguments<'deliver' | 'replace'>).message];
-  if (name === 'append') return (args as WriteArguments<'append'>).messages;
+  if (isOfSeveral(name)) return (args as WriteArguments<'append' | 'appendOnce'>).messages;
   return [];
 }
 
@@ -37,9 +41,9 @@ export function ownOctets(
     const { message, ...where } = args as WriteArguments<'deliver' | 'replace'>;
     return { args: { ...where, message: own(message) } as WriteArguments<WriteName>, owned };
   }
-  if (name === 'append') {
-    const { mailboxId, messages } = args as WriteArguments<'append'>;
-    return { args: { mailboxId, messages: messages.map(own) }, owned };
+  if (isOfSeveral(name)) {
+    const { mailboxId, messages } = args as WriteArguments<'append' | 'appendOnce'>;
+    return { args: { mailboxId, messages: messages.map(own) } as WriteArguments<WriteName>, owned };
   }
   return { args, owned };
 }

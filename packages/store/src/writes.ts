@@ -4,11 +4,23 @@
  * (`prepareWrite`, which may take its time), then run inside it (`runWrite`). Arguments, what is made
  * ready, and results cross threads, so they are plain data.
  */
-import { addAccount, removeAccount, renewPasswordHash, setPasswordHash } from './accounts.ts';
+import { addAccount, removeAccount, renewPassword, setPassword } from './accounts.ts';
+import { addAlias, removeAlias } from './aliases.ts';
 import { setAnnotations } from './annotations.ts';
+import { addAppPassword, noteAppPasswordUse, removeAppPassword } from './app-passwords.ts';
+import { appendOnce, type ReadyKeyedMessage } from './append-once.ts';
 import { repair } from './check-repairs.ts';
 import { prepareContent } from './content.ts';
-import type { AccountId, AppendedMessage, MailboxId, NewMessage, Uid } from './mail-store.ts';
+import { addDomain, changeDomain, removeDomain } from './domains.ts';
+import { noteLogins } from './login-records.ts';
+import type {
+  AccountId,
+  AppendedMessage,
+  KeyedMessage,
+  MailboxId,
+  NewMessage,
+  Uid,
+} from './mail-store.ts';
 import { createMailbox, deleteMailbox, renameMailbox, setSubscription } from './mailboxes.ts';
 import {
   appendMessages,
@@ -21,6 +33,9 @@ import {
   replaceMessage,
 } from './messages.ts';
 import { joinOctets } from './octets.ts';
+import { changeQuota } from './quotas.ts';
+import { fillTexts } from './search-fill.ts';
+import { indexTexts } from './search-index.ts';
 import { sweep } from './sweep.ts';
 import type { WriteContext } from './write-context.ts';
 
@@ -92,6 +107,19 @@ const append: Write<AppendArguments, ReadyAppend, AppendedMessage[]> = {
   run: appendMessages,
 };
 
+const appendingOnce: Write<
+  { readonly mailboxId: MailboxId; readonly messages: readonly KeyedMessage[] },
+  { readonly mailboxId: MailboxId; readonly messages: readonly ReadyKeyedMessage[] },
+  number
+> = {
+  prepare: ({ mailboxId, messages }) => ({
+    mailboxId,
+    messages: messages.map((message) => ({ key: message.key, ...prepareMessage(message) })),
+  }),
+  slow: true,
+  run: appendOnce,
+};
+
 const replace: Write<ReplaceArguments, ReadyReplacement, AppendedMessage> = {
   prepare: ({ message, ...where }) => ({ ...where, message: prepareMessage(message) }),
   slow: true,
@@ -100,9 +128,19 @@ const replace: Write<ReplaceArguments, ReadyReplacement, AppendedMessage> = {
 
 const writes = {
   addAccount: write(addAccount),
-  setPasswordHash: write(setPasswordHash),
-  renewPasswordHash: write(renewPasswordHash),
+  setPassword: write(setPassword),
+  renewPassword: write(renewPassword),
   removeAccount: write(removeAccount),
+  addAppPassword: write(addAppPassword),
+  removeAppPassword: write(removeAppPassword),
+  noteAppPasswordUse: write(noteAppPasswordUse),
+  noteLogins: write(noteLogins),
+  addDomain: write(addDomain),
+  changeDomain: write(changeDomain),
+  removeDomain: write(removeDomain),
+  addAlias: write(addAlias),
+  removeAlias: write(removeAlias),
+  changeQuota: write(changeQuota),
   createMailbox: write(createMailbox),
   deleteMailbox: write(deleteMailbox),
   renameMailbox: write(renameMailbox),
@@ -110,6 +148,7 @@ const writes = {
   setAnnotations: write(setAnnotations),
   deliver,
   append,
+  appendOnce: appendingOnce,
   replace,
   changeFlags: write(changeFlags),
   expunge: write(expungeMessages),
@@ -117,6 +156,8 @@ const writes = {
   move: write(moveMessages),
   repair: write(repair),
   sweep: write((context: WriteContext, _args: null) => sweep(context)),
+  fillTexts: write((context: WriteContext, _args: null) => fillTexts(context)),
+  indexTexts: write((context: WriteContext, _args: null) => indexTexts(context)),
 };
 
 type Writes = typeof writes;

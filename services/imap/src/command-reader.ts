@@ -7,6 +7,8 @@
 import type { Connection } from '@mail/line-server';
 import type { MemoryBudget, MemoryShare } from '@mail/service';
 import { MAX_ANNOTATION_OCTETS } from '@mail/store';
+import type { Coming } from './append-room.ts';
+import { encodeBinary, isStorable } from './binary-message.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { LineEnds } from './line-ends.ts';
 import { type CommandText, type LiteralHead, literalHead } from './parser/lexer.ts';
@@ -47,6 +49,9 @@ function announcesMessage(lines: readonly string[]): boolean {
   return APPEND.test(first) && lines.length >= (APPEND_TO_LITERAL.test(first) ? 2 : 1);
 }
 
+const APPEND_ALONE = /^\S+ APPEND /i;
+
+const overQuota = () => refuse('OVERQUOTA', 'The account has no room for that');
 const tooBig = () => refuse('TOOBIG', 'Message too large');
 const valueTooBig = () => refuse(`METADATA MAXSIZE ${MAX_ANNOTATION_OCTETS}`, 'Value too large');
 const noRoom = () => refuse('UNAVAILABLE', 'Too many messages are arriving, try again later');
@@ -110,9 +115,44 @@ class Allowance {
     return this.#messageOctets < 0 ? tooBig() : noRoom();
   }
 
+  /** Counts what stands beside the pieces of a message while it is made anew, piece by piece. */
+  holdAside(octets: number): ReplyError | undefined {
+    this.#messageOctets = this.#limits.maxMessageOctets;
+    if (this.#share?.take(octets) === true) return undefined;
+    this.release();
+    return noRoom();
+  }
+
   release(): void {
     this.#share?.release();
   }
+}
+
+async function* mendLineEnds(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  const lineEnds = new LineEnds();
+  for await (const piece of pieces) yield lineEnds.mend(piece);
+}
+
+/** Reads `pieces` to their end and keeps them, unless they are refused on the way. */
+async function holdPieces(
+  pieces: AsyncIterable<Buffer>,
+  allowance: Allowance,
+): Promise<Buffer[] | ReplyError> {
+  let held: Buffer[] = [];
+  let refusal: ReplyError | undefined;
+  try {
+    for await (const piece of pieces) {
+      if (refusal !== undefined) continue;
+      refusal = allowance.hold(piece.length);
+      if (refusal === undefined) held.push(piece);
+      else held = [];
+    }
+  } catch (error) {
+    if (!(error instanceof ReplyError)) throw error;
+    allowance.release();
+    refusal = error;
+  }
+  return refusal ?? held;
 }
 
 type Wire = Pick<Connection, 'readLine' | 'readLiteral' | 'literalPieces'>;
@@ -121,11 +161,19 @@ export class CommandReader {
   readonly #connection: Wire;
   readonly #response: Pick<ResponseWriter, 'goAhead'>;
   readonly #limits: ReaderLimits;
+  readonly #hasRoom: (coming: Coming) => Promise<boolean>;
 
-  constructor(connection: Wire, response: Pick<ResponseWriter, 'goAhead'>, limits: ReaderLimits) {
+  /** `hasRoom` is asked of the messages of a client that is logged in, those of one command together. */
+  constructor(
+    connection: Wire,
+    response: Pick<ResponseWriter, 'goAhead'>,
+    limits: ReaderLimits,
+    hasRoom: (coming: Coming) => Promise<boolean>,
+  ) {
     this.#connection = connection;
     this.#response = response;
     this.#limits = limits;
+    this.#hasRoom = hasRoom;
   }
 
   /**
@@ -158,6 +206,7 @@ export class CommandReader {
     const lines: string[] = [];
     const literals: (readonly Buffer[])[] = [];
     const text: CommandText = { lines, literals };
+    const coming = { octets: 0, messages: 0 };
     for (;;) {
       const line = await this.#line(lines.length === 0 ? firstLine : undefined);
       if (line === undefined) return undefined;
@@ -166,7 +215,13 @@ export class CommandReader {
       if (head === undefined) return { text, refusal: undefined };
       const isMessage = mayAppend && announcesMessage(lines);
       const isValue = SETMETADATA.test(lines[0] ?? '');
-      const refusal = allowance.refusal(line, head.octets, isMessage, isValue);
+      if (isMessage) {
+        coming.octets += head.octets;
+        coming.messages += 1;
+      }
+      const refusal =
+        allowance.refusal(line, head.octets, isMessage, isValue) ??
+        (await this.#refusalOf(coming, lines));
       if (refusal !== undefined) {
         await this.#skip(head, allowance);
         return { text, refusal };
@@ -176,7 +231,7 @@ export class CommandReader {
         literals.push([await this.#connection.readLiteral(head.octets)]);
         continue;
       }
-      const message = await this.#readMessage(head.octets, allowance);
+      const message = await this.#readMessage(head, allowance);
       if (message instanceof ReplyError) {
         await this.#skip(await this.#nextHead(), allowance);
         return { text, refusal: message };
@@ -185,19 +240,23 @@ export class CommandReader {
     }
   }
 
-  /** With CRLF line ends. What is refused on the way is read to its end all the same: it comes anyway. */
-  async #readMessage(octets: number, allowance: Allowance): Promise<Buffer[] | ReplyError> {
-    const lineEnds = new LineEnds();
-    let pieces: Buffer[] = [];
-    let refusal: ReplyError | undefined;
-    for await (const piece of this.#connection.literalPieces(octets)) {
-      if (refusal !== undefined) continue;
-      const mended = lineEnds.mend(piece);
-      refusal = allowance.hold(mended.length);
-      if (refusal === undefined) pieces.push(mended);
-      else pieces = [];
-    }
-    return refusal ?? pieces;
+  /** Small ones are heard and refused where they are kept; of REPLACE that alone knows what grows. */
+  async #refusalOf(coming: Coming, lines: readonly string[]): Promise<ReplyError | undefined> {
+    if (coming.octets <= MAX_SMALL_LITERAL_OCTETS || !APPEND_ALONE.test(lines[0] ?? '')) return;
+    return (await this.#hasRoom(coming)) ? undefined : overQuota();
+  }
+
+  /** As it is to be stored. What is refused on the way is read to its end all the same: it comes anyway. */
+  async #readMessage(
+    { octets, binary }: LiteralHead,
+    allowance: Allowance,
+  ): Promise<readonly Buffer[] | ReplyError> {
+    const literal = this.#connection.literalPieces(octets);
+    if (!binary) return await holdPieces(mendLineEnds(literal), allowance);
+    const pieces = await holdPieces(literal, allowance);
+    if (pieces instanceof ReplyError || isStorable(pieces)) return pieces;
+    const refusal = allowance.holdAside(octets);
+    return refusal ?? (await holdPieces(encodeBinary(Buffer.concat(pieces)), allowance));
   }
 
   async #line(read = () => this.#connection.readLine()): Promise<string | undefined> {

@@ -24,6 +24,7 @@ export type RefusalCode =
   | 'ALREADYEXISTS'
   | 'AUTHENTICATIONFAILED'
   | `BADEVENT ${string}`
+  | 'AUTHORIZATIONFAILED'
   | 'BADCHARSET (US-ASCII UTF-8)'
   | 'CANNOT'
   | 'EXPUNGEISSUED'
@@ -34,6 +35,7 @@ export type RefusalCode =
   | 'NONEXISTENT'
   | 'NOPERM'
   | 'NOTIFICATIONOVERFLOW'
+  | 'OVERQUOTA'
   | 'PRIVACYREQUIRED'
   | 'SERVERBUG'
   | 'TOOBIG'

@@ -1,5 +1,5 @@
 /** The listeners of the service, and what a session on any of them is given. */
-import { Authenticator } from '@mail/auth';
+import { Authenticator, type TokenVerifier } from '@mail/auth';
 import {
   ConnectionLimits,
   type LineServer,
@@ -19,6 +19,8 @@ export interface ImapServerOptions {
   readonly settings: ImapSettings;
   readonly store: MailStore;
   readonly tls: TlsAcceptor;
+  /** Undefined where no tokens are taken. */
+  readonly tokens?: TokenVerifier | undefined;
 }
 
 /** Opens all listeners or none. Throws ServiceError. */
@@ -30,10 +32,11 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
-      accounts: store.accounts,
+      store,
       parseAddress,
       logger: service.logger,
       logins: service.metrics.counter(METRICS.logins),
+      tokens: options.tokens,
     }),
     logger: service.logger,
     extensions: [...EXTENSIONS, `APPENDLIMIT=${maxMessageOctets}`].sort(),

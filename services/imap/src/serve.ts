@@ -4,6 +4,7 @@
  */
 import { type Connection, LineServerError } from '@mail/line-server';
 import { MAX_ANNOTATION_OCTETS, StoreError } from '@mail/store';
+import { hasRoom } from './append-room.ts';
 import { CommandReader, type ReaderLimits } from './command-reader.ts';
 import { COMMANDS } from './commands/index.ts';
 import { MAX_BAD_IN_A_ROW } from './config.ts';
@@ -85,7 +86,9 @@ async function answerCommands(
   limits: ReaderLimits,
   onLogin: () => void,
 ): Promise<void> {
-  const reader = new CommandReader(session.connection, session.response, limits);
+  const reader = new CommandReader(session.connection, session.response, limits, (coming) =>
+    hasRoom(session.store, session.account.id, coming),
+  );
   const turns = new Turns(COMMANDS_PER_TURN);
   let badInARow = 0;
   while (badInARow < MAX_BAD_IN_A_ROW) {
@@ -203,6 +206,8 @@ function replyFor(error: unknown): ReplyError | undefined {
       return refuse('EXPUNGEISSUED', 'The message is gone', error);
     case 'too-large':
       return refuse('TOOBIG', 'The message is too large', error);
+    case 'over-quota':
+      return refuse('OVERQUOTA', 'The account has no room for that', error);
     case 'database-unavailable':
       return refuse('UNAVAILABLE', 'The mail store does not answer, try again later', error);
     case 'no-such-account':

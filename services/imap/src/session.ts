@@ -5,7 +5,13 @@
 import { type Authenticator, LoginDesk } from '@mail/auth';
 import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
-import { type Account, type Mailbox, type MailStore, StoreError } from '@mail/store';
+import {
+  type Account,
+  type Mailbox,
+  type MailStore,
+  type OpenedMailbox,
+  StoreError,
+} from '@mail/store';
 import { LastDecoded } from './decoded-part.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import { type Heard, MailboxView, type Selection, type Update } from './mailbox-view.ts';
@@ -100,9 +106,13 @@ export class Session {
       'IMAP4rev1',
       'IMAP4rev2',
       ...(startTlsOffered ? ['STARTTLS'] : []),
-      loginAllowed ? 'AUTH=PLAIN' : 'LOGINDISABLED',
+      ...(loginAllowed ? this.#mechanisms : ['LOGINDISABLED']),
       ...this.context.extensions,
     ].join(' ');
+  }
+
+  get #mechanisms(): string[] {
+    return this.logins.mechanisms(this.connection.channelBinding).map((name) => `AUTH=${name}`);
   }
 
   logIn(account: Account): void {
@@ -111,11 +121,12 @@ export class Session {
     this.connection.idleTimeoutMs = this.context.idleTimeoutMs;
   }
 
-  /** Makes `mailbox` the selected one, and returns it. Throws StoreError. */
-  async select(mailbox: Mailbox, readOnly: boolean): Promise<Selected> {
+  /** Makes `mailbox` the selected one, and returns how it was at that moment. Throws StoreError. */
+  async select(mailbox: Mailbox, readOnly: boolean): Promise<OpenedMailbox> {
     this.deselect();
     const { account, store } = this;
     let selected: Selected | undefined;
+    let opened: OpenedMailbox;
     // watched before it is read: a change in between is looked for again rather than lost
     const unwatch = store.watch(mailbox.id, () => {
       if (selected === undefined || selected.stale) return;
@@ -123,15 +134,15 @@ export class Session {
       selected.onStale?.();
     });
     try {
-      const { messages, highestModSeq } = await store.messages.list(mailbox.id);
-      const view = new MailboxView(messages, highestModSeq);
+      opened = await store.messages.open(mailbox.id);
+      const view = new MailboxView(opened);
       selected = { mailbox, view, readOnly, stale: true, onStale: undefined, unwatch };
     } catch (error) {
       unwatch();
       throw error;
     }
     this.#state = { name: 'selected', account, selected };
-    return selected;
+    return opened;
   }
 
   /** A command that only a client of CONDSTORE sends switches it on (RFC 7162 §3.1). */
@@ -169,7 +180,9 @@ export class Session {
     selected.stale = false;
     try {
       const { mailbox, view } = selected;
-      view.apply(await this.store.messages.changesSince(mailbox.id, view.highestModSeq));
+      const { highestModSeq, ownModSeqs } = view;
+      const { messages } = this.store;
+      view.apply(await messages.changesSince(mailbox.id, highestModSeq, ownModSeqs));
     } catch (error) {
       // what could not be read is told another time
       selected.stale = true;
@@ -278,11 +291,7 @@ export class Session {
 }
 
 /** Completion of a command over messages: some may have gone without the client's knowing (RFC 2180 §4.1). */
-export function completeOver(
-  { missing }: Selection,
-  numbering: Numbering,
-  done: Completion,
-): Completion {
+export function completeOver(missing: boolean, numbering: Numbering, done: Completion): Completion {
   if (missing && numbering === 'sequence') {
     throw refuse('EXPUNGEISSUED', 'Some of the messages are gone');
   }

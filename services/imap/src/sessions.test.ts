@@ -466,7 +466,7 @@ test('a bug is answered NO [SERVERBUG] and ends nothing', async () => {
   onTestFinished(() => {
     messages.structures = structures;
   });
-  expect(await a.say('FETCH 1 ENVELOPE')).toEqual(['NO [SERVERBUG] Something went wrong here']);
+  expect(await a.say('FETCH 1 BODY')).toEqual(['NO [SERVERBUG] Something went wrong here']);
   expect(await a.say('NOOP')).toEqual(['OK Done']);
 });
 

@@ -31,7 +31,13 @@ function readTranscript(file: URL): string {
 describe('logged in', () => {
   test.each(transcripts(FOLDER))('%s', async (name) => {
     const account = await server.addAccountWithMail();
-    await server.run(LOG_IN + readTranscript(new URL(name, FOLDER)), account);
+    const text = readTranscript(new URL(name, FOLDER));
+    const [, octets, messages] = /^# limits: (\d+) octets, (\d+) messages$/m.exec(text) ?? [];
+    if (octets !== undefined) {
+      const limits = { octets: Number(octets), messages: Number(messages) };
+      await server.store.quotas.change(account.id, limits);
+    }
+    await server.run(LOG_IN + text, account);
   });
 });
 

@@ -1,36 +1,14 @@
-/**
- * Modified UTF-7, in which IMAP4rev1 writes mailbox names (RFC 3501 §5.1.3). Pure. There is one
- * writing of each name, and only that is read: otherwise two names could look alike to the store and
- * differ on the wire.
- */
+/** Mailbox names as IMAP4rev1 writes them (RFC 3501 §5.1.3). Pure. */
+import { decodeModifiedUtf7, encodeModifiedUtf7 } from '@mail/store';
 import { ImapSyntaxError } from './errors.ts';
 
-const PLAIN = /^[\x20-\x25\x27-\x7e]*$/;
-
-function encodeRun(run: string): string {
-  const utf16 = Buffer.from(run, 'utf16le').swap16();
-  return `&${utf16.toString('base64').replace(/=+$/, '').replaceAll('/', ',')}-`;
-}
-
 /** Unicode to its wire form, which is ASCII. */
-export function encodeMailboxName(name: string): string {
-  if (PLAIN.test(name)) return name;
-  return name.replaceAll(/[^\x20-\x7e]+|&/g, (run) => (run === '&' ? '&-' : encodeRun(run)));
-}
-
-function decodeRun(base64: string): string {
-  const utf16 = Buffer.from(base64.replaceAll(',', '/'), 'base64');
-  if (utf16.length % 2 !== 0) return '';
-  return utf16.swap16().toString('utf16le');
-}
+export const encodeMailboxName = encodeModifiedUtf7;
 
 /** The wire form to Unicode. Throws ImapSyntaxError for what encodeMailboxName would not have written. */
 export function decodeMailboxName(wire: string): string {
-  if (PLAIN.test(wire)) return wire;
-  const name = wire.replaceAll(/&([A-Za-z0-9+,]*)-/g, (_, base64: string) =>
-    base64 === '' ? '&' : decodeRun(base64),
-  );
-  if (!name.isWellFormed() || encodeMailboxName(name) !== wire) {
+  const name = decodeModifiedUtf7(wire);
+  if (name === undefined) {
     throw new ImapSyntaxError('malformed', 'Mailbox name is not modified UTF-7');
   }
   return name;

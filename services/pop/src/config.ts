@@ -16,8 +16,8 @@ export const popSettings = z.object({
 });
 export type PopSettings = z.output<typeof popSettings>;
 
-/** RFC 2449 §4 allows 255 octets; a SASL response may be longer (RFC 5034 §4). */
-export const MAX_LINE_BYTES = 4_096;
+/** RFC 2449 §4 allows 255 octets; a SASL response may have 12,288 (RFC 5034 §4), behind AUTH and a mechanism. */
+export const MAX_LINE_BYTES = 12_288 + 64;
 /** How long a full send buffer may stay full: a client that does not read for longer is gone. */
 export const WRITE_TIMEOUT_MS = 2 * 60_000;
 /** Unknown commands before we take the client for a broken or hostile one. */

@@ -5,9 +5,9 @@
 import {
   type AccountId,
   CHUNK_BYTES,
+  type ListedMessage,
   type MaildropLock,
   type MailStore,
-  type MessageSummary,
   StoreError,
 } from '@mail/store';
 import { ReplyError } from './errors.ts';
@@ -24,7 +24,7 @@ export interface DropMessage {
   readonly storedSize: number;
 }
 
-function toDropMessage({ uid, size, endsInCrlf }: MessageSummary, at: number): DropMessage {
+function toDropMessage({ uid, size, endsInCrlf }: ListedMessage, at: number): DropMessage {
   return { number: at + 1, uid, size: endsInCrlf ? size : size + LINE_END_BYTES, storedSize: size };
 }
 

@@ -1,5 +1,5 @@
 /** The listeners of the service, and what a session on any of them is given. */
-import { Authenticator } from '@mail/auth';
+import { Authenticator, type TokenVerifier } from '@mail/auth';
 import {
   ConnectionLimits,
   type LineServer,
@@ -17,6 +17,8 @@ export interface PopServerOptions {
   readonly settings: PopSettings;
   readonly store: MailStore;
   readonly tls: TlsAcceptor;
+  /** Undefined where no tokens are taken. */
+  readonly tokens?: TokenVerifier | undefined;
 }
 
 /** Opens all listeners or none. Throws ServiceError. */
@@ -26,10 +28,11 @@ export function openPopServer(options: PopServerOptions): Promise<LineServer> {
   const context: SessionContext = {
     store,
     authenticator: new Authenticator<Account>({
-      accounts: store.accounts,
+      store,
       parseAddress,
       logger: service.logger,
       logins: service.metrics.counter(METRICS.logins),
+      tokens: options.tokens,
     }),
     logger: service.logger,
     countRead: (way) => read.inc({ way }),

@@ -87,7 +87,7 @@ describe('deleting', () => {
 describe('the maildrop', () => {
   it.each([
     ['QUIT', 'QUIT\r\n', '+OK Goodbye'],
-    ['a line too long', 'x'.repeat(5_000), '-ERR Line too long'],
+    ['a line too long', 'x'.repeat(13_000), '-ERR Line too long'],
     ['too many bad commands', 'X\r\n'.repeat(20), '-ERR Too many errors'],
   ])('is for one session at a time, and free after %s', async (_, said, farewell) => {
     const account = await pop.addAccount();
@@ -172,7 +172,7 @@ describe('TLS', () => {
        S: -ERR STLS is not available here
        C: CAPA
        S...
-       S: SASL PLAIN
+       S: SASL PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS
        S: IMPLEMENTATION Concert
        S: .
        C: USER <user>
@@ -231,7 +231,7 @@ describe('CAPA', () => {
     const capa = (...lines: string[]) =>
       ['C: CAPA', 'S: +OK <any>', ...lines.map((line) => `S: ${line}`), 'S: .', ''].join('\n');
     const before = ['TOP', 'UIDL', 'RESP-CODES', 'AUTH-RESP-CODE', 'PIPELINING', 'EXPIRE NEVER'];
-    const after = ['USER', 'SASL PLAIN', 'IMPLEMENTATION Concert'];
+    const after = ['USER', 'SASL PLAIN LOGIN SCRAM-SHA-256', 'IMPLEMENTATION Concert'];
     const first = capa(...before, 'STLS', ...after);
     const login = LOGIN.replace('S: +OK <any>\n', `S: +OK <any>\n${first}`);
     await pop.run(`${login}${capa(...before, ...after)}`, account, { port: pop.ports.either });
@@ -286,7 +286,7 @@ describe('ends', () => {
   });
 
   it('when a line is too long', async () => {
-    await pop.run(`S: +OK <any>\nC: USER ${'x'.repeat(5_000)}\nS: -ERR Line too long\nCLOSED`);
+    await pop.run(`S: +OK <any>\nC: USER ${'x'.repeat(13_000)}\nS: -ERR Line too long\nCLOSED`);
   });
 
   it('when nothing comes, with the marks forgotten', async () => {

@@ -1,5 +1,5 @@
 /** One session: what commands may see and do, apart from the lines on the wire. */
-import { type Authenticator, LoginDesk, type LoginMechanism } from '@mail/auth';
+import { type Authenticator, LoginDesk, type LoginOutcome } from '@mail/auth';
 import { addressBlock, type Connection } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import type { Account, MailStore } from '@mail/store';
@@ -44,9 +44,8 @@ export class Session {
     throw new ReplyError(undefined, 'Log in over TLS: use STLS first');
   }
 
-  /** Checks credentials, locks and opens the maildrop. Throws ReplyError. */
-  async logIn(mechanism: LoginMechanism, address: string, password: string): Promise<Maildrop> {
-    const outcome = await this.logins.logIn(mechanism, address, password);
+  /** After a good login: locks and opens the maildrop. Throws ReplyError, for others too. */
+  async enter(outcome: LoginOutcome<Account>): Promise<Maildrop> {
     switch (outcome.kind) {
       case 'accepted': {
         const { account } = outcome;
@@ -57,12 +56,16 @@ export class Session {
       }
       case 'refused':
         throw new ReplyError('AUTH', 'Wrong name or password');
+      case 'not-authorized':
+        throw new ReplyError('AUTH', 'Nobody acts for somebody else here');
       case 'throttled': {
         const wait = `try again in ${outcome.retryAfterSeconds} seconds`;
         throw new ReplyError('SYS/TEMP', `Too many failed logins, ${wait}`);
       }
       case 'busy':
         throw new ReplyError('SYS/TEMP', 'Too many logins at once, try again later');
+      case 'unavailable':
+        throw new ReplyError('SYS/TEMP', 'Tokens cannot be checked now, try again later');
     }
   }
 

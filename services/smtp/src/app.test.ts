@@ -169,7 +169,7 @@ describe('submission', () => {
       C: RCPT TO:<someone@elsewhere.test>
       S: 550 5.1.2 <any>relaying<any>
       C: RCPT TO:<nobody@example.test>
-      S: 550 5.1.2 <any>
+      S: 550 5.1.1 <any>
       C: DATA
       S: 503 5.5.1 <any>
       C: RSET
@@ -321,7 +321,7 @@ describe('mail from other servers', () => {
       C: RCPT TO:<nobody@example.test>
       S: 550 5.1.1 <any>
       C: RCPT TO:<someone@elsewhere.test>
-      S: 550 5.1.1 <any>
+      S: 550 5.7.1 <any>
       C: RCPT TO:<bob%elsewhere.test@example.test>
       S: 550 5.1.1 <any>
       C: RCPT TO:<PostMaster>
@@ -329,7 +329,7 @@ describe('mail from other servers', () => {
       C: RCPT TO:<postmaster@example.test>
       S: 250 2.1.5 <any>
       C: RCPT TO:<postmaster@elsewhere.test>
-      S: 550 5.1.1 <any>
+      S: 550 5.7.1 <any>
       C: RCPT TO:<"a\\lice"@example.test>
       S: 250 2.1.5 <any>
       C: RCPT TO:<BOB@Example.Test> NOTIFY=NEVER
@@ -591,14 +591,14 @@ describe('ends', () => {
       { port },
     );
     // the refused recipient is looked up last before DATA: that is when the drain comes
-    const find = own.store.accounts.find.bind(own.store.accounts);
-    Object.assign(own.store.accounts, {
-      find: async (address: string) => {
+    const { resolve: resolveAddress } = own.store.directory;
+    Object.assign(own.store.directory, {
+      resolve: async (address: string) => {
         if (address.startsWith('drain@')) {
           own.drain(2);
           resolve();
         }
-        return find(address);
+        return resolveAddress(address);
       },
     });
     await promise;

@@ -1,5 +1,5 @@
 /** The SMTP service as a whole: store, certificates, listeners, ready, stop. */
-import { Authenticator } from '@mail/auth';
+import { Authenticator, createTokenVerifier, oidcSettings } from '@mail/auth';
 import { type Certificates, openCertificatesFor } from '@mail/certs';
 import { ConnectionLimits, type OpenListener, openListener } from '@mail/line-server';
 import {
@@ -19,7 +19,7 @@ import {
 } from '@mail/store';
 import { smtpSettings } from './config.ts';
 import { createMxRules } from './mx.ts';
-import { findRecipient } from './recipient.ts';
+import { findRecipients } from './recipient.ts';
 import { type ListenerSessions, serveListener } from './serve.ts';
 import type { SessionContext } from './session.ts';
 import { SmtpFigures } from './smtp-figures.ts';
@@ -59,6 +59,7 @@ export function createSmtpApp(
 ): SmtpApp {
   const { logger, metrics, health, clustered } = context;
   const settings = parseSettings(smtpSettings, context.settings);
+  const tokens = createTokenVerifier(parseSettings(oidcSettings, context.settings), { logger });
   const stopping = new AbortController();
   const tls = certificates.acceptor(ALPN);
   const limits = new ConnectionLimits({
@@ -72,15 +73,16 @@ export function createSmtpApp(
   const shared: Omit<SessionContext, 'rules'> = {
     store,
     authenticator: new Authenticator<Account>({
-      accounts: store.accounts,
+      store,
       parseAddress,
       logger,
       logins: metrics.counter(METRICS.logins),
+      tokens,
     }),
     memory: messageBudget(settings.CONCERT_SMTP_MESSAGE_MEMORY, settings.CONCERT_MAX_MESSAGE_SIZE),
     hostname: settings.CONCERT_HOSTNAME,
-    findRecipient: (path) =>
-      findRecipient(path, store.accounts, {
+    findRecipients: (path) =>
+      findRecipients(path, store, {
         hostname: settings.CONCERT_HOSTNAME,
         postmaster: settings.CONCERT_POSTMASTER,
       }),

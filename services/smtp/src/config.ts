@@ -38,8 +38,8 @@ export const smtpSettings = z
       .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'wants a host name')
       .default(hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-') || 'localhost'),
     /**
-     * Account that gets mail to postmaster where no account has that name (RFC 5321 §4.5.1); by default
-     * the oldest of the domain.
+     * Account or alias that gets mail to postmaster where nobody has that name (RFC 5321 §4.5.1); by default
+     * the oldest account of the domain.
      */
     CONCERT_POSTMASTER: z
       .string()

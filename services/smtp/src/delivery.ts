@@ -1,7 +1,7 @@
 /** A received message into the mailboxes of its recipients, durable before the 250. */
 import { type AccountId, type MailStore, StoreError } from '@mail/store';
 import { MAX_HEADER_BYTES, MAX_HOPS } from './config.ts';
-import { ReplyError } from './reply-error.ts';
+import { mailboxFull, ReplyError, tooLargeForMailbox } from './reply-error.ts';
 import type { RoleRules } from './role.ts';
 import {
   examineHeader,
@@ -13,6 +13,7 @@ import {
 
 export interface ReceivedMessage {
   readonly reversePath: string;
+  /** Each once. */
   readonly recipients: readonly AccountId[];
   /** Pieces of the text as it came. */
   readonly text: readonly Buffer[];
@@ -41,10 +42,28 @@ export async function deliver(
   const separator = facts.end === 0 && !head.subarray(0, 2).equals(CRLF) ? '\r\n' : '';
   const raw = [Buffer.from(top + separator), ...withoutReturnPaths(head, facts), ...rest];
   try {
-    await store.messages.deliver([...new Set(message.recipients)], { raw });
+    await store.messages.deliver(message.recipients, { raw });
   } catch (error) {
+    if (error instanceof StoreError && error.code === 'over-quota') {
+      throw await whyOverQuota(error, message.recipients, raw, store);
+    }
     throw toReplyError(error);
   }
+}
+
+/** Nobody has got it. The next try hears at RCPT who has no room; what fits nowhere need not come again. */
+async function whyOverQuota(
+  cause: StoreError,
+  recipients: readonly AccountId[],
+  raw: readonly Buffer[],
+  { quotas }: MailStore,
+): Promise<ReplyError> {
+  const octets = raw.reduce((sum, piece) => sum + piece.length, 0);
+  for (const id of recipients) {
+    const { limits } = await quotas.read(id);
+    if (limits.octets !== undefined && octets > limits.octets) return tooLargeForMailbox({ cause });
+  }
+  return mailboxFull({ cause });
 }
 
 /** What the header can reach into as one piece, and the pieces behind that. */

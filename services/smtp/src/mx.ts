@@ -6,7 +6,10 @@ export function createMxRules(): RoleRules {
   return {
     login: false,
     checkSender: () => {},
-    refuseRecipient: () => new ReplyError(550, '5.1.1', 'No such mailbox here'),
+    refuseRecipient: (why) =>
+      why === 'not-local'
+        ? new ReplyError(550, '5.7.1', 'Mail for that domain is not taken here')
+        : new ReplyError(550, '5.1.1', 'No such mailbox here'),
     addedFields: () => '',
   };
 }

@@ -1,28 +1,36 @@
-/** Which account a recipient's address means. */
-import type { Account, Accounts } from '@mail/store';
+/** Which accounts a recipient's address means. */
+import type { MailStore, Resolution } from '@mail/store';
 
 export interface PostmasterRules {
   /** Our own name: mail to its postmaster is for whoever looks after the host. */
   readonly hostname: string;
-  /** Address of the account that is postmaster of every domain; by default each one's oldest is. */
+  /** Address that is postmaster of every domain; by default each one's oldest account is. */
   readonly postmaster: string | undefined;
 }
 
+/** What is asked of the store. */
+export interface KnownAddresses {
+  readonly accounts: Pick<MailStore['accounts'], 'findOldest'>;
+  readonly directory: Pick<MailStore['directory'], 'resolve'>;
+}
+
 /**
- * The account with that address, or the one that stands in for a postmaster: every domain that has
- * mailboxes here has one, in any case (RFC 5321 §4.5.1). `path` is an envelope address.
+ * The accounts that the store has for that address, or the one that stands in for a postmaster: every domain
+ * here has one, in any case (RFC 5321 §4.5.1). `path` is an envelope address.
  */
-export async function findRecipient(
+export async function findRecipients(
   path: string,
-  accounts: Pick<Accounts, 'find' | 'findOldest'>,
+  { accounts, directory }: KnownAddresses,
   { hostname, postmaster }: PostmasterRules,
-): Promise<Account | undefined> {
-  const account = await accounts.find(path);
+): Promise<Resolution> {
+  const found = await directory.resolve(path);
   const [local, domain = ''] = path.toLowerCase().split('@');
-  if (account !== undefined || local !== 'postmaster') return account;
+  if (typeof found !== 'string' || local !== 'postmaster') return found;
   const isHost = domain === hostname.toLowerCase();
-  const oldest = await accounts.findOldest(isHost ? undefined : domain);
-  // a domain without mailboxes is not ours
-  if (postmaster === undefined || oldest === undefined) return oldest;
-  return (await accounts.find(postmaster)) ?? oldest;
+  if (found === 'not-local' && !isHost) return found;
+  const named = postmaster === undefined ? found : await directory.resolve(postmaster);
+  if (typeof named !== 'string') return named;
+  const oldest = isHost ? undefined : await accounts.findOldest(domain);
+  const account = oldest ?? (await accounts.findOldest());
+  return account === undefined ? found : [account];
 }

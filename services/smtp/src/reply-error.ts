@@ -18,6 +18,20 @@ export class ReplyError extends Error {
   }
 }
 
+/** For now: its user may make room, and the sender tries again until then (RFC 3463 §3.3). */
+export function mailboxFull(options?: ErrorOptions): ReplyError {
+  return new ReplyError(452, '4.2.2', 'The mailbox is full', options);
+}
+
+export function tooLargeForMailbox(options?: ErrorOptions): ReplyError {
+  return new ReplyError(
+    552,
+    '5.2.3',
+    'The message is larger than all that the mailbox may hold',
+    options,
+  );
+}
+
 function isStoreUnavailable(error: unknown): boolean {
   return (
     error instanceof StoreError &&

@@ -93,7 +93,9 @@ export function serveListener(options: ServeOptions): ListenerSessions {
     {
       name: context.hostname,
       heloResponse: '%s at your service',
-      authMethods: ['PLAIN', 'LOGIN'],
+      authMethods: context.authenticator.tokens
+        ? ['PLAIN', 'LOGIN', 'XOAUTH2']
+        : ['PLAIN', 'LOGIN'],
       authRequiredMessage: 'Log in first',
       allowInsecureAuth: !listener.requireTlsForLogin,
       disabledCommands: disabled,

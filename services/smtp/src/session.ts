@@ -2,10 +2,10 @@
  * One connection's mail transactions: what smtp-server asks at each command, answered. smtp-server owns
  * the wire and the order of commands (RFC 5321 §4.1.4); here is who may do what, and what becomes of it.
  */
-import { type Authenticator, LoginDesk } from '@mail/auth';
+import { type Authenticator, LoginDesk, type LoginOutcome } from '@mail/auth';
 import { type AcceptedSocket, addressBlock, type SessionLog } from '@mail/line-server';
 import type { Logger, MemoryBudget } from '@mail/service';
-import type { Account, AccountId, MailStore } from '@mail/store';
+import type { Account, MailStore, Resolution } from '@mail/store';
 import type {
   SMTPServerAddress,
   SMTPServerAuthentication,
@@ -16,8 +16,9 @@ import { toEnvelopeAddress } from './addresses.ts';
 import { MAX_REFUSED_RECIPIENTS, MAX_TRANSACTIONS } from './config.ts';
 import { deliver } from './delivery.ts';
 import { AmbiguousTextError, collectMessage } from './message-collector.ts';
-import { ReplyError } from './reply-error.ts';
+import { mailboxFull, ReplyError, tooLargeForMailbox } from './reply-error.ts';
 import type { RoleRules } from './role.ts';
+import { lookForRoom } from './room.ts';
 import type { SmtpFigures } from './smtp-figures.ts';
 import type { Hop } from './trace-fields.ts';
 import { TransferWatch } from './transfer-watch.ts';
@@ -28,8 +29,8 @@ export interface SessionContext {
   readonly store: MailStore;
   readonly authenticator: Authenticator<Account>;
   readonly memory: MemoryBudget;
-  /** The account behind an envelope address. */
-  readonly findRecipient: (path: string) => Promise<Account | undefined>;
+  /** The accounts behind an envelope address. */
+  readonly findRecipients: (path: string) => Promise<Resolution>;
   readonly hostname: string;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
@@ -47,7 +48,11 @@ export class Session {
   readonly #accepted: AcceptedSocket;
   readonly #context: SessionContext;
   readonly #logins: LoginDesk<Account>;
-  readonly #recipients = new Map<string, AccountId>();
+  /** By the address that stood for them. */
+  readonly #recipients = new Map<string, readonly Account[]>();
+  /** One of them has room for some messages and not for others: see room.ts. */
+  #alone = false;
+  #declaredOctets: number | undefined;
   #reversePath = '';
   #refusedRecipients = 0;
   #transactions = 0;
@@ -71,15 +76,10 @@ export class Session {
     return this.tls !== undefined || !this.#accepted.listener.requireTlsForLogin;
   }
 
-  /** AUTH PLAIN and LOGIN (RFC 4954, 4616). Throws ReplyError. */
+  /** AUTH PLAIN, LOGIN and XOAUTH2 (RFC 4954, 4616), which smtp-server reads. Throws ReplyError. */
   async logIn(auth: SMTPServerAuthentication): Promise<Account> {
     if (!this.loginAllowed) throw new ReplyError(538, '5.7.11', 'Passwords are for TLS only');
-    const { username = '', authzid = '' } = auth;
-    // nobody may act for somebody else (RFC 4616 §2)
-    const ownName = authzid === '' || authzid.toLowerCase() === username.toLowerCase();
-    const mechanism = auth.method === 'LOGIN' ? 'login' : 'plain';
-    const password = ownName ? (auth.password ?? '') : '';
-    const outcome = await this.#logins.logIn(mechanism, username, password);
+    const outcome = await this.#check(auth);
     if (this.#logins.closed) throw new ReplyError(421, '4.7.0', 'Too many failed logins');
     switch (outcome.kind) {
       case 'accepted':
@@ -87,13 +87,25 @@ export class Session {
         return outcome.account;
       case 'refused':
         throw new ReplyError(535, '5.7.8', 'Wrong address or password');
+      case 'not-authorized':
+        throw new ReplyError(535, '5.7.8', 'Nobody acts for somebody else here');
       case 'throttled': {
         const wait = `try again in ${outcome.retryAfterSeconds} seconds`;
         throw new ReplyError(454, '4.7.0', `Too many failed logins, ${wait}`);
       }
       case 'busy':
         throw new ReplyError(454, '4.7.0', 'Too many logins at once, try again');
+      case 'unavailable':
+        throw new ReplyError(454, '4.7.0', 'Tokens cannot be checked now, try again');
     }
+  }
+
+  #check(auth: SMTPServerAuthentication): Promise<LoginOutcome<Account>> {
+    const { method, username, password, authzid, accessToken } = auth;
+    const name = username ?? '';
+    if (method === 'XOAUTH2') return this.#logins.logInByToken(accessToken ?? '', name);
+    const mechanism = method === 'LOGIN' ? 'login' : 'plain';
+    return this.#logins.logIn(mechanism, name, password ?? '', authzid || undefined);
   }
 
   /** MAIL (RFC 5321 §4.1.1.2). Throws ReplyError. */
@@ -119,6 +131,10 @@ export class Session {
     this.#context.rules.checkSender(reversePath ?? '', user);
     this.#reversePath = reversePath ?? '';
     this.#recipients.clear();
+    this.#alone = false;
+    // smtp-server has read it already (RFC 1870 §3)
+    const size = args ? new Map(Object.entries(args)).get('SIZE') : undefined;
+    this.#declaredOctets = size === undefined ? undefined : Number(size) || undefined;
   }
 
   /** RCPT (RFC 5321 §4.1.1.3). Throws ReplyError. */
@@ -126,19 +142,37 @@ export class Session {
     if (args !== false && Object.keys(args).length > 0) {
       throw new ReplyError(555, '5.5.4', 'A parameter of RCPT is not supported');
     }
-    const { findRecipient, hostname, rules } = this.#context;
+    const { findRecipients, hostname, rules } = this.#context;
     // <postmaster> without a domain is that of this host (RFC 5321 §4.1.1.3)
     const path = toEnvelopeAddress(address.includes('@') ? address : `${address}@${hostname}`);
-    const account = path === undefined ? undefined : await findRecipient(path);
-    if (path !== undefined && account !== undefined) {
-      this.#recipients.set(path, account.id);
+    const found = path === undefined ? 'no-such-address' : await findRecipients(path);
+    if (path !== undefined && typeof found !== 'string') {
+      await this.#requireRoom(found);
+      this.#recipients.set(path, found);
       return;
     }
     this.#refusedRecipients += 1;
     if (this.#refusedRecipients > MAX_REFUSED_RECIPIENTS) {
       throw new ReplyError(421, '4.7.0', 'Too many unknown recipients');
     }
-    throw rules.refuseRecipient();
+    throw rules.refuseRecipient(found === 'not-local' ? found : 'no-such-address');
+  }
+
+  /** Throws ReplyError where the accounts cannot take the message, or not together with the others. */
+  async #requireRoom(accounts: readonly Account[]): Promise<void> {
+    const { store, maxMessageBytes } = this.#context;
+    const others = [...this.#recipients.values()].flat();
+    const added = accounts.filter(({ id }) => others.every((other) => other.id !== id));
+    if (added.length === 0) return;
+    const expected = { declaredOctets: this.#declaredOctets, maxMessageBytes };
+    const outlook = await lookForRoom(added, expected, store.quotas);
+    if (outlook === 'too-large') throw tooLargeForMailbox();
+    if (outlook === 'none') throw mailboxFull();
+    const alone = outlook === 'uncertain';
+    if (others.length > 0 && (alone || this.#alone)) {
+      throw new ReplyError(452, '4.5.3', 'A mailbox is nearly full: send to it alone');
+    }
+    this.#alone = alone;
   }
 
   /** DATA (RFC 5321 §4.1.1.4). Resolves once the message is durable. Throws ReplyError. */
@@ -160,9 +194,10 @@ export class Session {
         recipients: [...this.#recipients.keys()],
         at: now(),
       };
-      const recipients = [...this.#recipients.values()];
+      const accounts = [...this.#recipients.values()].flat();
+      const recipients = [...new Set(accounts.map(({ id }) => id))];
       await deliver({ reversePath: this.#reversePath, recipients, text, hop }, rules, store);
-      figures.stored(rules.login ? 'submission' : 'mx', new Set(recipients).size);
+      figures.stored(rules.login ? 'submission' : 'mx', recipients.length);
       this.#accepted.log.count('messages');
     } catch (error) {
       if (error instanceof AmbiguousTextError) this.#ambiguous = true;

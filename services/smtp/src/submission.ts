@@ -14,12 +14,10 @@ export function createSubmissionRules(hostname: string): RoleRules {
       if (reversePath === '' || isSameMailbox(reversePath, user.address)) return;
       throw new ReplyError(553, '5.7.1', `You may send as ${user.address} only`);
     },
-    refuseRecipient: () =>
-      new ReplyError(
-        550,
-        '5.1.2',
-        'No such mailbox here, and relaying to other servers is not available',
-      ),
+    refuseRecipient: (why) =>
+      why === 'not-local'
+        ? new ReplyError(550, '5.1.2', 'Sending to other servers (relaying) is not available')
+        : new ReplyError(550, '5.1.1', 'No such mailbox here'),
     addedFields: (facts, at) => missingFields(facts, at, randomUUID(), hostname),
   };
 }

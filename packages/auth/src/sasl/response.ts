@@ -1,8 +1,8 @@
 /** The base64 that IMAP, POP3 and SMTP wrap SASL responses in (RFC 4422, 4648 §4). */
 import { AuthError } from '../errors.ts';
 
-/** RFC 4616 asks for 255 octets of each of three fields; twice that, and base64 on top. */
-const MAX_RESPONSE_CHARACTERS = 2_048;
+/** What RFC 5034 §4 and RFC 4954 §4 want to be taken: tokens with many claims are that long. */
+export const MAX_RESPONSE_CHARACTERS = 12_288;
 
 /**
  * Decodes one response. "=" is an empty initial response (RFC 4954 §4, 5034 §4, 4959 §3). Throws

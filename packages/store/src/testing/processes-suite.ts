@@ -107,7 +107,8 @@ export function processesSuite(engine: string, create: () => Promise<DatabaseUnd
       );
       expect(await store.accounts.list()).toHaveLength(3);
       const applied = await database.query('select name from schema_migrations');
-      expect(new Set(applied.map((row) => row['name'])).size).toBe(applied.length);
+      expect(applied[0]).toEqual({ name: 'init' });
+      expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
       await database.check();
     });
 

@@ -5,7 +5,15 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { StoreError, type StoreErrorCode } from '../errors.ts';
-import type { Account, Mailbox, MailStore, MessageSummary, ModSeq, Uid } from '../mail-store.ts';
+import type {
+  Account,
+  ListedMessage,
+  Mailbox,
+  MailStore,
+  MessageSummary,
+  ModSeq,
+  Uid,
+} from '../mail-store.ts';
 import type { DatabaseUnderTest } from './database-under-test.ts';
 import { type ModelMailbox, StoreModel } from './store-model.ts';
 
@@ -21,7 +29,8 @@ async function codeOf(promise: Promise<unknown>): Promise<StoreErrorCode | undef
   }
 }
 
-const uidsOf = (messages: readonly MessageSummary[]): Uid[] => messages.map(({ uid }) => uid);
+const uidsOf = (messages: readonly { readonly uid: Uid }[]): Uid[] =>
+  messages.map(({ uid }) => uid);
 
 /** Runs the suite; `create` makes the database that all of it shares. */
 export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTest>): void {
@@ -88,14 +97,16 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
       it('give their password hash to those who ask for it alone', async () => {
         const credentials = await store.accounts.credentials(account.address.toUpperCase());
         expect(credentials).toEqual({ account, passwordHash: `hash ${accounts}` });
-        await store.accounts.setPasswordHash(account.id, 'other');
+        await store.accounts.setPassword(account.id, { passwordHash: 'other' });
         const hashOf = async () =>
           (await store.accounts.credentials(account.address))?.passwordHash;
         expect(await hashOf()).toBe('other');
         // a renewal that began before the password was changed
-        await store.accounts.renewPasswordHash(account.id, `hash ${accounts}`, 'renewed');
+        await store.accounts.renewPassword(account.id, `hash ${accounts}`, {
+          passwordHash: 'renewed',
+        });
         expect(await hashOf()).toBe('other');
-        await store.accounts.renewPasswordHash(account.id, 'other', 'renewed');
+        await store.accounts.renewPassword(account.id, 'other', { passwordHash: 'renewed' });
         expect(await hashOf()).toBe('renewed');
         expect(JSON.stringify(await store.accounts.list())).not.toContain('hash');
         expect(await store.accounts.credentials('nobody@x.test')).toBeUndefined();
@@ -120,7 +131,8 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
         const address = account.address.toUpperCase();
         expect(await codeOf(store.accounts.add(address, 'x'))).toBe('account-exists');
         expect(await codeOf(store.accounts.add('nobody', 'x'))).toBe('bad-address');
-        expect(await codeOf(store.accounts.setPasswordHash(999_999, 'x'))).toBe('no-such-account');
+        const password = { passwordHash: 'x' };
+        expect(await codeOf(store.accounts.setPassword(999_999, password))).toBe('no-such-account');
         expect(await codeOf(store.accounts.remove(999_999))).toBe('no-such-account');
       });
 
@@ -397,27 +409,31 @@ export function storeSuite(engine: string, create: () => Promise<DatabaseUnderTe
       it('have a structure, in the order it is asked for', async () => {
         const uids = await append(inbox, 3);
         await store.messages.expunge(inbox.id, [2]);
-        const structures = await store.messages.structures(inbox.id, [...uids.reverse(), 77]);
-        expect([...structures.keys()]).toEqual([3, 1]);
+        const structures = await store.messages.structures(inbox.id, [...uids, 77]);
+        expect([...structures.keys()]).toEqual([1, 3]);
         expect(structures.get(1)).toMatchObject({ size: RAW.length, root: { kind: 'leaf' } });
         expect(await codeOf(store.messages.structures(999_999, [1]))).toBe('no-such-mailbox');
       });
 
       it('change their flags, and their sequence only with them', async () => {
         await append(inbox, 3, ['Work']);
-        const { highestModSeq } = await store.messages.list(inbox.id);
+        const { highestModSeq: previousModSeq } = await store.messages.list(inbox.id);
         const changed = await store.messages.changeFlags(inbox.id, [3, 1, 9, 1], 'add', [
           '\\Seen',
           'work',
         ]);
         expect(uidsOf(changed)).toEqual([1, 3]);
-        expect(changed[0]?.flags).toEqual(['\\Seen', 'Work']);
-        expect(changed[0]?.modSeq).toBeGreaterThan(highestModSeq);
-        const since = await store.messages.changesSince(inbox.id, highestModSeq);
-        expect(since.changed).toEqual(changed);
+        const since = await store.messages.changesSince(inbox.id, previousModSeq);
+        const { highestModSeq: modSeq } = since;
+        expect(modSeq).toBeGreaterThan(previousModSeq);
+        const flags = ['\\Seen', 'Work'];
+        expect(changed).toEqual([1, 3].map((uid) => ({ uid, flags, modSeq, previousModSeq })));
+        expect(since.changed).toMatchObject([1, 3].map((uid) => ({ uid, flags, modSeq })));
         expect(since.expunged).toEqual([]);
+        const without = await store.messages.changesSince(inbox.id, previousModSeq, [modSeq]);
+        expect(without).toEqual({ changed: [], expunged: [], highestModSeq: modSeq });
         const again = await store.messages.changeFlags(inbox.id, [1, 3], 'add', ['\\Seen']);
-        expect(again).toEqual(changed);
+        expect(again).toEqual(changed.map((one) => ({ ...one, previousModSeq: modSeq })));
         expect((await store.mailboxes.status(inbox.id)).highestModSeq).toBe(since.highestModSeq);
         const change = (uids: Uid[], flags: string[]) =>
           store.messages.changeFlags(inbox.id, uids, 'replace', flags);
@@ -898,7 +914,32 @@ class Replay {
       this.#emailIds.set(content, known);
     }
     expect(new Set(this.#emailIds.values()).size).toBe(this.#emailIds.size);
+    await this.#compareOpened(mailbox, messages, highestModSeq);
     await this.#compareChanges(model, mailbox, messages, highestModSeq);
+  }
+
+  /** What a session begins with says what the rows say. */
+  async #compareOpened(
+    mailbox: Mailbox,
+    listed: readonly ListedMessage[],
+    highestModSeq: number,
+  ): Promise<void> {
+    const { messages } = this.#store;
+    const opened = await messages.open(mailbox.id);
+    const uids = uidsOf(listed);
+    const without = (flag: string) => listed.filter(({ flags }) => !flags.includes(flag));
+    expect(opened.uids.slice(0, opened.uids.size)).toEqual(uids);
+    expect(opened.highestModSeq).toBe(highestModSeq);
+    expect(opened.firstUnseen).toBe(without('\\Seen')[0]?.uid);
+    const keywords = listed.flatMap(({ flags }) => flags.filter((flag) => !flag.startsWith('\\')));
+    expect(opened.keywords).toEqual(expect.arrayContaining(keywords));
+    expect(await messages.marked(mailbox.id, 'unseen')).toEqual(uidsOf(without('\\Seen')));
+    const deleted = listed.filter(({ flags }) => flags.includes('\\Deleted'));
+    expect(await messages.marked(mailbox.id, 'deleted')).toEqual(uidsOf(deleted));
+    const summaries = listed.map(({ emailId: _, endsInCrlf: __, ...summary }) => summary);
+    expect(await messages.summaries(mailbox.id, uids)).toEqual(summaries);
+    const emailIds = new Map(listed.map(({ uid, emailId }) => [uid, emailId]));
+    expect(await messages.emailIds(mailbox.id, uids)).toEqual(emailIds);
   }
 
   /** Who was disconnected at any earlier state and takes the changes has the present one. */

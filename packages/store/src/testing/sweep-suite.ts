@@ -11,6 +11,7 @@ const TABLES = [
   'tombstones',
   'contents',
   'content_chunks',
+  'content_texts',
   'subscriptions',
   'annotations',
 ];

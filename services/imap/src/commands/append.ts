@@ -8,11 +8,7 @@ import type { AppendArguments, AppendedText } from '../parser/append.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
-/** Throws ReplyError for NUL: this store keeps no binary content (RFC 3516 §4.4). */
 export function newMessage({ flags, internalDate, octets }: AppendedText): NewMessage {
-  if (octets.some((piece) => piece.includes(0))) {
-    throw refuse('UNKNOWN-CTE', 'A message with NUL cannot be kept');
-  }
   return { raw: octets, flags, ...(internalDate && { internalDate }) };
 }
 
@@ -20,9 +16,8 @@ export async function append(
   session: Session,
   { mailbox: name, messages }: AppendArguments,
 ): Promise<Completion> {
-  // how a client takes back what it has begun (RFC 3502 §6.3.11)
-  const last = messages.length > 1 ? messages.at(-1) : undefined;
-  if (last?.octets.every(({ length }) => length === 0)) {
+  // also how a client takes back what it has begun (RFC 3502 §6.3.11)
+  if (messages.some(({ octets }) => octets.every(({ length }) => length === 0))) {
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
   const ready = messages.map(newMessage);

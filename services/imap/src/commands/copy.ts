@@ -20,8 +20,8 @@ export async function copy(
   const selection = session.resolve(set, numbering);
   const target = await session.findMailbox(mailbox, 'TRYCREATE');
   // RFC 2180 §4.4: all of them or none
-  completeOver(selection, numbering, { text: '' });
-  const uids = selection.found.map(({ message }) => message.uid);
+  completeOver(selection.missing, numbering, { text: '' });
+  const uids = selection.all().map(({ uid }) => uid);
   const copied = await session.store.messages.copy(session.selected.mailbox.id, uids, target.id);
   session.selected.stale = true;
   session.notifications.noteArrivals(target.id, copied.to);
@@ -37,7 +37,7 @@ export async function move(
   session.requireWritable();
   const selection = session.resolve(set, numbering);
   const target = await session.findMailbox(mailbox, 'TRYCREATE');
-  const uids = selection.found.map(({ message }) => message.uid);
+  const uids = selection.all().map(({ uid }) => uid);
   const moved = await session.store.messages.move(session.selected.mailbox.id, uids, target.id);
   session.selected.stale = true;
   session.notifications.expunging = true;
@@ -45,5 +45,5 @@ export async function move(
   // ahead of the EXPUNGEs, so that a client knows where they went (RFC 6851 §4.3)
   const code = copyUid(moved);
   if (code !== undefined) session.response.notice(code, 'Moved');
-  return completeOver(selection, numbering, { text: 'MOVE completed' });
+  return completeOver(selection.missing, numbering, { text: 'MOVE completed' });
 }

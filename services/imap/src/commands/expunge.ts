@@ -1,5 +1,5 @@
 /** EXPUNGE (RFC 3501 §6.4.3) and UID EXPUNGE (RFC 4315 §2.1). */
-import { type MessageSet, rangesHold } from '../parser/sequence-set.ts';
+import type { MessageSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
 /**
@@ -9,14 +9,13 @@ import type { Completion, Session } from '../session.ts';
 export async function expungeDeleted(session: Session, among?: MessageSet): Promise<void> {
   await session.refresh();
   const { mailbox, view } = session.selected;
-  const ranges = among && view.uidRanges(among);
-  const uids: number[] = [];
-  for (const { message } of view) {
-    if (!message.flags.includes('\\Deleted')) continue;
-    if (ranges === undefined || rangesHold(ranges, message.uid)) uids.push(message.uid);
-  }
+  const { messages } = session.store;
+  const deleted = await messages.marked(mailbox.id, 'deleted');
+  // what the client has not heard of stays, and what it does not name
+  const selection = among === undefined ? view.everything() : view.byUid(among);
+  const uids = selection.among(deleted).map(({ uid }) => uid);
   if (uids.length === 0) return;
-  await session.store.messages.expunge(mailbox.id, uids, { onlyDeleted: true });
+  await messages.expunge(mailbox.id, uids, { onlyDeleted: true });
   session.selected.stale = true;
 }
 

@@ -25,6 +25,7 @@ import type {
 import { locateSection, type OctetRange, renderSection } from '../section.ts';
 import type { Session } from '../session.ts';
 import type { Turns } from '../turns.ts';
+import type { Fetched } from './fetch-contents.ts';
 
 /** What is read before the answer begins, so that a message that has gone leaves no half of one behind. */
 const AHEAD_OCTETS = CHUNK_BYTES;
@@ -83,22 +84,20 @@ export class Sections {
   readonly #session: Session;
   readonly #message: MessageSummary;
   readonly #structure: MessageStructure | undefined;
+  /** Its octets, where they were read already. */
+  readonly #whole: Buffer | undefined;
   /** In octets. */
   readonly #turns: Turns;
   readonly #ahead = new Map<ContentItem, OpenItem>();
   /** Of BINARY: its two readings of a small part cost one. */
   #octets: MessageOctets | undefined;
 
-  /** `structure` may be missing where all items are of the whole message. */
-  constructor(
-    session: Session,
-    message: MessageSummary,
-    structure: MessageStructure | undefined,
-    turns: Turns,
-  ) {
+  /** The structure may be missing where all items are of the whole message. */
+  constructor(session: Session, { message, structure, whole }: Fetched, turns: Turns) {
     this.#session = session;
     this.#message = message;
     this.#structure = structure;
+    this.#whole = whole;
     this.#turns = turns;
   }
 
@@ -209,6 +208,7 @@ export class Sections {
 
   async #read({ start, end }: OctetRange): Promise<Buffer> {
     if (start === end) return Buffer.alloc(0);
+    if (this.#whole !== undefined) return this.#whole.subarray(start, end);
     const { store, selected } = this.#session;
     const octets = await store.messages.read(selected.mailbox.id, this.#message.uid, start, end);
     await this.#turns.spend(octets.length);

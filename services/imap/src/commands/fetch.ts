@@ -1,59 +1,36 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 8474 §5; RFC 8514; RFC 9394):
- * which messages, in which order, and every item but those of fetch-sections.ts and fetch-preview.ts.
- * Structures come in batches.
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 9394): which messages, in which
+ * order, and what is read of them at once. How items are told is fetch-items.ts's and fetch-sections.ts's.
  */
-import {
-  type MessageStructure,
-  type RenderingMode,
-  renderBody,
-  renderBodyStructure,
-  renderEnvelope,
-} from '@mail/message';
-import { CHUNK_BYTES, type MessageSummary } from '@mail/store';
+import { CHUNK_BYTES, type ChangedFlags, type MessageSummary } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
-import type { Numbered } from '../mailbox-view.ts';
-import { formatDateTime } from '../parser/date.ts';
-import type { ContentItem, FetchArguments, FetchItem } from '../parser/fetch.ts';
+import type { Numbered, Selection } from '../mailbox-view.ts';
+import type { FetchArguments, FetchItem } from '../parser/fetch.ts';
 import { MAX_UINT32 } from '../parser/limits.ts';
 import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
-import { encodeFlags } from '../response.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
+import { cut, type Described, describe, PAGE_MESSAGES } from '../summaries.ts';
 import { Turns } from '../turns.ts';
+import {
+  type Contents,
+  contentsOf,
+  type Fetched,
+  needsOf,
+  readContents,
+} from './fetch-contents.ts';
+import { renderItem } from './fetch-items.ts';
 import { readPreview } from './fetch-preview.ts';
-import { cannotDecode, isContent, isWholeMessage, Sections } from './fetch-sections.ts';
+import { cannotDecode, isContent, Sections } from './fetch-sections.ts';
 import { tellVanishedEarlier } from './resync.ts';
 
-/** Messages whose structures are read at once. */
+/** Messages of which more than a summary is read at once. */
 const BATCH_MESSAGES = 64;
 /** What is marked \Seen ahead of being sent, in octets: small messages share a commit. */
 const SEEN_AHEAD_OCTETS = CHUNK_BYTES;
 /** Octets that are read before other sessions have their turn; a message counts as some in any case. */
 const TURN_OCTETS = 1024 * 1024;
-const MESSAGE_OCTETS = TURN_OCTETS / BATCH_MESSAGES;
-
-/** One message of the answer, with what is at hand to describe it. */
-interface Fetched extends Numbered {
-  readonly structure: MessageStructure | undefined;
-  readonly preview?: string;
-}
-
-function needsStructure(item: FetchItem): boolean {
-  switch (item.kind) {
-    case 'envelope':
-    case 'body':
-    case 'body-structure':
-    case 'preview':
-      return true;
-    case 'section':
-    case 'binary':
-    case 'binary-size':
-      return !isWholeMessage(item);
-    default:
-      return false;
-  }
-}
+const MESSAGE_OCTETS = TURN_OCTETS / PAGE_MESSAGES;
 
 /** Fetching text without PEEK sets \Seen; its size alone does not. */
 function marksSeen(item: FetchItem): boolean {
@@ -105,47 +82,38 @@ export async function fetch(
   if (changedSince !== undefined) await session.refresh();
   const selection = session.resolve(set, numbering);
   const items = completeItems(session, asked, changedSince !== undefined, numbering);
-  const structured = items.some(needsStructure);
-  const reads = !session.selected.readOnly && items.some(marksSeen);
-  const decodes = items.some(({ kind }) => kind === 'binary' || kind === 'binary-size');
-  let undecodable = false;
   if (changedSince !== undefined && vanished) {
     await tellVanishedEarlier(session, changedSince, uidsNamed(session, set));
   }
-  const page = partial === undefined ? selection.found : pageOf(partial, selection.found);
-  const found =
-    changedSince === undefined ? page : page.filter(({ message }) => message.modSeq > changedSince);
-  const turns = new Turns(TURN_OCTETS);
-  for (let start = 0; start < found.length; start += BATCH_MESSAGES) {
-    let batch = found.slice(start, start + BATCH_MESSAGES);
-    const structures = structured ? await readStructures(session, batch) : undefined;
-    if (decodes && structures !== undefined) {
-      const asked = batch.length;
-      batch = batch.filter(({ message: { uid } }) => canDecode(structures.get(uid), items));
-      undecodable ||= batch.length < asked;
-    }
-    for (const group of reads ? groupByOctets(batch, items) : [batch]) {
-      const seen = reads ? await markSeen(session, group) : new Map<number, MessageSummary>();
-      for (const { sequence, message } of group) {
-        const { uid } = message;
-        const structure = structures?.get(uid);
-        // somebody has expunged it; the client hears of that at a time that suits it
-        if (structures !== undefined && structure === undefined) continue;
-        const now = seen.get(uid);
-        const told = now === undefined ? items : withFlags(session, items);
-        await tell(session, { sequence, message: now ?? message, structure }, told, turns);
-        await turns.spend(MESSAGE_OCTETS);
-      }
-    }
-  }
+  const batch = needsOf(items).anyContents ? BATCH_MESSAGES : PAGE_MESSAGES;
+  const pages = await pagesOf(session, selection, { changedSince, partial }, batch);
+  const teller = new Teller(session, items);
+  for (const page of pages) await teller.tellPage(page);
   // RFC 9051 §7.5.2; the others have been told
-  if (undecodable) throw refuse('UNKNOWN-CTE', 'A part has a transfer encoding unknown here');
-  return completeOver(selection, numbering, { text: 'FETCH completed' });
+  if (teller.undecodable) {
+    throw refuse('UNKNOWN-CTE', 'A part has a transfer encoding unknown here');
+  }
+  return completeOver(selection.missing || teller.missing, numbering, { text: 'FETCH completed' });
 }
 
-/** A message that has gone counts as one that could be decoded: nothing is said of it. */
-function canDecode(structure: MessageStructure | undefined, items: readonly FetchItem[]): boolean {
-  return structure === undefined || !items.some((item) => cannotDecode(structure, item));
+/** What is asked of a selection, `most` messages at a time. */
+async function pagesOf(
+  { store, selected }: Session,
+  selection: Selection,
+  { changedSince, partial }: Pick<FetchArguments, 'changedSince' | 'partial'>,
+  most: number,
+): Promise<Iterable<Numbered[]>> {
+  if (changedSince === undefined && partial === undefined) return selection.pages(most);
+  let found = partial === undefined ? undefined : pageOf(partial, selection.all());
+  if (changedSince !== undefined) {
+    const changed = await store.messages.changedUids(selected.mailbox.id, changedSince);
+    if (found === undefined) found = selection.among(changed);
+    else {
+      const among = new Set(changed);
+      found = found.filter(({ uid }) => among.has(uid));
+    }
+  }
+  return cut(found ?? [], most);
 }
 
 /** The text that `items` ask of a message, in octets at the most. */
@@ -158,115 +126,128 @@ function octetsAsked({ size }: MessageSummary, items: readonly FetchItem[]): num
   return octets;
 }
 
-/** Messages that are marked \Seen together: one, or several as far as they are small. */
+/** Messages that are read, and marked \Seen, together: one, or several as far as they are small. */
 function* groupByOctets(
-  batch: readonly Numbered[],
+  page: readonly Described[],
   items: readonly FetchItem[],
-): Generator<Numbered[]> {
-  let group: Numbered[] = [];
+): Generator<Described[]> {
+  let group: Described[] = [];
   let octets = 0;
-  for (const numbered of batch) {
-    const asked = octetsAsked(numbered.message, items);
+  for (const described of page) {
+    const asked = octetsAsked(described.message, items);
     if (group.length > 0 && octets + asked > SEEN_AHEAD_OCTETS) {
       yield group;
       group = [];
       octets = 0;
     }
-    group.push(numbered);
+    group.push(described);
     octets += asked;
   }
-  yield group;
+  if (group.length > 0) yield group;
 }
 
-/** Fetching a body without PEEK sets \Seen; returns those that it changed. */
-async function markSeen(
-  session: Session,
-  group: readonly Numbered[],
-): Promise<Map<number, MessageSummary>> {
-  const { mailbox, view } = session.selected;
-  const unseen = group
-    .filter(({ message }) => !message.flags.includes('\\Seen'))
-    .map(({ message }) => message.uid);
-  if (unseen.length === 0) return new Map();
-  const { messages } = session.store;
-  const changed = await messages.changeFlags(mailbox.id, unseen, 'add', ['\\Seen']);
-  view.note(changed, (_, now) => now.flags);
-  return new Map(changed.map((message) => [message.uid, message]));
-}
+/** The answer to one FETCH, a page at a time. */
+class Teller {
+  /** Messages were asked for that are gone. */
+  missing = false;
+  /** Messages were left out, a part of which cannot be decoded. */
+  undecodable = false;
+  readonly #session: Session;
+  readonly #items: readonly FetchItem[];
+  readonly #itemsWithFlags: readonly FetchItem[];
+  readonly #needs: ReturnType<typeof needsOf>;
+  readonly #marksSeen: boolean;
+  readonly #decodes: boolean;
+  readonly #turns = new Turns(TURN_OCTETS);
 
-function readStructures(
-  session: Session,
-  batch: readonly Numbered[],
-): Promise<Map<number, MessageStructure>> {
-  const uids = batch.map(({ message }) => message.uid);
-  return session.store.messages.structures(session.selected.mailbox.id, uids);
-}
-
-/** Writes `* n FETCH (...)` for one message; nothing, if it is gone. */
-async function tell(
-  session: Session,
-  fetched: Fetched,
-  items: readonly FetchItem[],
-  turns: Turns,
-): Promise<void> {
-  const { response } = session;
-  const sections = new Sections(session, fetched.message, fetched.structure, turns);
-  if (!(await sections.readAhead(items))) return;
-  const { message, structure } = fetched;
-  let described = fetched;
-  if (structure !== undefined && items.some(({ kind }) => kind === 'preview')) {
-    const preview = await readPreview(session, message, structure, turns);
-    if (preview === undefined) return;
-    described = { ...fetched, preview };
+  constructor(session: Session, items: readonly FetchItem[]) {
+    this.#session = session;
+    this.#items = items;
+    this.#itemsWithFlags = withFlags(session, items);
+    this.#needs = needsOf(items);
+    this.#marksSeen = !session.selected.readOnly && items.some(marksSeen);
+    this.#decodes = items.some(({ kind }) => kind === 'binary' || kind === 'binary-size');
   }
-  if (items.some(({ kind }) => kind === 'section' || kind === 'binary'))
-    session.context.countRead();
-  response.raw(`* ${fetched.sequence} FETCH (`);
-  for (const [index, item] of items.entries()) {
-    if (index > 0) response.raw(' ');
-    if (isContent(item)) await sections.tell(item);
-    else response.raw(renderItem(session, described, item));
+
+  async tellPage(page: readonly Numbered[]): Promise<void> {
+    const described = await describe(this.#session, page);
+    if (described.length < page.length) this.missing = true;
+    const groups = this.#needs.octets ? groupByOctets(described, this.#items) : [described];
+    for (const group of groups) await this.#tellGroup(group);
   }
-  response.raw(')\r\n');
-  const { room } = response;
-  if (room !== undefined) await room;
-}
 
-function renderingMode({ strings, enabled }: Session): RenderingMode {
-  return { strings, rev2: enabled.has('IMAP4rev2') };
-}
+  async #tellGroup(asked: readonly Described[]): Promise<void> {
+    const contents = await readContents(this.#session, asked, this.#needs);
+    const group = this.#decodes ? asked.filter((one) => this.#canDecode(one, contents)) : asked;
+    if (group.length < asked.length) this.undecodable = true;
+    const seen = this.#marksSeen ? await this.#markSeen(group) : undefined;
+    for (const { sequence, uid, message } of group) {
+      const changed = seen?.get(uid);
+      const told = changed === undefined ? this.#items : this.#itemsWithFlags;
+      const now = changed === undefined ? message : { ...message, ...changed };
+      const fetched = contentsOf(contents, { sequence, uid, message: now }, this.#needs);
+      // somebody has expunged it; the client hears of that at a time that suits it
+      if (fetched !== undefined) {
+        if (this.#needs.octets || this.#needs.preview) await this.#tellRead(fetched, told);
+        else this.#tellPlain(fetched, told);
+      }
+      const { room } = this.#session.response;
+      if (room !== undefined) await room;
+      const turn = this.#turns.spend(MESSAGE_OCTETS);
+      if (turn !== undefined) await turn;
+    }
+  }
 
-function renderItem(
-  session: Session,
-  { message, structure, preview }: Fetched,
-  item: Exclude<FetchItem, ContentItem>,
-): string {
-  switch (item.kind) {
-    case 'flags':
-      session.selected.view.told(message.uid);
-      return `FLAGS ${encodeFlags(message.flags)}`;
-    case 'internal-date':
-      return `INTERNALDATE "${formatDateTime(message.internalDate)}"`;
-    case 'size':
-      return `RFC822.SIZE ${message.size}`;
-    case 'uid':
-      return `UID ${message.uid}`;
-    case 'email-id':
-      return `EMAILID (${message.emailId})`;
-    case 'modseq':
-      return `MODSEQ (${message.modSeq})`;
-    case 'preview':
-      return `PREVIEW ${session.strings.nullable(preview)}`;
-    case 'save-date':
-      return `SAVEDATE "${formatDateTime(new Date(message.savedAt))}"`;
-    case 'thread-id':
-      // threads are not kept (RFC 8474 §5.2)
-      return 'THREADID NIL';
-    case 'envelope':
-      return `ENVELOPE ${structure ? renderEnvelope(structure.envelope, session.strings) : 'NIL'}`;
-    case 'body':
-      return `BODY ${structure ? renderBody(structure.root, renderingMode(session)) : 'NIL'}`;
-    case 'body-structure':
-      return `BODYSTRUCTURE ${structure ? renderBodyStructure(structure.root, renderingMode(session)) : 'NIL'}`;
+  /** A message that has gone counts as one that could be decoded: nothing is said of it. */
+  #canDecode({ uid }: Described, contents: Contents): boolean {
+    const structure = contents.structures?.get(uid);
+    if (structure === undefined) return true;
+    return !this.#items.some((item) => cannotDecode(structure, item));
+  }
+
+  /** Fetching a body without PEEK sets \Seen; returns those that it changed. */
+  async #markSeen(group: readonly Described[]): Promise<Map<number, ChangedFlags>> {
+    const { store, selected } = this.#session;
+    const unseen = group.filter(({ message }) => !message.flags.includes('\\Seen'));
+    if (unseen.length === 0) return new Map();
+    const uids = unseen.map(({ uid }) => uid);
+    const changed = await store.messages.changeFlags(selected.mailbox.id, uids, 'add', ['\\Seen']);
+    selected.view.note(changed, true);
+    return new Map(changed.map((message) => [message.uid, message]));
+  }
+
+  /** `* n FETCH (...)` of what is at hand. */
+  #tellPlain(fetched: Fetched, items: readonly FetchItem[]): void {
+    let line = '';
+    for (const item of items) {
+      if (isContent(item)) throw new Error('is read');
+      line += line === '' ? '' : ' ';
+      line += renderItem(this.#session, fetched, item);
+    }
+    this.#session.response.raw(`* ${fetched.sequence} FETCH (${line})\r\n`);
+  }
+
+  /** The same with what is read from the message; nothing, if it is gone. */
+  async #tellRead(fetched: Fetched, items: readonly FetchItem[]): Promise<void> {
+    const session = this.#session;
+    const { response } = session;
+    const sections = new Sections(session, fetched, this.#turns);
+    if (!(await sections.readAhead(items))) return;
+    let described = fetched;
+    if (this.#needs.preview) {
+      const preview = await readPreview(session, fetched, this.#turns);
+      if (preview === undefined) return;
+      described = { ...fetched, preview };
+    }
+    if (items.some(({ kind }) => kind === 'section' || kind === 'binary')) {
+      session.context.countRead();
+    }
+    response.raw(`* ${fetched.sequence} FETCH (`);
+    for (const [index, item] of items.entries()) {
+      if (index > 0) response.raw(' ');
+      if (isContent(item)) await sections.tell(item);
+      else response.raw(renderItem(session, described, item));
+    }
+    response.raw(')\r\n');
   }
 }

@@ -23,6 +23,7 @@ import {
 } from '../parser/mailbox.ts';
 import { parseGetMetadata, parseSetMetadata } from '../parser/metadata.ts';
 import { parseNotify } from '../parser/notify.ts';
+import { parseQuotaRoot, parseSetQuota } from '../parser/quota.ts';
 import { parseSearch } from '../parser/search.ts';
 import { parseEnable, parseSelect } from '../parser/select.ts';
 import { parseSort, parseThread } from '../parser/sort.ts';
@@ -41,6 +42,7 @@ import { authenticate, login } from './login.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './mailboxes.ts';
 import { getMetadata, setMetadata } from './metadata.ts';
 import { notify } from './notify.ts';
+import { getQuota, getQuotaRoot, setQuota } from './quota.ts';
 import { replace } from './replace.ts';
 import { search } from './search.ts';
 import { close, examine, select, unselect } from './select.ts';
@@ -161,7 +163,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       states: LOGGED_IN,
       parse: parseAppend,
       handle: append,
-      capability: ['MULTIAPPEND'],
+      capability: ['BINARY', 'MULTIAPPEND'],
     }),
   ],
   [
@@ -187,6 +189,20 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     'NOTIFY',
     command({ states: LOGGED_IN, parse: parseNotify, handle: notify, capability: ['NOTIFY'] }),
   ],
+  [
+    'GETQUOTA',
+    command({ states: LOGGED_IN, parse: parseQuotaRoot, handle: getQuota, capability: ['QUOTA'] }),
+  ],
+  [
+    'GETQUOTAROOT',
+    command({
+      states: LOGGED_IN,
+      parse: parseOneMailbox,
+      handle: getQuotaRoot,
+      capability: ['QUOTA=RES-MESSAGE', 'QUOTA=RES-STORAGE'],
+    }),
+  ],
+  ['SETQUOTA', command({ states: LOGGED_IN, parse: parseSetQuota, handle: setQuota })],
   ['IDLE', command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] })],
 
   ['CHECK', command({ states: SELECTED, parse: parseNothing, handle: noop })],

@@ -13,11 +13,11 @@ export async function replace(
   const selection = session.resolve(replaced, numbering);
   const ready = newMessage(message);
   const target = await session.findMailbox(name, 'TRYCREATE');
-  completeOver(selection, numbering, { text: '' });
-  const [only] = selection.found;
+  completeOver(selection.missing, numbering, { text: '' });
+  const [only] = selection.all();
   if (only === undefined) throw refuse('NONEXISTENT', 'No such message');
   const { mailbox } = session.selected;
-  const { uid } = only.message;
+  const { uid } = only;
   const placed = await session.store.messages.replace(mailbox.id, uid, target.id, ready);
   session.context.countStored(1);
   session.selected.stale = true;

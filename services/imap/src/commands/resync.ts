@@ -4,11 +4,11 @@ import {
   commonRanges,
   formatRanges,
   type NumberRange,
-  rangesHold,
   resolveSet,
 } from '../parser/sequence-set.ts';
 import { encodeFlags } from '../response.ts';
 import type { Session } from '../session.ts';
+import { eachSummary } from '../summaries.ts';
 
 /** Which of `among` have been expunged since. Tombstones are kept, so the answer is exact. */
 export async function tellVanishedEarlier(
@@ -34,9 +34,9 @@ export async function tellChangesSince(
   if (uidValidity !== mailbox.uidValidity) return;
   const ranges = known === undefined ? undefined : resolveSet(known, view.lastUid);
   await tellVanishedEarlier(session, modSeq, ranges);
-  for (const { sequence, message } of view) {
-    if (message.modSeq <= modSeq) continue;
-    if (ranges !== undefined && !rangesHold(ranges, message.uid)) continue;
+  const selection = ranges === undefined ? view.everything() : view.byUidRanges(ranges);
+  const changed = selection.among(await session.store.messages.changedUids(mailbox.id, modSeq));
+  for await (const { sequence, message } of eachSummary(session, changed)) {
     const { uid, flags } = message;
     const items = `UID ${uid} FLAGS ${encodeFlags(flags)} MODSEQ (${message.modSeq})`;
     session.response.untagged(`${sequence} FETCH (${items})`);

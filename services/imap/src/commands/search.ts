@@ -4,7 +4,7 @@
  * between.
  */
 import { type MessageStructure, searchedPieces } from '@mail/message';
-import { StoreError } from '@mail/store';
+import { type ModSeq, StoreError, type Uid } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { MessageOctets } from '../message-octets.ts';
@@ -12,10 +12,16 @@ import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial
 import type { ReturnOption, SearchArguments, SearchingArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import { Progress } from '../progress.ts';
-import { type CompiledSearch, compileSearch, lowerHeader } from '../search/match.ts';
+import {
+  type Candidate,
+  type CompiledSearch,
+  compileSearch,
+  lowerHeader,
+} from '../search/match.ts';
 import { findTexts } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import { encodeString } from '../strings.ts';
+import { cut, type Described, eachSummary, PAGE_MESSAGES } from '../summaries.ts';
 import { Turns } from '../turns.ts';
 
 /** Structures that are held at once. */
@@ -37,8 +43,8 @@ export async function search(
     parsed.returns ?? (session.enabled.has('IMAP4rev2') ? ['ALL' as const] : undefined);
   const compiled = compile(session, parsed);
   const found = await findAll(session, compiled);
-  const { looksAtModSeq } = compiled;
-  tellFound(session, found, { ...parsed, returns, numbering, looksAtModSeq });
+  const modSeqs = compiled.looksAtModSeq ? modSeqsOf(found) : undefined;
+  tellFound(session, found, { ...parsed, returns, numbering, modSeqs });
   return { text: 'SEARCH completed' };
 }
 
@@ -64,24 +70,24 @@ interface Telling {
   readonly returns: readonly ReturnOption[] | undefined;
   readonly partial?: PartialRange;
   readonly numbering: Numbering;
-  readonly looksAtModSeq: boolean;
+  /** By UID, where the search looked at them: the answer then tells the highest. */
+  readonly modSeqs: ReadonlyMap<Uid, ModSeq> | undefined;
   readonly word?: 'SEARCH' | 'SORT';
 }
 
 /** Tells what was found, in its order, and saves it where that was asked for. */
 export function tellFound(session: Session, found: readonly Numbered[], telling: Telling): void {
-  const { returns, partial, numbering, looksAtModSeq, word = 'SEARCH' } = telling;
+  const { returns, partial, numbering, modSeqs, word = 'SEARCH' } = telling;
   if (returns?.includes('SAVE')) {
-    const uids = savedOf(found, returns, partial).map(({ message }) => message.uid);
+    const uids = savedOf(found, returns, partial).map(({ uid }) => uid);
     session.selected.view.saveResult(uids.sort((a, b) => a - b));
   }
-  const numbers = found.map(({ sequence, message }) =>
-    numbering === 'uid' ? message.uid : sequence,
-  );
+  const numbers = found.map(({ sequence, uid }) => (numbering === 'uid' ? uid : sequence));
   let modSeq: number | undefined;
-  if (looksAtModSeq) {
+  if (modSeqs !== undefined) {
     session.enableCondStore();
-    modSeq = highestModSeq(returns === undefined ? found : savedOf(found, returns, partial));
+    const told = returns === undefined ? found : savedOf(found, returns, partial);
+    modSeq = highestModSeq(told, modSeqs);
   }
   if (returns === undefined) tellList(session, word, numbers, modSeq);
   else tellExtended(session, numbers, { ...telling, returns }, modSeq);
@@ -102,10 +108,17 @@ function savedOf(
   return [...new Set([...page, ...ends])];
 }
 
+export function modSeqsOf(found: readonly Found[]): Map<Uid, ModSeq> {
+  return new Map(found.map(({ uid, message }) => [uid, message?.modSeq ?? 0]));
+}
+
 /** RFC 7162 §3.1.5; undefined where nothing was found. */
-function highestModSeq(found: readonly Numbered[]): number | undefined {
+function highestModSeq(
+  found: readonly Numbered[],
+  modSeqs: ReadonlyMap<Uid, ModSeq>,
+): number | undefined {
   if (found.length === 0) return undefined;
-  return found.reduce((highest, { message }) => Math.max(highest, message.modSeq), 0);
+  return found.reduce((highest, { uid }) => Math.max(highest, modSeqs.get(uid) ?? 0), 0);
 }
 
 function tellList(
@@ -145,53 +158,91 @@ function tellPage(partial: PartialRange, numbers: readonly number[]): string {
   return `(${formatPartialRange(partial)} ${page.length === 0 ? 'NIL' : formatSet(page)})`;
 }
 
+/** A message that a search has found; with its summary where that was looked at. */
+export type Found = Numbered & Partial<Pick<Described, 'message'>>;
+
 /** Every message that matches, in order. */
-export async function findAll(session: Session, compiled: CompiledSearch): Promise<Numbered[]> {
+export async function findAll(session: Session, compiled: CompiledSearch): Promise<Found[]> {
+  const { store, selected } = session;
+  const { start } = compiled;
+  const selection = start.selection ?? selected.view.everything();
+  const pages =
+    start.mark === undefined
+      ? selection.pages(PAGE_MESSAGES)
+      : cut(
+          selection.among(await store.messages.marked(selected.mailbox.id, start.mark)),
+          PAGE_MESSAGES,
+        );
   const turns = new Turns(TURN_OCTETS);
-  const progress = new Progress(session, session.selected.view.count);
-  const found: Numbered[] = [];
-  let undecided: Numbered[] = [];
-  const decide = async (): Promise<void> => {
-    found.push(...(await decideByReading(session, compiled, undecided, turns, progress)));
-    undecided = [];
-  };
-  for (const candidate of session.selected.view) {
-    const verdict = compiled.matches(candidate);
-    // what is undecided goes before what comes after it, so that the answer is in order
-    if (verdict === undefined) undecided.push(candidate);
-    else if (verdict && undecided.length > 0) {
-      await decide();
-      found.push(candidate);
-    } else if (verdict) found.push(candidate);
-    if (undecided.length === BATCH_STRUCTURES) await decide();
-    await turns.spend(MESSAGE_OCTETS);
+  const progress = new Progress(session, selection.count);
+  const found: Found[] = [];
+  for (const page of pages) {
+    for (const one of await findInPage(session, compiled, page, { turns, progress })) {
+      found.push(one);
+    }
+    await turns.spend(page.length * MESSAGE_OCTETS);
   }
-  await decide();
   return found;
+}
+
+/** What a long search owes the others. */
+interface Manners {
+  /** In octets. */
+  readonly turns: Turns;
+  readonly progress: Progress;
+}
+
+/** First by numbers alone, then by summaries, last by reading. */
+async function findInPage(
+  session: Session,
+  compiled: CompiledSearch,
+  page: readonly Numbered[],
+  manners: Manners,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  const open: Numbered[] = [];
+  for (const numbered of page) {
+    // the answer tells of the sequences of all that it names
+    const verdict = compiled.looksAtModSeq ? undefined : compiled.matches(numbered);
+    if (verdict === true) found.push(numbered);
+    else if (verdict === undefined) open.push(numbered);
+  }
+  const unread: Described[] = [];
+  for await (const described of eachSummary(session, open)) {
+    const verdict = compiled.matches(described);
+    if (verdict === true) found.push(described);
+    else if (verdict === undefined) unread.push(described);
+  }
+  for (const batch of cut(unread, BATCH_STRUCTURES)) {
+    for (const one of await decideByReading(session, compiled, batch, manners)) found.push(one);
+  }
+  return found.sort((a, b) => a.sequence - b.sequence);
 }
 
 /** Those of `undecided` that match once they are read; what has gone meanwhile matches nothing. */
 async function decideByReading(
   session: Session,
   compiled: CompiledSearch,
-  undecided: readonly Numbered[],
-  turns: Turns,
-  progress: Progress,
-): Promise<Numbered[]> {
-  if (undecided.length === 0) return [];
-  const uids = undecided.map(({ message }) => message.uid);
+  undecided: readonly Described[],
+  { turns, progress }: Manners,
+): Promise<Found[]> {
+  const uids = undecided.map(({ uid }) => uid);
   const { messages } = session.store;
-  const structures = await messages.structures(session.selected.mailbox.id, uids);
-  const found: Numbered[] = [];
-  for (const numbered of undecided) {
-    const structure = structures.get(numbered.message.uid);
+  const { id } = session.selected.mailbox;
+  const structures = await messages.structures(id, uids);
+  const emailIds = compiled.looksAtEmailId ? await messages.emailIds(id, uids) : undefined;
+  const found: Found[] = [];
+  for (const described of undecided) {
+    const structure = structures.get(described.uid);
     if (structure === undefined) continue;
+    const emailId = emailIds?.get(described.uid);
     try {
-      if (await readToDecide(session, compiled, numbered, structure, turns)) found.push(numbered);
+      const candidate = { ...described, structure, ...(emailId !== undefined && { emailId }) };
+      if (await readToDecide(session, compiled, candidate, turns)) found.push(described);
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'no-such-message')) throw error;
     }
-    await progress.tell(numbered.sequence);
+    await progress.tell(described.sequence);
   }
   return found;
 }
@@ -200,14 +251,14 @@ async function decideByReading(
 async function readToDecide(
   session: Session,
   { matches, looksAtHeader, texts }: CompiledSearch,
-  numbered: Numbered,
-  structure: MessageStructure,
+  numbered: Described & { readonly structure: MessageStructure },
   turns: Turns,
 ): Promise<boolean> {
+  const { structure } = numbered;
   const { messages } = session.store;
   const octets = new MessageOctets(messages, session.selected.mailbox.id, numbered.message);
   const read = (start: number, end: number): Promise<Buffer> => octets.read(start, end);
-  let candidate: Parameters<typeof matches>[0] = { ...numbered, structure };
+  let candidate: Candidate = numbered;
   const ownHeader = looksAtHeader ? searchedPieces(structure)[0] : undefined;
   if (ownHeader !== undefined) {
     const { start, end } = ownHeader;

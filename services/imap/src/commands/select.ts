@@ -22,26 +22,48 @@ async function open(
     response.notice('CLOSED', 'The mailbox before is closed');
   }
   const mailbox = await session.findMailbox(name, 'NONEXISTENT');
-  const { view } = await session.select(mailbox, readOnly);
-  const { uidNext } = await session.store.mailboxes.status(mailbox.id);
-  session.tellFlagsInUse(view.flagsInUse);
-  response.untagged(`${view.count} EXISTS`);
-  if (!session.enabled.has('IMAP4rev2')) tellRecent(session);
-  response.notice(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are valid');
-  response.notice(`UIDNEXT ${uidNext}`, 'Predicted next UID');
-  response.notice(`HIGHESTMODSEQ ${view.highestModSeq}`, 'Changes are numbered');
-  response.notice(`MAILBOXID (${mailbox.objectId})`, 'Its id');
-  await tellName(session, mailbox.name, name);
-  if (resync !== undefined) await tellChangesSince(session, resync);
+  const { uidNext, firstUnseen } = await session.select(mailbox, readOnly);
+  try {
+    await tellOpened(session, name, uidNext, firstUnseen);
+    if (resync !== undefined) await tellChangesSince(session, resync);
+  } catch (error) {
+    // one that is answered NO leaves none selected either
+    session.deselect();
+    throw error;
+  }
   return readOnly
     ? { code: 'READ-ONLY', text: 'EXAMINE completed' }
     : { code: 'READ-WRITE', text: 'SELECT completed' };
 }
 
+/** `name` is what the client calls it. */
+async function tellOpened(
+  session: Session,
+  name: string,
+  uidNext: number,
+  firstUnseen: number | undefined,
+): Promise<void> {
+  const {
+    response,
+    selected: { mailbox, view },
+  } = session;
+  session.tellFlagsInUse(view.flagsInUse);
+  response.untagged(`${view.count} EXISTS`);
+  if (!session.enabled.has('IMAP4rev2')) tellRecent(session, firstUnseen);
+  response.notice(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are valid');
+  response.notice(`UIDNEXT ${uidNext}`, 'Predicted next UID');
+  response.notice(`HIGHESTMODSEQ ${view.highestModSeq}`, 'Changes are numbered');
+  response.notice(`MAILBOXID (${mailbox.objectId})`, 'Its id');
+  await tellName(session, mailbox.name, name);
+}
+
 /** What IMAP4rev2 has dropped (RFC 9051 appendix E). */
-function tellRecent({ response, selected: { view } }: Session): void {
+function tellRecent(
+  { response, selected: { view } }: Session,
+  firstUnseen: number | undefined,
+): void {
   response.untagged('0 RECENT');
-  const unseen = view.firstUnseen;
+  const unseen = firstUnseen === undefined ? undefined : view.sequenceOf(firstUnseen);
   if (unseen !== undefined) response.notice(`UNSEEN ${unseen}`, 'First unseen message');
 }
 

@@ -5,8 +5,9 @@ import type { Completion, Numbering, Session } from '../session.ts';
 import { sortInTurns } from '../sort/in-turns.ts';
 import { comparison, needsEnvelope, type Sortable, sortValues } from '../sort/keys.ts';
 import { eachStructure } from '../structures.ts';
+import { eachSummary } from '../summaries.ts';
 import { Turns } from '../turns.ts';
-import { compile, findAll, tellFound } from './search.ts';
+import { compile, findAll, modSeqsOf, tellFound } from './search.ts';
 
 /** Comparisons before others have their turn. */
 const TURN_COMPARISONS = 10_000;
@@ -19,8 +20,8 @@ export async function sort(
   const compiled = compile(session, parsed);
   const found = await findAll(session, compiled);
   const sorted = await sortFound(session, found, parsed.criteria);
-  const { looksAtModSeq } = compiled;
-  tellFound(session, sorted, { ...parsed, numbering, looksAtModSeq, word: 'SORT' });
+  const modSeqs = compiled.looksAtModSeq ? modSeqsOf(found) : undefined;
+  tellFound(session, sorted, { ...parsed, numbering, modSeqs, word: 'SORT' });
   return { text: 'SORT completed' };
 }
 
@@ -31,13 +32,12 @@ async function sortFound(
 ): Promise<Numbered[]> {
   const sortables: (Numbered & Sortable)[] = [];
   if (needsEnvelope(criteria)) {
-    for await (const { sequence, message, structure } of eachStructure(session, found)) {
-      const values = sortValues(criteria, message, structure.envelope);
-      sortables.push({ sequence, message, values });
+    for await (const { sequence, uid, message, structure } of eachStructure(session, found)) {
+      sortables.push({ sequence, uid, values: sortValues(criteria, message, structure.envelope) });
     }
   } else {
-    for (const numbered of found) {
-      sortables.push({ ...numbered, values: sortValues(criteria, numbered.message, undefined) });
+    for await (const { sequence, uid, message } of eachSummary(session, found)) {
+      sortables.push({ sequence, uid, values: sortValues(criteria, message, undefined) });
     }
   }
   return sortInTurns(sortables, comparison(criteria), new Turns(TURN_COMPARISONS));

@@ -1,10 +1,14 @@
 /** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11), MAILBOXID (RFC 8474), HIGHESTMODSEQ (RFC 7162),
- * APPENDLIMIT (RFC 7889). */
+ * APPENDLIMIT (RFC 7889), DELETED-STORAGE (RFC 9208 §4.1.4). */
 import type { Mailbox, MailboxStatus } from '@mail/store';
 import type { StatusArguments, StatusItem } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
 
-type Value = (status: MailboxStatus, mailbox: Mailbox, session: Session) => number | string;
+type Value = (
+  status: MailboxStatus,
+  mailbox: Mailbox,
+  session: Session,
+) => number | string | Promise<number>;
 
 const VALUES: Record<StatusItem, Value> = {
   MESSAGES: ({ messages }) => messages,
@@ -14,6 +18,8 @@ const VALUES: Record<StatusItem, Value> = {
   UIDVALIDITY: ({ uidValidity }) => uidValidity,
   UNSEEN: ({ unseen }) => unseen,
   DELETED: ({ deleted }) => deleted,
+  'DELETED-STORAGE': ({ deleted }, { id }, { store }) =>
+    deleted === 0 ? 0 : store.mailboxes.deletedSize(id),
   SIZE: ({ size }) => size,
   HIGHESTMODSEQ: ({ highestModSeq }) => highestModSeq,
   APPENDLIMIT: (_, __, { context }) => context.appendLimit,
@@ -28,17 +34,18 @@ export async function tellStatus(
 ): Promise<void> {
   if (items.includes('HIGHESTMODSEQ')) session.enableCondStore();
   const status = await session.store.mailboxes.status(mailbox.id);
-  tellStatusItems(session, mailbox, status, items);
+  await tellStatusItems(session, mailbox, status, items);
 }
 
 /** STATUS of what is known already. */
-export function tellStatusItems(
+export async function tellStatusItems(
   session: Session,
   mailbox: Mailbox,
   status: MailboxStatus,
   items: readonly StatusItem[],
-): void {
-  const values = items.map((item) => `${item} ${VALUES[item](status, mailbox, session)}`);
+): Promise<void> {
+  const values: string[] = [];
+  for (const item of items) values.push(`${item} ${await VALUES[item](status, mailbox, session)}`);
   const wireName = session.strings.mailbox(mailbox.name);
   session.response.untagged(`STATUS ${wireName} (${values.join(' ')})`);
 }

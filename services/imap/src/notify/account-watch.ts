@@ -81,7 +81,7 @@ export class AccountWatch {
       for (const update of updates) {
         if (update.kind === 'status') {
           const { mailbox, items } = update;
-          tellStatusItems(session, mailbox, mailbox.status, items);
+          await tellStatusItems(session, mailbox, mailbox.status, items);
         } else if (update.kind === 'metadata') {
           this.#tellEntries(update.name, update.entries);
         }
@@ -114,7 +114,7 @@ export class AccountWatch {
     for (const mailbox of mailboxes) {
       if (state.name === 'selected' && state.selected.mailbox.id === mailbox.id) continue;
       const items = this.#statusItems(mailbox, subscribed.has(mailbox.name));
-      if (items.length > 0) tellStatusItems(session, mailbox, mailbox.status, items);
+      if (items.length > 0) await tellStatusItems(session, mailbox, mailbox.status, items);
       await response.room;
     }
   }

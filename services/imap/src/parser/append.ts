@@ -13,7 +13,7 @@ import { parseSetNumber, type SequenceSet } from './sequence-set.ts';
 export interface AppendedText {
   readonly flags: readonly string[];
   readonly internalDate: Date | undefined;
-  /** In pieces. NUL is among them only where a literal8 carried it. */
+  /** In pieces, as they are to be stored. */
   readonly octets: readonly Buffer[];
 }
 

@@ -13,6 +13,7 @@ import { type CommandText, Lexer, literalHead } from './lexer.ts';
 import { parseList, parseLsub, parseRename, parseStatus } from './mailbox.ts';
 import { parseGetMetadata, parseSetMetadata } from './metadata.ts';
 import { EVENTS, parseNotify } from './notify.ts';
+import { parseQuotaRoot, parseSetQuota } from './quota.ts';
 import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
 import type { MessageSet, SetNumber } from './sequence-set.ts';
 import { parseSort, SORT_KEYS } from './sort.ts';
@@ -88,6 +89,12 @@ const VALID = [
   'a MOVE * Archive/2026',
   'a REPLACE * Drafts (\\Draft) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
   'a UID REPLACE 9 {1+}\r\nx {0}\r\n',
+  'a GETQUOTA ""',
+  'a GETQUOTA {3+}\r\na b',
+  'a GETQUOTAROOT "Entw&APw-rfe"',
+  'a SETQUOTA alice@example.test ()',
+  'a SETQUOTA "" (STORAGE 512 message 9223372036854775807)',
+  'a STATUS INBOX (DELETED DELETED-STORAGE)',
   'a NOOP',
   'a GETMETADATA "" /shared/comment',
   'a GETMETADATA (MAXSIZE 1024 DEPTH infinity) INBOX ("/private/a b" {8+}\r\n/private)',
@@ -125,6 +132,13 @@ test.each([
   'a LIST "" * RETURN (STATUS)',
   'a LIST "" * (CHILDREN)',
   'a CREATE x (USE \\Sent)',
+  'a GETQUOTA',
+  'a GETQUOTAROOT INBOX x',
+  'a SETQUOTA x',
+  'a SETQUOTA x STORAGE 512',
+  'a SETQUOTA x (STORAGE)',
+  'a SETQUOTA x (STORAGE 9223372036854775808)',
+  'a SETQUOTA x (STORAGE 5 )',
   'a CREATE x ()',
   'a APPEND INBOX "x"',
   'a APPEND INBOX "31-Feb-1994 12:00:00 +0100" {0}\r\n',
@@ -519,6 +533,24 @@ test('NOTIFY', () => {
         selected: selected && { ...selected, newItems },
         unsupported: false,
       });
+    }),
+  );
+});
+
+test('SETQUOTA', () => {
+  const limits = fc.array(
+    fc.record({
+      resource: fc.constantFrom('STORAGE', 'MESSAGE', 'MAILBOX'),
+      limit: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+    }),
+    { maxLength: 4 },
+  );
+  fc.assert(
+    fc.property(texts, ways, limits, (root, way, limits) => {
+      const list = limits.map(({ resource, limit }) => `${resource} ${limit}`).join(' ');
+      const expected = { root, limits };
+      expect(reads(parseSetQuota, ` ${written(root, way)} (${list})`)).toEqual(expected);
+      expect(reads(parseQuotaRoot, ` ${written(root, way)}`)).toBe(root);
     }),
   );
 });

@@ -10,15 +10,17 @@ const lexerOf = (line: string, ...rest: [literal: string, line: string][]): Lexe
 
 describe('literalHead', () => {
   test.each([
-    ['a APPEND x {12}', { octets: 12, synchronising: true }],
-    ['a APPEND x {12+}', { octets: 12, synchronising: false }],
-    ['{0}', { octets: 0, synchronising: true }],
-    ['a {9999999999}', { octets: 9_999_999_999, synchronising: true }],
+    ['a APPEND x {12}', { octets: 12, binary: false, synchronising: true }],
+    ['a APPEND x {12+}', { octets: 12, binary: false, synchronising: false }],
+    ['{0}', { octets: 0, binary: false, synchronising: true }],
+    ['a {9999999999}', { octets: 9_999_999_999, binary: false, synchronising: true }],
+    ['a APPEND x ~{12+}', { octets: 12, binary: true, synchronising: false }],
+    ['a APPEND x ~{9999999999999999999+}', expect.objectContaining({ binary: true })],
     ['a NOOP', undefined],
     ['a {12} ', undefined],
     ['a {-1}', undefined],
     ['a {1-}', undefined],
-    ['a {99999999999}', { octets: 99_999_999_999, synchronising: true }],
+    ['a {99999999999}', { octets: 99_999_999_999, binary: false, synchronising: true }],
     ['a {99999999999999999999}', undefined],
   ])('%s', (line, head) => expect(literalHead(line)).toEqual(head));
 });

@@ -24,19 +24,24 @@ export interface CommandText {
 /** The announcement that ends a line before a literal: {size} or {size+} (RFC 7888 §3). */
 export interface LiteralHead {
   readonly octets: number;
+  /** ~{size}: a literal8, which may hold NUL (RFC 9051 §4.3). */
+  readonly binary: boolean;
   /** Whether the client waits for our go-ahead. */
   readonly synchronising: boolean;
 }
 
 /** number64 (RFC 9051 §9). */
 const LITERAL_HEAD = /\{(\d{1,19})(\+?)\}$/;
+const LITERAL_HEAD_CHARS = 23;
 
 /** What a line's end announces; undefined when the command ends with it. */
 export function literalHead(line: string): LiteralHead | undefined {
   // a quoted string may end in "}" only before its closing quote, so the end alone decides
-  const match = LITERAL_HEAD.exec(line.slice(-22));
+  const end = line.slice(-LITERAL_HEAD_CHARS);
+  const match = LITERAL_HEAD.exec(end);
   if (match?.[1] === undefined) return undefined;
-  return { octets: Number(match[1]), synchronising: match[2] === '' };
+  const binary = end[match.index - 1] === '~';
+  return { octets: Number(match[1]), binary, synchronising: match[2] === '' };
 }
 
 // each class as a table of 256 flags: one look-up an octet

@@ -155,6 +155,7 @@ export const STATUS_ITEMS = [
   'UIDVALIDITY',
   'UNSEEN',
   'DELETED',
+  'DELETED-STORAGE',
   'SIZE',
   'MAILBOXID',
   'HIGHESTMODSEQ',
@@ -171,7 +172,7 @@ export interface StatusArguments {
   readonly items: readonly StatusItem[];
 }
 
-/** RFC 3501 §6.3.10, RFC 8438, RFC 8474 §4.3. */
+/** RFC 3501 §6.3.10, RFC 8438, RFC 8474 §4.3, RFC 9208 §4.1.4. */
 export function parseStatus(lexer: Lexer): StatusArguments {
   const mailbox = parseOneMailbox(lexer);
   lexer.space();

@@ -1,5 +1,5 @@
 import { parseMessage } from '@mail/message';
-import type { MessageSummary } from '@mail/store';
+import { type MessageSummary, UidSet } from '@mail/store';
 import { describe, expect, test } from 'vitest';
 import { MailboxView } from '../mailbox-view.ts';
 import { Lexer } from '../parser/lexer.ts';
@@ -26,13 +26,19 @@ const message: MessageSummary = {
   flags: ['\\Seen', 'Work'],
   modSeq: 1,
   size: RAW.length,
-  endsInCrlf: true,
   internalDate: new Date('2026-03-05T00:30:00Z'),
   savedAt: Date.parse('2026-03-06T23:59:59Z'),
-  emailId: 'm',
 };
-const view = new MailboxView([message], 1);
-const known: Candidate = { sequence: 1, message };
+const uids = new UidSet();
+uids.add(7);
+const view = new MailboxView({
+  uids,
+  uidNext: 8,
+  highestModSeq: 1,
+  firstUnseen: undefined,
+  keywords: [],
+});
+const known: Candidate = { sequence: 1, uid: 7, message, emailId: 'm' };
 const withHeader: Candidate = { ...known, structure, header: lowerHeader(RAW) };
 
 const NOW = Date.UTC(2026, 10, 24);
@@ -47,6 +53,34 @@ const verdicts = async (text: string) => {
   const texts = await findTexts(structure, compiled.texts, read, new Turns(1024));
   return [known, withHeader, { ...withHeader, texts }].map(compiled.matches);
 };
+
+test.each([
+  ['ALL', true],
+  ['UID 7', true],
+  ['NOT 1', false],
+  ['SEEN', undefined],
+  ['OR ALL SEEN', true],
+  ['LARGER 1', undefined],
+  ['EMAILID m', undefined],
+])('by its numbers alone: %s %s', (text, verdict) => {
+  const compiled = compileSearch(keyOf(text), view, NOW);
+  if (compiled === 'no-such-number') throw new Error('there is');
+  expect(compiled.matches({ sequence: 1, uid: 7 })).toBe(verdict);
+});
+
+test.each([
+  ['ALL', {}],
+  ['UNSEEN', { mark: 'unseen' }],
+  ['SUBJECT x NOT SEEN', { mark: 'unseen' }],
+  ['DELETED 1', { mark: 'deleted', selection: expect.anything() }],
+  ['UNDELETED', {}],
+  ['OR UNSEEN DELETED', {}],
+  ['NOT UID 7', {}],
+  ['(UID 7:9)', { selection: expect.anything() }],
+])('where a search begins: %s', (text, start) => {
+  expect(compileSearch(keyOf(text), view, NOW)).toMatchObject({ start });
+  expect(compileSearch(keyOf(text), view, NOW)).toHaveProperty('start', start);
+});
 
 describe('as little as will do is read', () => {
   test.each([

@@ -3,7 +3,8 @@
  * first from what the session knows anyway, then from its header, last from its text. Pure.
  */
 import { type FieldTexts, headerTexts, type MessageStructure, sentDate } from '@mail/message';
-import type { MailboxView, Numbered } from '../mailbox-view.ts';
+import type { MessageSummary } from '@mail/store';
+import type { MailboxView, Numbered, Selection } from '../mailbox-view.ts';
 import { dayOf } from '../parser/date.ts';
 import type { SearchKey } from '../parser/search.ts';
 import { rangesHold } from '../parser/sequence-set.ts';
@@ -11,6 +12,8 @@ import type { FoundTexts } from './texts.ts';
 
 /** A message, and what has been read of it so far. */
 export interface Candidate extends Numbered {
+  readonly message?: MessageSummary;
+  readonly emailId?: string;
   readonly structure?: MessageStructure;
   /** The message's own header, as lowerHeader reads it. */
   readonly header?: FieldTexts;
@@ -25,12 +28,48 @@ type Matcher = (candidate: Candidate) => Verdict;
 /** A SEARCH made ready for one view. */
 export interface CompiledSearch {
   readonly matches: Matcher;
+  /** What to look at: the search finds nothing elsewhere. */
+  readonly start: SearchStart;
   /** Whether any key looks at header fields. */
   readonly looksAtHeader: boolean;
   /** Whether any key looks at modification sequences: the answer then tells the highest. */
   readonly looksAtModSeq: boolean;
+  readonly looksAtEmailId: boolean;
   /** What BODY and TEXT look for, in lower case. */
   readonly texts: ReadonlySet<string>;
+}
+
+/** Where a search begins, so that it need not look at every message. */
+export interface SearchStart {
+  readonly selection?: Selection;
+  readonly mark?: 'unseen' | 'deleted';
+}
+
+/** What every message has that `key` finds. */
+function startOf(key: SearchKey, view: MailboxView): SearchStart {
+  switch (key.kind) {
+    case 'and':
+      return key.keys.map((one) => startOf(one, view)).reduce(narrower, {});
+    case 'sequence': {
+      const selection = view.bySequence(key.set);
+      return selection === undefined ? {} : { selection };
+    }
+    case 'uid':
+      return { selection: view.byUid(key.set) };
+    case 'flag':
+      return key.flag === '\\Deleted' ? { mark: 'deleted' } : {};
+    case 'not':
+      return key.key.kind === 'flag' && key.key.flag === '\\Seen' ? { mark: 'unseen' } : {};
+    default:
+      return {};
+  }
+}
+
+/** Each narrows by itself: one of a kind is enough. */
+function narrower(one: SearchStart, other: SearchStart): SearchStart {
+  const selection = one.selection ?? other.selection;
+  const mark = one.mark ?? other.mark;
+  return { ...(selection && { selection }), ...(mark && { mark }) };
 }
 
 function and(matchers: readonly Matcher[]): Matcher {
@@ -51,6 +90,11 @@ const not =
     const verdict = matches(candidate);
     return verdict === undefined ? undefined : !verdict;
   };
+
+const bySummary =
+  (holds: (message: MessageSummary) => boolean): Matcher =>
+  ({ message }) =>
+    message && holds(message);
 
 /** Fields by name, all in lower case: values are looked for in any (RFC 5051: i;unicode-casemap). */
 export function lowerHeader(octets: Buffer): FieldTexts {
@@ -78,6 +122,7 @@ export function compileSearch(
   let badNumber = false;
   let looksAtHeader = false;
   let looksAtModSeq = false;
+  let looksAtEmailId = false;
   const texts = new Set<string>();
 
   const compile = (inner: SearchKey): Matcher => {
@@ -97,34 +142,39 @@ export function compileSearch(
       }
       case 'uid': {
         const ranges = view.uidRanges(inner.set);
-        return ({ message }) => rangesHold(ranges, message.uid);
+        return ({ uid }) => rangesHold(ranges, uid);
       }
       case 'flag': {
         const flag = inner.flag.toLowerCase();
-        return ({ message }) => message.flags.some((one) => one.toLowerCase() === flag);
+        return bySummary(({ flags }) => flags.some((one) => one.toLowerCase() === flag));
       }
       case 'email-id':
-        return ({ message }) => message.emailId === inner.id;
+        looksAtEmailId = true;
+        return ({ emailId }) => (emailId === undefined ? undefined : emailId === inner.id);
       case 'modseq':
         looksAtModSeq = true;
-        return ({ message }) => message.modSeq >= inner.atLeast;
+        return bySummary(({ modSeq }) => modSeq >= inner.atLeast);
       case 'thread-id':
         return () => false;
       case 'larger':
-        return ({ message }) => message.size > inner.octets;
+        return bySummary(({ size }) => size > inner.octets);
       case 'smaller':
-        return ({ message }) => message.size < inner.octets;
+        return bySummary(({ size }) => size < inner.octets);
       case 'younger':
-        return ({ message }) => now - message.internalDate.getTime() <= inner.seconds * 1000;
+        return bySummary(
+          ({ internalDate }) => now - internalDate.getTime() <= inner.seconds * 1000,
+        );
       case 'older':
-        return ({ message }) => now - message.internalDate.getTime() >= inner.seconds * 1000;
+        return bySummary(
+          ({ internalDate }) => now - internalDate.getTime() >= inner.seconds * 1000,
+        );
       case 'date': {
         const relates = RELATIONS[inner.relation];
         if (inner.of === 'internal') {
-          return ({ message }) => relates(dayOf(message.internalDate), inner.day);
+          return bySummary(({ internalDate }) => relates(dayOf(internalDate), inner.day));
         }
         if (inner.of === 'saved') {
-          return ({ message }) => relates(dayOf(new Date(message.savedAt)), inner.day);
+          return bySummary(({ savedAt }) => relates(dayOf(new Date(savedAt)), inner.day));
         }
         return ({ structure }) => {
           if (structure === undefined) return undefined;
@@ -153,5 +203,7 @@ export function compileSearch(
   };
 
   const matches = compile(key);
-  return badNumber ? 'no-such-number' : { matches, looksAtHeader, looksAtModSeq, texts };
+  if (badNumber) return 'no-such-number';
+  const start = startOf(key, view);
+  return { matches, start, looksAtHeader, looksAtModSeq, looksAtEmailId, texts };
 }

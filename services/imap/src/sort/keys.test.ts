@@ -10,10 +10,8 @@ const summary: MessageSummary = {
   flags: [],
   modSeq: 1,
   size: 77,
-  endsInCrlf: true,
   internalDate: new Date('2026-03-05T00:30:00Z'),
   savedAt: Date.parse('2026-03-06T23:59:59Z'),
-  emailId: 'm',
 };
 
 const valueFor = (key: SortKey, header: string) => {

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PasswordHasher } from '@mail/auth';
+import { preparePassword } from '@mail/auth';
 import { staticCertificates } from '@mail/certs/testing';
 import { runTranscript } from '@mail/line-server/testing';
 import { Metrics, parseSettings, silentLogger } from '@mail/service';
@@ -59,12 +59,16 @@ export async function startTestServer(
     tls: certificates.acceptor(['imap']),
   });
   const [starttls = 0, tls = 0, plain = 0] = server.listeners.map(({ port }) => port);
-  const passwordHash = await new PasswordHasher().hash(PASSWORD);
+  // computed once: keys hold the salt that they were made with
+  const { passwordHash, scramKeys } = await preparePassword(PASSWORD, {
+    addressKey: 'anybody',
+    saltSecret: await store.logins.saltSecret(),
+  });
   const ports = { starttls, tls, plain };
   let accounts = 0;
   const addAccount = (): Promise<Account> => {
     accounts += 1;
-    return store.accounts.add(`user${accounts}@example.test`, passwordHash);
+    return store.accounts.add(`user${accounts}@example.test`, passwordHash, scramKeys);
   };
   return {
     store,

@@ -2,7 +2,7 @@
 import type { Session } from '../session.ts';
 import { type Command, encodeLines, requireNoArgument } from './command.ts';
 
-function* capabilities({ connection, state }: Session): Generator<string> {
+function* capabilities({ connection, logins, state }: Session): Generator<string> {
   yield 'TOP';
   yield 'UIDL';
   yield 'RESP-CODES';
@@ -13,7 +13,7 @@ function* capabilities({ connection, state }: Session): Generator<string> {
   if (connection.startTlsOffered && state.name === 'authorization') yield 'STLS';
   if (connection.loginAllowed) {
     yield 'USER';
-    yield 'SASL PLAIN';
+    yield `SASL ${logins.mechanisms(connection.channelBinding).join(' ')}`;
   }
   yield 'IMPLEMENTATION Concert';
 }

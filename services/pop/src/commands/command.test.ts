@@ -1,3 +1,4 @@
+import { AuthError } from '@mail/auth';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ReplyError } from '../errors.ts';
@@ -102,6 +103,7 @@ function sessionIn(name: StateName): Session {
     state,
     maildrop,
     connection: {
+      channelBinding: undefined,
       loginAllowed: true,
       startTlsOffered: true,
       write: async () => {},
@@ -109,7 +111,14 @@ function sessionIn(name: StateName): Session {
     },
     context: { countRead: () => {} },
     requirePrivacy: () => {},
-    logIn: async () => {
+    logins: {
+      mechanisms: () => ['PLAIN'],
+      logIn: async () => ({ kind: 'refused' }),
+      authenticate: async () => {
+        throw new AuthError('malformed-response', 'not base64');
+      },
+    },
+    enter: async () => {
       throw new ReplyError('AUTH', 'Wrong name or password');
     },
   } as unknown as Session;

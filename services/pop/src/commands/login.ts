@@ -1,7 +1,8 @@
 /** USER and PASS (RFC 1939 §7), AUTH (RFC 5034): who is there. */
-import { AuthError, decodeResponse, parsePlain } from '@mail/auth';
+import { AuthError } from '@mail/auth';
 import { ReplyError } from '../errors.ts';
 import type { Maildrop } from '../maildrop.ts';
+import type { Session } from '../session.ts';
 import { type Command, encodeLines, type Reply, wordsOf } from './command.ts';
 
 function loggedIn(maildrop: Maildrop): Reply {
@@ -29,34 +30,54 @@ export const pass: Command = {
       throw new ReplyError(undefined, 'USER comes first');
     }
     session.state = { name: 'authorization', user: undefined };
-    return loggedIn(await session.logIn('user', state.user, argument));
+    const outcome = await session.logins.logIn('user', state.user, argument);
+    return loggedIn(await session.enter(outcome));
   },
 };
+
+async function ask({ connection }: Session, challenge: string): Promise<string> {
+  await connection.write(`+ ${challenge}\r\n`);
+  // who has ended has given up
+  return (await connection.readLine())?.toString('latin1') ?? '*';
+}
 
 export const auth: Command = {
   states: ['authorization'],
   async handle(session, argument) {
+    const { connection, logins } = session;
     const [mechanism, initialResponse] = wordsOf(argument, 0, 2);
     if (mechanism === undefined) {
-      const mechanisms = session.connection.loginAllowed ? ['PLAIN'] : [];
-      return { text: 'Mechanisms follow', lines: encodeLines(mechanisms) };
+      const offered = connection.loginAllowed ? logins.mechanisms(connection.channelBinding) : [];
+      return { text: 'Mechanisms follow', lines: encodeLines(offered) };
     }
     session.requirePrivacy();
-    if (mechanism.toUpperCase() !== 'PLAIN') {
-      throw new ReplyError(undefined, 'Mechanism not supported');
-    }
-    let response = initialResponse;
-    if (response === undefined) {
-      await session.connection.write('+ \r\n');
-      response = (await session.connection.readLine())?.toString('latin1') ?? '*';
-    }
     try {
-      const { address, password } = parsePlain(decodeResponse(response));
-      return loggedIn(await session.logIn('plain', address, password));
-    } catch (cause) {
-      if (!(cause instanceof AuthError) || cause.code === 'bad-hash') throw cause;
-      const text = cause.code === 'cancelled' ? 'Cancelled' : 'Bad SASL response';
-      throw new ReplyError(undefined, text, { cause });
+      const outcome = await logins.authenticate({
+        mechanism,
+        initialResponse,
+        binding: connection.channelBinding,
+        ask: (challenge) => ask(session, challenge),
+      });
+      return loggedIn(await session.enter(outcome));
+    } catch (error) {
+      throw error instanceof AuthError ? refusalOf(error) : error;
     }
   },
 };
+
+/** What a broken exchange is answered with; a bug is thrown on. */
+function refusalOf(error: AuthError): Error {
+  const options = { cause: error };
+  switch (error.code) {
+    case 'unsupported-mechanism':
+      return new ReplyError(undefined, 'Mechanism not supported', options);
+    case 'channel-binding':
+      return new ReplyError('AUTH', 'This is another TLS session than yours', options);
+    case 'cancelled':
+      return new ReplyError(undefined, 'Cancelled', options);
+    case 'malformed-response':
+      return new ReplyError(undefined, 'Bad SASL response', options);
+    default:
+      return error;
+  }
+}

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PasswordHasher } from '@mail/auth';
+import { preparePassword } from '@mail/auth';
 import { type StaticCertificates, staticCertificates } from '@mail/certs/testing';
 import type { LineServer } from '@mail/line-server';
 import { runTranscript, type TranscriptOptions } from '@mail/line-server/testing';
@@ -61,7 +61,11 @@ export async function startTestServer(
     tls: certificates.acceptor(['pop3']),
   });
   const [starttls = 0, tls = 0, plain = 0, either = 0] = server.listeners.map(({ port }) => port);
-  const passwordHash = await new PasswordHasher().hash(PASSWORD);
+  // computed once: keys hold the salt that they were made with
+  const { passwordHash, scramKeys } = await preparePassword(PASSWORD, {
+    addressKey: 'anybody',
+    saltSecret: await store.logins.saltSecret(),
+  });
   let accounts = 0;
   return {
     store,
@@ -70,7 +74,11 @@ export async function startTestServer(
     ports: { starttls, tls, plain, either },
     addAccount: async (messages = []) => {
       accounts += 1;
-      const account = await store.accounts.add(`user${accounts}@example.test`, passwordHash);
+      const account = await store.accounts.add(
+        `user${accounts}@example.test`,
+        passwordHash,
+        scramKeys,
+      );
       for (const message of messages) {
         await store.messages.deliver([account.id], { raw: Buffer.from(message) });
       }

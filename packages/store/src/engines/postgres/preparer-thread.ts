@@ -7,8 +7,8 @@ import type { PrepareAnswer, PrepareRequest } from './preparer-messages.ts';
 /** The memory of the messages, which came here to be handed back. */
 function memoryOf({ name }: PrepareRequest, prepared: unknown): ArrayBuffer[] {
   const messages =
-    name === 'append'
-      ? (prepared as PreparedWrite<'append'>).messages
+    name === 'append' || name === 'appendOnce'
+      ? (prepared as PreparedWrite<'append' | 'appendOnce'>).messages
       : [(prepared as PreparedWrite<'deliver' | 'replace'>).message];
   return messages.map(({ content }) => content.raw.buffer as ArrayBuffer);
 }

@@ -26,7 +26,9 @@ describe.skipIf(postgresIsMissing())('a store on a PostgreSQL server with TLS', 
     writeFileSync(ca, root.certificate.toString());
     writeFileSync(otherCa, authority('Other Root').certificate.toString());
     const leaf = issue({ subject: 'db', dnsNames: ['localhost'], issuer: root, ...VALID });
-    server = await PostgresServer.start({ cert: leaf.certificate.toString(), key: keyPem(leaf) });
+    server = await PostgresServer.start({
+      tls: { cert: leaf.certificate.toString(), key: keyPem(leaf) },
+    });
     url = (await server.createDatabase()).url;
   });
   afterAll(async () => {

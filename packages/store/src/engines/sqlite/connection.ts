@@ -3,6 +3,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { Kysely, SqliteDialect } from 'kysely';
 import type { EngineTypes } from '../../migrate.ts';
 import type { Schema } from '../../schema.ts';
+import { SQLITE_TEXT_TABLES } from './text-index.ts';
 
 export const SQLITE_TYPES: EngineTypes = {
   id: 'integer primary key autoincrement',
@@ -10,6 +11,7 @@ export const SQLITE_TYPES: EngineTypes = {
   text: 'text',
   bytes: 'blob',
   clustered: 'without rowid',
+  textIndex: SQLITE_TEXT_TABLES,
 };
 
 /** Reads wait this long where a crashed process left a log to recover; they block the thread. */

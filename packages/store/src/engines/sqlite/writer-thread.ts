@@ -21,6 +21,7 @@ import { sendError } from '../sent-error.ts';
 import { Bell } from './bell.ts';
 import { kyselyOn, openWriter, SQLITE_TYPES } from './connection.ts';
 import { fromSqlite, isBusy } from './errors.ts';
+import { SQLITE_TEXT_INDEX } from './text-index.ts';
 import type { Answer, FromWriter, ToWriter, WriteRequest, WriterData } from './writer-messages.ts';
 
 /** How long other processes may hold the lock before we give up. */
@@ -170,6 +171,7 @@ class WriterThread {
       const result = await run({
         db: this.#db,
         locksRows: false,
+        textIndex: SQLITE_TEXT_INDEX,
         now: new Date(),
         randomId: () => randomBytes(16).toString('base64url'),
         touch: touchedHere.touch,

@@ -1,0 +1,2 @@
+export { LocalIssuer } from './local-issuer.ts';
+export { ScramClient, type ScramClientOptions } from './scram-client.ts';
