@@ -18,6 +18,8 @@ export const PASSWORD = 'open sesame';
 
 export interface TestServer {
   readonly store: MailStore;
+  /** Of the store, for other processes. */
+  readonly storeUrl: string;
   /** Certificates to trust, as PEM. */
   readonly trusted: readonly string[];
   readonly ports: {
@@ -51,7 +53,8 @@ export async function startTestServer(
   tokens?: TokenVerifier,
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'concert-imap-'));
-  const store = await openStore({ url: `sqlite:${join(folder, 'mail.db')}` });
+  const storeUrl = `sqlite:${join(folder, 'mail.db')}`;
+  const store = await openStore({ url: storeUrl });
   const certificates = await staticCertificates({ service: 'imap' });
   const server = await openImapServer({
     service: { logger: silentLogger(), metrics: new Metrics(), clustered: false },
@@ -78,6 +81,7 @@ export async function startTestServer(
   };
   return {
     store,
+    storeUrl,
     trusted: certificates.trusted,
     ports,
     addAccount,
