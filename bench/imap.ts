@@ -66,7 +66,8 @@ const isWanted = (row: string): boolean => wanted.some((part) => row.toLowerCase
 /** All that need the INBOX: the mailboxes of `scale` are others. */
 const withInbox = cases.filter((name) => name !== 'scale');
 const servers: MailServer[] = [];
-try {
+
+async function measure(): Promise<void> {
   if (stores.includes('sqlite')) servers.push(await openConcert());
   if (stores.includes('postgres')) {
     const database = await startPostgres();
@@ -95,6 +96,16 @@ try {
   if (cases.includes('sessions')) await measureSessions(servers, messages);
   if (cases.includes('idle')) await measureIdle(servers, messages);
   if (cases.includes('scale')) await measureScaling(ours, sizes, runs);
+}
+
+/** A run takes minutes, and who ends it wants no servers left behind. */
+const interrupted = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+  }
+});
+try {
+  await Promise.race([measure(), interrupted]);
 } finally {
   for (const server of servers) await server.close();
 }

@@ -23,16 +23,22 @@ describe.skipIf(!areInstalled('thunderbird', 'Xvfb'))('Thunderbird', () => {
     for (const [index, subject] of ['one', 'two', 'three', 'four'].entries()) {
       await resident.onlooker.append('INBOX', letter(subject, index + 1));
     }
-    thunderbird = await Thunderbird.start(join(home.system.data, 'thunderbird'), {
-      ...resident,
-      port: home.system.ports.imaps.port,
-      caPem: home.caPem,
-    });
+    await start();
   });
   afterAll(async () => {
     await thunderbird?.quit();
     await home?.close();
   });
+
+  async function start(): Promise<void> {
+    const { imaps, submissions } = home.system.ports;
+    thunderbird = await Thunderbird.start(join(home.system.data, 'thunderbird'), {
+      ...resident,
+      imapsPort: imaps.port,
+      submissionsPort: submissions.port,
+      caPem: home.caPem,
+    });
+  }
 
   async function send(subject: string): Promise<void> {
     const { user, password } = resident;
@@ -98,6 +104,29 @@ describe.skipIf(!areInstalled('thunderbird', 'Xvfb'))('Thunderbird', () => {
       .toContainEqual(expect.objectContaining({ uid: 4, flagged: true }));
     await onlooker.messageDelete('1', { uid: true });
     await expect.poll(() => subjects('INBOX'), WAIT).toEqual(['four', 'fresh']);
+  });
+
+  test('sends, and keeps a copy in Sent', async () => {
+    await thunderbird.send(resident.user, 'from Thunderbird', 'Grüße');
+    await expect.poll(() => resident.listing('Sent'), WAIT).toEqual(['from Thunderbird \\Seen']);
+    await expect.poll(() => subjects('INBOX'), WAIT).toContain('from Thunderbird');
+  });
+
+  test('started again, it takes what has changed meanwhile', async () => {
+    await thunderbird.quit();
+    const { onlooker } = resident;
+    await onlooker.mailboxOpen('INBOX');
+    await onlooker.messageFlagsRemove('4', ['\\Flagged'], { uid: true });
+    await onlooker.messageDelete({ subject: 'fresh' });
+    await onlooker.append('INBOX', letter('meanwhile', 8));
+    await start();
+    await thunderbird.open('INBOX');
+    await expect
+      .poll(() => subjects('INBOX'), WAIT)
+      .toEqual(['four', 'from Thunderbird', 'meanwhile']);
+    await expect
+      .poll(async () => (await thunderbird.messages('INBOX'))[0], WAIT)
+      .toMatchObject({ subject: 'four', flagged: false });
   });
 
   test('a certificate is rotated while it idles: it stays connected and says nothing', async () => {

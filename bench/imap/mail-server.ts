@@ -45,12 +45,12 @@ export function dropPageCache(): boolean {
   }
 }
 
-/** Stopped, what can be made again removed, nothing of its files in memory, started. */
-export async function restartCold(server: MailServer): Promise<void> {
-  await server.stop();
-  server.forget();
+/** Stopped, what can be made again removed, nothing of their files in memory, started. */
+export async function restartCold(servers: readonly MailServer[]): Promise<void> {
+  await Promise.all(servers.map((server) => server.stop()));
+  for (const server of servers) server.forget();
   dropPageCache();
-  await server.start();
+  await Promise.all(servers.map((server) => server.start()));
 }
 
 export function memoryOf(pids: readonly number[]): Memory {

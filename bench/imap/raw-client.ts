@@ -24,8 +24,8 @@ export interface Answer {
   readonly clientCpuMs: number;
 }
 
-/** More than a completion with its response code has. */
-const LINE_OCTETS = 8 * 1024;
+/** Pieces in which the last line may have come. */
+const PIECES_OF_A_LINE = 64;
 const LF = 0x0a;
 
 interface Awaited {
@@ -38,7 +38,7 @@ interface Awaited {
 export class RawClient {
   readonly #socket: Socket;
   #awaited: Awaited | undefined;
-  #tail: Buffer = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
   #octets = 0;
   #tags = 0;
 
@@ -114,13 +114,14 @@ export class RawClient {
   #take(chunk: Buffer): void {
     this.#octets += chunk.length;
     this.#awaited?.kept?.push(chunk);
-    const end = chunk.length >= LINE_OCTETS ? chunk : Buffer.concat([this.#tail, chunk]);
-    this.#tail = end.subarray(-LINE_OCTETS);
-    if (end.at(-1) !== LF || this.#awaited === undefined) return;
+    this.#pieces.push(chunk);
+    if (this.#pieces.length > PIECES_OF_A_LINE) this.#pieces.shift();
+    if (chunk.at(-1) !== LF || this.#awaited === undefined) return;
     const { prefix, done } = this.#awaited;
-    const line = end.toString('latin1', end.lastIndexOf(LF, end.length - 2) + 1);
+    const line = this.#lastLine(chunk);
     if (line.startsWith(prefix)) {
       this.#awaited = undefined;
+      this.#pieces = [];
       done();
     } else if (
       line.startsWith(prefix.slice(0, prefix.indexOf(' ') + 1)) &&
@@ -128,6 +129,14 @@ export class RawClient {
     ) {
       this.#fail(new Error(`the server answered "${line.trim()}"`));
     }
+  }
+
+  /** A whole line is at the end of what came; most often within the last piece, and nothing is copied. */
+  #lastLine(chunk: Buffer): string {
+    const within = chunk.lastIndexOf(LF, -2);
+    if (within !== -1) return chunk.toString('latin1', within + 1);
+    const end = Buffer.concat(this.#pieces);
+    return end.toString('latin1', end.lastIndexOf(LF, -2) + 1);
   }
 
   #fail(error: Error): void {

@@ -64,7 +64,7 @@ export const ROWS: readonly Row[] = [
         `STORE ${odd(messages)} +FLAGS.SILENT (\\Deleted)`,
         'UNSELECT',
       ),
-    tidy: (client) => askAll(client, 'SELECT INBOX', 'DELETE Halved'),
+    tidy: (client) => askAll(client, 'DELETE Halved'),
   },
 ];
 
@@ -73,29 +73,25 @@ export interface RowsOptions {
   readonly runs: number;
 }
 
-type Temperature = 'cold' | 'warm';
+type Clients = ReadonlyMap<MailServer, RawClient>;
 
-/** One run of a row against one server; the client stays open. */
-async function run(
-  row: Row,
-  server: MailServer,
-  transport: Transport,
-  { messages }: RowsOptions,
-  temperature: Temperature,
-  open: RawClient | undefined,
-): Promise<{ answer: Answer; client: RawClient }> {
-  let client = open ?? (await RawClient.open(server, transport));
-  await row.arrange?.(client, messages);
-  if (temperature === 'cold') {
-    await client.close();
-    await restartCold(server);
-    client = await RawClient.open(server, transport);
-  }
+async function openClients(servers: readonly MailServer[], transport: Transport): Promise<Clients> {
+  const clients = new Map<MailServer, RawClient>();
+  for (const server of servers) clients.set(server, await RawClient.open(server, transport));
+  return clients;
+}
+
+async function closeClients(clients: Clients): Promise<void> {
+  for (const client of clients.values()) await client.close();
+}
+
+/** The measured command, with what is selected before it and cleared away behind it. */
+async function perform(row: Row, client: RawClient): Promise<Answer> {
   if (row.mailbox !== undefined) await client.ask(`SELECT ${row.mailbox}`);
   const answer = await client.ask(row.command);
+  await client.ask('UNSELECT');
   await row.tidy?.(client);
-  if (row.mailbox !== undefined || row.tidy === undefined) await client.ask('UNSELECT');
-  return { answer, client };
+  return answer;
 }
 
 /** Prints a line for each row, transport and temperature. */
@@ -106,22 +102,25 @@ export async function measureRows(
 ): Promise<void> {
   for (const row of rows) {
     for (const transport of TRANSPORTS) {
-      const clients = new Map<MailServer, RawClient>();
+      let clients = await openClients(servers, transport);
       for (const temperature of ['cold', 'warm'] as const) {
         const answers = new Map<string, Answer[]>(servers.map(({ name }) => [name, []]));
         // a cold run takes a restart of everything
         const runs = temperature === 'cold' ? Math.ceil(options.runs / 2) : options.runs;
         for (let round = 0; round < runs; round += 1) {
-          for (const server of servers) {
-            const open = clients.get(server);
-            const ran = await run(row, server, transport, options, temperature, open);
-            clients.set(server, ran.client);
-            answers.get(server.name)?.push(ran.answer);
+          for (const client of clients.values()) await row.arrange?.(client, options.messages);
+          if (temperature === 'cold') {
+            await closeClients(clients);
+            await restartCold(servers);
+            clients = await openClients(servers, transport);
+          }
+          for (const [server, client] of clients) {
+            answers.get(server.name)?.push(await perform(row, client));
           }
         }
         tell(`${temperature} ${row.name}, ${transport}`, options, answers);
       }
-      for (const client of clients.values()) await client.close();
+      await closeClients(clients);
     }
   }
 }

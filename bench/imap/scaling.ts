@@ -27,7 +27,7 @@ async function measureSize(server: MailServer, messages: number, runs: number): 
     fetchLast: `FETCH ${Math.max(1, messages - LAST + 1)}:* (ENVELOPE FLAGS)`,
   } as const;
   const figures: Record<string, unknown> = {};
-  await restartCold(server);
+  await restartCold([server]);
   const client = await RawClient.open(server, 'plain');
   const cold: Record<string, number> = {};
   for (const [name, command] of Object.entries(commands)) {

@@ -11,7 +11,8 @@ import type { Readable } from 'node:stream';
 import { Marionette } from './marionette.ts';
 
 export interface ThunderbirdAccount {
-  readonly port: number;
+  readonly imapsPort: number;
+  readonly submissionsPort: number;
   readonly user: string;
   readonly password: string;
   /** The authority to trust, as PEM. */
@@ -58,22 +59,31 @@ const QUIET: Readonly<Record<string, string | number | boolean>> = {
   'marionette.port': 0,
 };
 
-function accountPreferences({ port, user }: ThunderbirdAccount): typeof QUIET {
+function accountPreferences(account: ThunderbirdAccount): typeof QUIET {
+  const { imapsPort, submissionsPort, user } = account;
   return {
     'mail.accountmanager.accounts': 'account1',
     'mail.accountmanager.defaultaccount': 'account1',
     'mail.account.account1.server': 'server1',
     'mail.account.account1.identities': 'id1',
     'mail.identity.id1.useremail': user,
+    'mail.identity.id1.smtpServer': 'smtp1',
     'mail.identity.id1.valid': true,
     'mail.server.server1.type': 'imap',
     'mail.server.server1.hostname': 'localhost',
-    'mail.server.server1.port': port,
+    'mail.server.server1.port': imapsPort,
     'mail.server.server1.userName': user,
     'mail.server.server1.name': user,
     // "SSL/TLS" and "Normal password"
     'mail.server.server1.socketType': 3,
     'mail.server.server1.authMethod': 3,
+    'mail.smtpservers': 'smtp1',
+    'mail.smtp.defaultserver': 'smtp1',
+    'mail.smtpserver.smtp1.hostname': 'localhost',
+    'mail.smtpserver.smtp1.port': submissionsPort,
+    'mail.smtpserver.smtp1.username': user,
+    'mail.smtpserver.smtp1.try_ssl': 3,
+    'mail.smtpserver.smtp1.authMethod': 3,
   };
 }
 
@@ -101,9 +111,13 @@ const SET_UP = `
   Cc['@mozilla.org/security/x509certdb;1']
     .getService(Ci.nsIX509CertDB)
     .addCertFromBase64(caPem.replace(/-----[^-]+-----|\\s/g, ''), 'C,,');
-  const login = Cc['@mozilla.org/login-manager/loginInfo;1'].createInstance(Ci.nsILoginInfo);
-  login.init('imap://localhost', null, 'imap://localhost', user, password, '', '');
-  await Services.logins.addLoginAsync(login);
+  const known = await Services.logins.getAllLogins();
+  for (const origin of ['imap://localhost', 'smtp://localhost']) {
+    if (known.some((one) => one.origin === origin)) continue;
+    const login = Cc['@mozilla.org/login-manager/loginInfo;1'].createInstance(Ci.nsILoginInfo);
+    login.init(origin, null, origin, user, password, '', '');
+    await Services.logins.addLoginAsync(login);
+  }
   // what would be shown in a box to the user
   window.complaints = [];
   MailServices.mailSession.addUserFeedbackListener({
@@ -133,6 +147,32 @@ const SELECT = `
   pane.threadTree.selectedIndex = row;
 `;
 
+const SEND = `
+  const [to, subject, body] = arguments;
+  const identity = MailServices.accounts.defaultAccount.defaultIdentity;
+  const fields = Cc['@mozilla.org/messengercompose/composefields;1'].createInstance(Ci.nsIMsgCompFields);
+  Object.assign(fields, { from: identity.email, to, subject, body });
+  const parameters = Cc['@mozilla.org/messengercompose/composeparams;1'].createInstance(Ci.nsIMsgComposeParams);
+  Object.assign(parameters, {
+    composeFields: fields,
+    identity,
+    type: Ci.nsIMsgCompType.New,
+    format: Ci.nsIMsgCompFormat.PlainText,
+  });
+  MailServices.compose.OpenComposeWindowWithParams(null, parameters);
+  const until = async (find) => {
+    for (;;) {
+      const found = find();
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const compose = await until(() => Services.wm.getMostRecentWindow('msgcompose'));
+  await until(() => compose.gMsgCompose?.editor && compose.gComposeType !== undefined && !compose.gWindowLock);
+  await compose.SendMessage();
+  await until(() => compose.closed);
+`;
+
 export class Thunderbird {
   readonly #programs: readonly ChildProcess[];
   readonly #control: Marionette;
@@ -142,7 +182,10 @@ export class Thunderbird {
     this.#control = control;
   }
 
-  /** Starts it in a folder of its own, with the account set up and nothing opened. */
+  /**
+   * Starts it with what it has in a folder of its own, at first nothing; the account is set up, and nothing
+   * of it opened.
+   */
   static async start(folder: string, account: ThunderbirdAccount): Promise<Thunderbird> {
     const profile = join(folder, 'profile');
     await mkdir(profile, { recursive: true });
@@ -215,6 +258,11 @@ export class Thunderbird {
       `pane.commandController.doCommand('cmd_moveMessage', folderAt(arguments[0]))`,
       path,
     );
+  }
+
+  /** Writes a message in a window of its own and sends it; resolves when that window has closed. */
+  async send(to: string, subject: string, body: string): Promise<void> {
+    await this.#run(SEND, to, subject, body);
   }
 
   /** What it has told its user of in boxes, and the windows that are open besides the main one. */

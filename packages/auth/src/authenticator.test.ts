@@ -144,7 +144,7 @@ describe('the renewal of a password', () => {
     const { authenticator, store, alice } = build();
     store.passwords.set(parseAddress(ADDRESS)?.key ?? '', { account: alice, passwordHash: stored });
     await authenticator.authenticate(right);
-    const scramKeys = expect.stringMatching(/^SCRAM-SHA-256\$100000:/);
+    const scramKeys = expect.stringMatching(/^SCRAM-SHA-256\$65536:/);
     expect(store.renewed).toEqual([
       { id: alice.id, from: stored, to: { passwordHash: stored, scramKeys } },
     ]);

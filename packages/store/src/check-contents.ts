@@ -131,7 +131,8 @@ async function settleStructure(course: CheckCourse, id: number, what: string): P
     repair: async () => {
       const raw = await course.look(where, (db) => readOctets(db, id));
       if (raw === undefined) return undefined;
-      return { kind: 'structure', contentId: id, structure: prepareContent(raw).structure };
+      const { structure, envelope, bodyStructure } = prepareContent(raw);
+      return { kind: 'structure', contentId: id, structure, envelope, bodyStructure };
     },
   }));
 }

@@ -2,6 +2,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { CheckCourse, Finding, FoundFault } from './check-course.ts';
 import { inPages } from './check-course.ts';
+import { checkUids } from './check-uids.ts';
 import { DELETED, SEEN } from './flags.ts';
 import type { MailboxId } from './mail-store.ts';
 import type { MailboxRow, Schema } from './schema.ts';
@@ -32,6 +33,7 @@ export async function checkMailboxes(course: CheckCourse): Promise<number> {
       const where = nameMailbox(name, address);
       await settleTombstones(course, id, where);
       await course.settle(where, (db) => lookAtMailbox(db, id, where));
+      await checkUids(course, id, where);
       done += 1;
       course.progress('mailboxes', done, done);
     }

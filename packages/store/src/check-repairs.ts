@@ -4,10 +4,14 @@
  */
 import { sql } from 'kysely';
 import type { MessagesCounters } from './check-mailboxes.ts';
+import type { Content } from './content.ts';
 import { ensureDomain } from './domains.ts';
+import { noteKeywords } from './keywords-in-use.ts';
+import { lockMailbox } from './locks.ts';
 import type { AccountId, MailboxId, ModSeq, Uid } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
+import type { UidBlock } from './uid-set.ts';
 import type { WriteContext } from './write-context.ts';
 
 export type Repair =
@@ -33,7 +37,24 @@ export type Repair =
         readonly counted: number;
       }[];
     }
-  | { readonly kind: 'structure'; readonly contentId: number; readonly structure: string }
+  | {
+      readonly kind: 'uid-blocks';
+      readonly mailboxId: MailboxId;
+      readonly seenModSeq: ModSeq;
+      /** Numbers of blocks: all those up to `end` are these now. */
+      readonly first: number;
+      readonly end: number;
+      readonly blocks: readonly UidBlock[];
+    }
+  | {
+      readonly kind: 'keywords';
+      readonly mailboxId: MailboxId;
+      readonly keywords: readonly string[];
+    }
+  | ({ readonly kind: 'structure'; readonly contentId: number } & Pick<
+      Content,
+      'structure' | 'envelope' | 'bodyStructure'
+    >)
   | {
       readonly kind: 'message-size';
       readonly mailboxId: MailboxId;
@@ -54,6 +75,10 @@ export async function repair(context: WriteContext, args: Repair): Promise<boole
       return removeTombstones(context, args);
     case 'references':
       return repairReferences(context, args);
+    case 'uid-blocks':
+      return repairUidBlocks(context, args);
+    case 'keywords':
+      return addKeywords(context, args);
     case 'structure':
       return repairStructure(context, args);
     case 'message-size':
@@ -139,9 +164,46 @@ async function repairReferences(
 
 async function repairStructure(
   { db }: WriteContext,
-  { contentId, structure }: RepairOf<'structure'>,
+  { contentId, structure, envelope, bodyStructure }: RepairOf<'structure'>,
 ): Promise<boolean> {
-  await db.updateTable('contents').set({ structure }).where('id', '=', contentId).execute();
+  await db
+    .updateTable('contents')
+    .set({ structure, envelope: envelope ?? null, body_structure: bodyStructure ?? null })
+    .where('id', '=', contentId)
+    .execute();
+  return true;
+}
+
+async function repairUidBlocks(
+  { db, touch }: WriteContext,
+  { mailboxId, seenModSeq, first, end, blocks }: RepairOf<'uid-blocks'>,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('mailboxes')
+    .set({ highest_modseq: seenModSeq + 1 })
+    .where('id', '=', mailboxId)
+    .where('highest_modseq', '=', seenModSeq)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) return false;
+  await db
+    .deleteFrom('uid_blocks')
+    .where('mailbox_id', '=', mailboxId)
+    .where('number', '>=', first)
+    .where('number', '<', end)
+    .execute();
+  for (const { number, bits } of blocks) {
+    await db.insertInto('uid_blocks').values({ mailbox_id: mailboxId, number, bits }).execute();
+  }
+  touch(mailboxId, seenModSeq + 1);
+  return true;
+}
+
+async function addKeywords(
+  context: WriteContext,
+  { mailboxId, keywords }: RepairOf<'keywords'>,
+): Promise<boolean> {
+  await lockMailbox(context, mailboxId);
+  await noteKeywords(context, mailboxId, keywords);
   return true;
 }
 

@@ -16,6 +16,9 @@ export type FaultCode =
   | 'modseq-behind'
   /** A message is there, and its UID is told to be gone. */
   | 'uid-there-and-gone'
+  /** What a session takes for the UIDs of a mailbox. */
+  | 'uid-set'
+  | 'keywords-untold'
   | 'reference-count'
   /** The stored MIME structure does not parse, is of another message, or of an older format. */
   | 'structure-unusable'

@@ -132,8 +132,8 @@ export interface ContentsTable {
   /** Not swept before: who reads an expunged message may end. 0 where it was never expunged. */
   keep_until: number;
   /** ENVELOPE and BODYSTRUCTURE as IMAP tells them, where every client is told the same; else null. */
-  envelope: Fixed<string | null>;
-  body_structure: Fixed<string | null>;
+  envelope: string | null;
+  body_structure: string | null;
 }
 
 /** Which UIDs a mailbox has, as UidSet holds them. */

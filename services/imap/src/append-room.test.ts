@@ -1,10 +1,6 @@
-import { type Quota, StoreError } from '@mail/store';
+import { type Quota, StoreError, type StoreErrorCode } from '@mail/store';
 import { expect, test } from 'vitest';
 import { hasRoom } from './append-room.ts';
-
-const storeWith = (read: () => Promise<Quota>) => ({
-  quotas: { read } as Parameters<typeof hasRoom>[0]['quotas'],
-});
 
 test.each([
   [{ octets: undefined, messages: undefined }, true],
@@ -12,13 +8,15 @@ test.each([
   [{ octets: 149, messages: undefined }, false],
   [{ octets: undefined, messages: 11 }, false],
 ])('two messages of 50 octets beside ten of 100, with limits %j: %s', async (limits, expected) => {
-  const store = storeWith(async () => ({ used: { octets: 100, messages: 10 }, limits }));
-  expect(await hasRoom(store, 1, { octets: 50, messages: 2 })).toBe(expected);
+  const read = async (): Promise<Quota> => ({ used: { octets: 100, messages: 10 }, limits });
+  expect(await hasRoom({ read }, 1, { octets: 50, messages: 2 })).toBe(expected);
 });
 
 test('a store that does not answer leaves the question to when it does', async () => {
-  const store = storeWith(() => Promise.reject(new StoreError('database-unavailable', 'gone')));
-  expect(await hasRoom(store, 1, { octets: 50, messages: 2 })).toBe(true);
-  const removed = storeWith(() => Promise.reject(new StoreError('no-such-account', 'gone')));
-  await expect(hasRoom(removed, 1, { octets: 50, messages: 2 })).rejects.toThrow('gone');
+  const failing = (code: StoreErrorCode) => ({
+    read: () => Promise.reject(new StoreError(code, '')),
+  });
+  const coming = { octets: 50, messages: 2 };
+  expect(await hasRoom(failing('database-unavailable'), 1, coming)).toBe(true);
+  await expect(hasRoom(failing('no-such-account'), 1, coming)).rejects.toThrow(StoreError);
 });

@@ -2,7 +2,7 @@
  * Whether an account has room for messages that its client announces, so that a large one need not be heard
  * before it is refused. The last word is the store's, when it is to be kept.
  */
-import type { AccountId, MailStore } from '@mail/store';
+import type { AccountId, Quotas } from '@mail/store';
 import { isStoreUnavailable } from './errors.ts';
 
 export interface Coming {
@@ -11,7 +11,7 @@ export interface Coming {
 }
 
 export async function hasRoom(
-  { quotas }: Pick<MailStore, 'quotas'>,
+  quotas: Pick<Quotas, 'read'>,
   accountId: AccountId,
   { octets, messages }: Coming,
 ): Promise<boolean> {

@@ -87,7 +87,7 @@ async function answerCommands(
   onLogin: () => void,
 ): Promise<void> {
   const reader = new CommandReader(session.connection, session.response, limits, (coming) =>
-    hasRoom(session.store, session.account.id, coming),
+    hasRoom(session.store.quotas, session.account.id, coming),
   );
   const turns = new Turns(COMMANDS_PER_TURN);
   let badInARow = 0;

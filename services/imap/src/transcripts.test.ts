@@ -1,6 +1,7 @@
 /**
  * The written dialogues of transcripts/, each against the real service with an account of its own whose
- * INBOX holds testing/messages.ts. Those of before-login/ begin with the greeting, others logged in.
+ * INBOX holds testing/messages.ts. Those of before-login/ begin with the greeting, others logged in; a line
+ * "# limits: ..." is the account's quota.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, test } from 'vitest';

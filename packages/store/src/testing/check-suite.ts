@@ -57,6 +57,26 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
     },
   ],
   [
+    'a set of UIDs that lacks some',
+    {
+      sql: [
+        `update uid_blocks set bits = (select bits from uid_blocks where mailbox_id <> ${INBOX} limit 1) where mailbox_id = ${INBOX}`,
+      ],
+      code: 'uid-set',
+      where: /INBOX/,
+      what: /lacks \d, \d, \d \.\.\. and has none too many/,
+    },
+  ],
+  [
+    'keywords that are not told',
+    {
+      sql: [`delete from mailbox_keywords where mailbox_id = ${INBOX}`],
+      code: 'keywords-untold',
+      where: /INBOX/,
+      what: /does not tell: x$/,
+    },
+  ],
+  [
     'too few references',
     {
       sql: [`update contents set refs = refs - 1 where id = ${CONTENT}`],
@@ -255,6 +275,9 @@ export function checkSuite(engine: string, create: () => Promise<DatabaseUnderTe
       expect(mended.remaining).toBe(0);
       expect(await check()).toMatchObject({ told: [] });
       await database.check();
+      const { uids, keywords } = await store.messages.open(inbox);
+      expect(uids.slice(0, 10)).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(keywords).toEqual(['x']);
       expect(await store.messages.read(inbox, 3)).toEqual(numberedMessage(3));
       expect((await store.messages.structures(inbox, [3])).get(3)?.size).toBe(
         numberedMessage(3).length,

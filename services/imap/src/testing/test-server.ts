@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { preparePassword } from '@mail/auth';
+import { preparePassword, type TokenVerifier } from '@mail/auth';
 import { staticCertificates } from '@mail/certs/testing';
 import { runTranscript } from '@mail/line-server/testing';
 import { Metrics, parseSettings, silentLogger } from '@mail/service';
@@ -18,6 +18,8 @@ export const PASSWORD = 'open sesame';
 
 export interface TestServer {
   readonly store: MailStore;
+  /** Of the store, for other processes. */
+  readonly storeUrl: string;
   /** Certificates to trust, as PEM. */
   readonly trusted: readonly string[];
   readonly ports: {
@@ -30,23 +32,29 @@ export interface TestServer {
   addAccount(): Promise<Account>;
   /** The same with the mail of messages.ts in its INBOX. */
   addAccountWithMail(): Promise<Account>;
-  /** Runs a dialogue, on the plain port by default, `<user>`, `<password>`, `<plain>`, `<big>`, `<nul>` filled in. */
+  /** Runs a dialogue, on the plain port by default, with `<user>`, `<password>` and the others below filled in. */
   run(
     transcript: string,
     account: Account,
     port?: keyof TestServer['ports'],
   ): Promise<Record<string, string>>;
+  /** Puts the next certificate in force; connections go on under theirs. */
+  switchCertificate(): Promise<void>;
   /** Puts the next certificate in force and withdraws the one before from its connections. */
   switchAndDrain(): Promise<void>;
   close(): Promise<void>;
 }
 
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
 /** `settings` over those of the service. */
 export async function startTestServer(
   settings: Readonly<Record<string, string>> = {},
+  tokens?: TokenVerifier,
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'concert-imap-'));
-  const store = await openStore({ url: `sqlite:${join(folder, 'mail.db')}` });
+  const storeUrl = `sqlite:${join(folder, 'mail.db')}`;
+  const store = await openStore({ url: storeUrl });
   const certificates = await staticCertificates({ service: 'imap' });
   const server = await openImapServer({
     service: { logger: silentLogger(), metrics: new Metrics(), clustered: false },
@@ -57,6 +65,7 @@ export async function startTestServer(
     }),
     store,
     tls: certificates.acceptor(['imap']),
+    tokens,
   });
   const [starttls = 0, tls = 0, plain = 0] = server.listeners.map(({ port }) => port);
   // computed once: keys hold the salt that they were made with
@@ -72,6 +81,7 @@ export async function startTestServer(
   };
   return {
     store,
+    storeUrl,
     trusted: certificates.trusted,
     ports,
     addAccount,
@@ -91,9 +101,15 @@ export async function startTestServer(
           password: PASSWORD,
           big: 'x'.repeat(102_401),
           nul: '\0',
-          plain: Buffer.from(`\0${user}\0${PASSWORD}`).toString('base64'),
+          plain: base64(`\0${user}\0${PASSWORD}`),
+          plainForRoot: base64(`root\0${user}\0${PASSWORD}`),
+          userBase64: base64(user),
+          passwordBase64: base64(PASSWORD),
         },
       }),
+    switchCertificate: async () => {
+      await certificates.switchToNext();
+    },
     switchAndDrain: async () => {
       const { generation } = await certificates.switchToNext();
       await server.drain(generation, 0);

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { preparePassword } from '@mail/auth';
+import { preparePassword, type TokenVerifier } from '@mail/auth';
 import { type StaticCertificates, staticCertificates } from '@mail/certs/testing';
 import type { LineServer } from '@mail/line-server';
 import { runTranscript, type TranscriptOptions } from '@mail/line-server/testing';
@@ -43,6 +43,7 @@ export interface TestServer {
 export async function startTestServer(
   settings: Partial<PopSettings> = {},
   wrap: (store: MailStore) => MailStore = (store) => store,
+  tokens?: TokenVerifier,
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'concert-pop-'));
   const store = await openStore({ url: `sqlite:${join(folder, 'mail.db')}` });
@@ -59,6 +60,7 @@ export async function startTestServer(
     },
     store: wrap(store),
     tls: certificates.acceptor(['pop3']),
+    tokens,
   });
   const [starttls = 0, tls = 0, plain = 0, either = 0] = server.listeners.map(({ port }) => port);
   // computed once: keys hold the salt that they were made with
