@@ -50,6 +50,7 @@ const SERVICE_MAY: Record<string, readonly string[]> = {
 const PURE = [
   /^packages\/x509\/src\/(?!create\.ts)/,
   /^packages\/message\/src\//,
+  /^packages\/auth\/src\/sasl\//,
   /^services\/imap\/src\/parser\//,
   /^packages\/certs\/src\/subscriber\.ts$/,
   /^services\/cert-registry\/src\/coordinator\.ts$/,

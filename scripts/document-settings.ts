@@ -11,7 +11,14 @@ const PAGE = 'docs/settings.md';
 /** Heading to the sources of its settings, in the order of the page. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ['Every process', ['packages/service/src/config.ts']],
-  ['Every mail service', ['packages/certs/src/certificates.ts', 'packages/store/src/settings.ts']],
+  [
+    'Every mail service',
+    [
+      'packages/certs/src/certificates.ts',
+      'packages/store/src/settings.ts',
+      'packages/auth/src/oidc/settings.ts',
+    ],
+  ],
   ['cert-registry', ['services/cert-registry/src/config.ts']],
   ['cert-registry: sources of certificates', ['services/cert-registry/src/sources/config.ts']],
   ['cert-registry: certificates by ACME', ['services/cert-registry/src/sources/acme/config.ts']],

@@ -13,7 +13,7 @@ const MAIL_SERVICES: readonly ProcessName[] = ['smtp', 'pop', 'imap'];
 const READERS: readonly (readonly [RegExp, readonly ProcessName[]])[] = [
   [/^CONCERT_(?:REGISTRY|ACME|FOLDER|DANE|NOTIFY)_|^CONCERT_IDENTITIES$/, REGISTRY],
   [/^CONCERT_MAINTENANCE_WINDOW$/, REGISTRY],
-  [/^CONCERT_STORE(?:_|$)|^CONCERT_PARTITION_POLICY$/, MAIL_SERVICES],
+  [/^CONCERT_STORE(?:_|$)|^CONCERT_OIDC_|^CONCERT_PARTITION_POLICY$/, MAIL_SERVICES],
   [/^CONCERT_SMTP_|^CONCERT_(?:HOSTNAME|POSTMASTER)$/, ['smtp']],
   [/^CONCERT_MAX_MESSAGE_SIZE$/, ['smtp', 'imap']],
   [/^CONCERT_POP_/, ['pop']],

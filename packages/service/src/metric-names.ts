@@ -171,7 +171,7 @@ export const METRICS = {
   logins: {
     name: 'concert_logins_total',
     type: 'counter',
-    help: 'Logins by outcome (accepted, refused, throttled, busy) and mechanism (plain, login, user).',
+    help: 'Logins by outcome (accepted, refused, not-authorized, throttled, busy, unavailable) and mechanism (plain, login, user, scram-sha-256, scram-sha-256-plus, oauthbearer, xoauth2).',
     labels: ['outcome', 'mechanism'],
   },
   messagesStored: {

@@ -195,7 +195,7 @@ describe('submission', () => {
       C: AUTH PLAIN ${wrong('nobody@example.test')}
       S: 535 5.7.8 Wrong address or password
       C: AUTH PLAIN ${Buffer.from(`${BOB}\0${ALICE}\0${PASSWORD}`).toString('base64')}
-      S: 535 5.7.8 Wrong address or password
+      S: 535 5.7.8 Nobody acts for somebody else here
       C: AUTH LOGIN
       S: 334 <any>
       C: *

@@ -52,18 +52,15 @@ export const oidcSettings = schema
   });
 
 export function oidcConfig(settings: OidcSettings): OidcConfig | undefined {
-  const {
-    CONCERT_OIDC_ISSUER: issuer,
-    CONCERT_OIDC_AUDIENCE: audience = '',
-    CONCERT_OIDC_CLIENT_ID: clientId,
-    CONCERT_OIDC_CLIENT_SECRET: clientSecret,
-  } = settings;
+  const issuer = settings.CONCERT_OIDC_ISSUER;
   if (issuer === undefined) return undefined;
+  const audience = (settings.CONCERT_OIDC_AUDIENCE ?? '').split(/\s+/);
+  const clientId = settings.CONCERT_OIDC_CLIENT_ID;
+  const clientSecret = settings.CONCERT_OIDC_CLIENT_SECRET;
   return {
     issuer,
-    audience: audience.split(/\s+/).filter((name) => name !== ''),
+    audience: audience.filter((name) => name !== ''),
     claim: settings.CONCERT_OIDC_CLAIM,
-    introspection:
-      clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret },
+    introspection: clientId && clientSecret ? { clientId, clientSecret } : undefined,
   };
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PasswordHasher } from '@mail/auth';
+import { preparePassword } from '@mail/auth';
 import { type StaticCertificates, staticCertificates } from '@mail/certs/testing';
 import {
   commonSettings,
@@ -44,9 +44,13 @@ export interface RunningApp {
 export async function startApp(settings: Settings = {}): Promise<RunningApp> {
   const folder = await mkdtemp(join(tmpdir(), 'concert-smtp-'));
   const store = await openStore({ url: `sqlite:${join(folder, 'mail.db')}` });
-  const passwordHash = await new PasswordHasher().hash(PASSWORD);
+  // computed once: keys hold the salt that they were made with
+  const { passwordHash, scramKeys } = await preparePassword(PASSWORD, {
+    addressKey: 'anybody',
+    saltSecret: await store.logins.saltSecret(),
+  });
   for (const name of ['alice', 'bob'])
-    await store.accounts.add(`${name}@example.test`, passwordHash);
+    await store.accounts.add(`${name}@example.test`, passwordHash, scramKeys);
   const certificates = await staticCertificates({ service: 'smtp' });
   const caFile = join(folder, 'ca.pem');
   await writeFile(caFile, certificates.trusted.join(''));
