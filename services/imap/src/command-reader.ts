@@ -95,7 +95,10 @@ class Allowance {
       // no need to hear all of what there is no room for
       return octets > this.#limits.budget.free ? noRoom() : undefined;
     }
-    if (octets > this.#small) return isValue ? valueTooBig() : refuse('LIMIT', 'Literal too large');
+    if (octets > this.#small) {
+      const isTooLarge = isValue && octets > MAX_ANNOTATION_OCTETS;
+      return isTooLarge ? valueTooBig() : refuse('LIMIT', 'Literal too large');
+    }
     this.#small -= octets;
     return undefined;
   }

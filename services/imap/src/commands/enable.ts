@@ -18,7 +18,9 @@ export async function enable(session: Session, names: readonly string[]): Promis
   for (const name of fresh) enabled.add(name);
   // QRESYNC has CONDSTORE in it (RFC 7162 §3.2.3)
   if (enabled.has('QRESYNC')) enabled.add('CONDSTORE');
-  if (fresh.includes('METADATA')) await session.notifications.noteEnabled();
-  response.untagged(['ENABLED', ...fresh].join(' '));
+  if (fresh.includes('METADATA') && !(await session.notifications.noteEnabled())) {
+    enabled.delete('METADATA');
+  }
+  response.untagged(['ENABLED', ...fresh.filter((name) => enabled.has(name))].join(' '));
   return { text: 'ENABLE completed' };
 }

@@ -206,6 +206,17 @@ describe('what the session has done itself', () => {
     expect(view.apply(model.overview(), ALL)).toEqual([]);
   });
 
+  test('is not told of what is below a name that is no mailbox', () => {
+    const { model, view } = start();
+    model.delete('A');
+    view.expectName('A', false);
+    expect(view.apply(model.overview(), ALL)).toEqual([]);
+    model.rename('A', 'Z');
+    view.expectRename('A', 'Z');
+    expect(model.find('Z/B')).toBeDefined();
+    expect(view.apply(model.overview(), ALL)).toEqual([]);
+  });
+
   test('is told where somebody has undone it', () => {
     const { model, view } = start();
     view.expectName('X', true);

@@ -206,8 +206,7 @@ export class AccountView {
     for (const rename of renames) {
       const { from, to, above, crosses } = rename;
       if (above !== undefined && known.has(above)) continue;
-      const expected = this.#expectedRenames.get(from) === to;
-      if (expected) known.add(rename);
+      if (this.#expectsRename(from, to)) known.add(rename);
       else if (crosses) for (const name of [from, to]) affect(name);
       else if (asks(from) || asks(to)) {
         known.add(rename);
@@ -222,6 +221,14 @@ export class AccountView {
     }
     const left = renames.filter(({ crosses }) => !crosses).map(({ from }) => from);
     return inTellingOrder(affected, new Set([...names, ...left]), told);
+  }
+
+  /** By itself, or with a superior, which may be a name alone. */
+  #expectsRename(from: string, to: string): boolean {
+    return [from, ...superiorsOf(from)].some((name) => {
+      const renamed = this.#expectedRenames.get(name);
+      return renamed !== undefined && to === renamed + from.slice(name.length);
+    });
   }
 
   /** Names whose mailbox is another one than before, or was none, or is none. */

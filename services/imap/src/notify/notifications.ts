@@ -60,9 +60,9 @@ export class Notifications {
     return true;
   }
 
-  /** What the client has just enabled may be of interest. */
-  async noteEnabled(): Promise<void> {
-    await this.#watchFor(this.#interest);
+  /** What the client has just enabled may be of interest. False where it cannot be told, as of `listen`. */
+  noteEnabled(): Promise<boolean> {
+    return this.#watchFor(this.#interest);
   }
 
   async #watchFor(interest: Interest | undefined): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** NOTIFY (RFC 5465) and ENABLE METADATA (RFC 5464) with several clients: what each hears, line by line. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Account, type MailboxId, type MailStore, StoreError } from '@mail/store';
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Talk } from '../testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from '../testing/test-server.ts';
@@ -185,6 +186,56 @@ describe('of the selected mailbox, while no command runs', () => {
       'OK CLOSE completed',
     ]);
   });
+});
+
+test('who believes what it is told knows the mailbox, whatever others do', async () => {
+  const step = fc.record({
+    kind: fc.constantFrom('append', 'expunge', 'flag', 'copy', 'noop', 'fetch'),
+    at: fc.nat(20),
+  });
+  let boxes = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 15 }), async (steps) => {
+      boxes += 1;
+      const mailbox = await store.mailboxes.create(account.id, `Box${boxes}`);
+      const talk = await listen(
+        `SET (selected (MessageNew (UID FLAGS) ${'MessageExpunge FlagChange'}))`,
+        mailbox.name,
+      );
+      const known: { uid?: number; flags?: string }[] = [];
+      const hear = (line: string): void => {
+        const [, number = '', word = '', rest = ''] = /^\* (\d+) (\w+) ?(.*)$/.exec(line) ?? [];
+        const at = Number(number) - 1;
+        if (word === 'EXPUNGE') expect(known.splice(at, 1)).toHaveLength(1);
+        if (word === 'EXISTS') while (known.length < Number(number)) known.push({});
+        if (word !== 'FETCH') return;
+        const uid = /UID (\d+)/.exec(rest)?.[1];
+        const flags = /FLAGS \((.*?)\)/.exec(rest)?.[1];
+        const before = known[at];
+        expect(before).toBeDefined();
+        if (before?.uid !== undefined) expect(before.uid).toBe(Number(uid));
+        known[at] = { uid: Number(uid), flags: flags ?? '' };
+      };
+      const say = async (command: string): Promise<void> => {
+        for (const line of await talk.say(command)) hear(line);
+      };
+      for (const { kind, at } of steps) {
+        const { messages } = await store.messages.list(mailbox.id);
+        const uid = messages[at % Math.max(messages.length, 1)]?.uid ?? 0;
+        if (kind === 'append') await append(mailbox.id, 'x');
+        if (kind === 'expunge') await store.messages.expunge(mailbox.id, [uid]);
+        if (kind === 'copy') await store.messages.copy(mailbox.id, [uid], mailbox.id);
+        if (kind === 'flag') await store.messages.changeFlags(mailbox.id, [uid], 'add', [`k${at}`]);
+        if (kind === 'noop') await say('NOOP');
+        if (kind === 'fetch') await say('UID FETCH 1:* FLAGS');
+      }
+      await say('NOOP');
+      const { messages } = await store.messages.list(mailbox.id);
+      expect(known).toEqual(messages.map(({ uid, flags }) => ({ uid, flags: flags.join(' ') })));
+      talk.close();
+    }),
+    { numRuns: 40 },
+  );
 });
 
 describe('of other mailboxes', () => {
@@ -444,6 +495,18 @@ describe('in between', () => {
     expect(await talk.line()).toBe('i OK IDLE completed');
   });
 
+  test('IDLE begins with what a command before could not tell', async () => {
+    const [talk, other] = [await open('INBOX'), await open('INBOX')];
+    await other.say('STORE 1 +FLAGS.SILENT (\\Deleted)');
+    await other.say('EXPUNGE');
+    await talk.say('FETCH 2 UID');
+    talk.send('i IDLE\r\n');
+    expect(await talk.line()).toBe('+ Idling');
+    expect(await talk.line()).toBe('* 1 EXPUNGE');
+    talk.send('DONE\r\n');
+    expect(await talk.line()).toBe('i OK IDLE completed');
+  });
+
   test('what the store cannot say is told later', async () => {
     const talk = await listen('SET (personal (MailboxName))');
     const { overview } = store;
@@ -489,6 +552,8 @@ describe('in between', () => {
       '* 5 EXISTS',
       expect.stringMatching(/^NO \[NOTIFICATIONOVERFLOW\] /),
     ]);
+    const other = await open();
+    expect(await other.say('ENABLE METADATA')).toEqual(['* ENABLED', 'OK ENABLE completed']);
   });
 
   test('who has left watches no more', async () => {

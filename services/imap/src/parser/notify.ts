@@ -160,12 +160,12 @@ export function parseNotify(lexer: Lexer): NotifyArguments {
 
   let count = 0;
   do {
-    if (count === MAX_EVENT_GROUPS || names > MAX_NOTIFIED_NAMES) {
-      throw new ImapSyntaxError('too-many', 'Too many mailboxes');
-    }
     lexer.space();
     parseGroup();
     count += 1;
+    if (count > MAX_EVENT_GROUPS || names > MAX_NOTIFIED_NAMES) {
+      throw new ImapSyntaxError('too-many', 'Too many mailboxes');
+    }
   } while (lexer.peek() === ' ');
   return { status, selected, groups, unsupported };
 }
