@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Authenticator } from './authenticator.ts';
 import { LoginDesk, MAX_FAILED_LOGINS } from './login-desk.ts';
-import { createAppPassword } from './new-password.ts';
+import { createAppPassword, scramKeysOf } from './new-password.ts';
 import { PasswordHasher } from './password.ts';
+import { formatScramKeys, type ScramKeys } from './scram-keys.ts';
 import { SharedThrottle } from './shared-throttle.ts';
 import {
   MemoryStore,
@@ -208,6 +209,57 @@ describe('an application password', () => {
   });
 });
 
+describe('SCRAM', () => {
+  const scram = { mechanism: 'scram-sha-256', address: ADDRESS, origin } as const;
+  const owner = { addressKey: parseAddress(ADDRESS)?.key ?? '', saltSecret: SALT_SECRET };
+
+  async function begin({ authenticator }: ReturnType<typeof build>, address = ADDRESS) {
+    const login = await authenticator.beginScram({ ...scram, address });
+    if (login.kind !== 'keys') throw new Error(login.kind);
+    return login;
+  }
+
+  it('takes the same steps and as many keys, whoever is asked for', async () => {
+    const scramKeys = await scramKeysOf('right', owner);
+    const built = build({ scramKeys });
+    const { store, alice } = built;
+    store.addProgram(alice, await createAppPassword(owner));
+    const known = await begin(built);
+    const steps = store.asked.splice(0);
+    const unknown = await begin(built, 'bob@bücher.test');
+    expect(store.asked).toEqual(steps);
+    expect([known.keys.length, unknown.keys.length]).toEqual([33, 33]);
+    const shape = ({ keys: [{ iterations, salt }] }: typeof known) => [iterations, salt.length];
+    expect(shape(unknown)).toEqual(shape(known));
+    expect(await unknown.conclude(0)).toEqual({ kind: 'refused' });
+    expect(await known.conclude(undefined)).toEqual({ kind: 'refused' });
+    expect(await known.conclude(0)).toEqual({ kind: 'accepted', account: alice });
+  });
+
+  it('knows which application password it was, and which are over', async () => {
+    const built = build({ scramKeys: undefined });
+    const { store, alice, clock, authenticator } = built;
+    store.passwords.set(owner.addressKey, { account: alice, passwordHash: stored });
+    store.addProgram(alice, await createAppPassword(owner), { expiresAt: new Date(clock.now) });
+    const phone = await createAppPassword(owner);
+    store.addProgram(alice, phone);
+    const login = await begin(built);
+    expect(formatScramKeys(login.keys[1] as ScramKeys)).toBe(phone.scramKeys);
+    expect(await login.conclude(1)).toEqual({ kind: 'accepted', account: alice });
+    expect(store.used).toEqual([2]);
+    expect(authenticator.tokens).toBeUndefined();
+  });
+
+  it('counts as guessing, and is held up as such', async () => {
+    const built = build({ scramKeys: await scramKeysOf('right', owner) });
+    const early = await begin(built);
+    for (let at = 0; at < 11; at += 1) await (await begin(built)).conclude(undefined);
+    expect((await built.authenticator.beginScram(scram)).kind).toBe('throttled');
+    // also the one that had begun before
+    expect((await early.conclude(0)).kind).toBe('throttled');
+  });
+});
+
 describe('a token', () => {
   const bearer = { mechanism: 'oauthbearer', token: 'abc', origin } as const;
 
@@ -248,6 +300,41 @@ describe('LoginDesk', () => {
       kinds.push((await desk.logIn('plain', wrong.address, wrong.password)).kind);
     expect(kinds).toEqual(['refused', 'refused', 'throttled', 'throttled', 'throttled']);
     expect(kinds).toHaveLength(MAX_FAILED_LOGINS);
+  });
+
+  describe('an exchange', () => {
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    /** The outcome, and what the client was asked. */
+    async function exchange(mechanism: string, initialResponse?: string, ...answers: string[]) {
+      const asked: string[] = [];
+      const ask = async (challenge: string) => {
+        asked.push(Buffer.from(challenge, 'base64').toString());
+        return answers.shift() ?? '*';
+      };
+      const desk = new LoginDesk(build().authenticator, origin);
+      const request = { mechanism, initialResponse, binding: undefined, ask };
+      const outcome = await desk.authenticate(request).then(
+        ({ kind }) => kind,
+        ({ code }) => code,
+      );
+      return { outcome, asked };
+    }
+
+    it.each<[string, string | undefined, string[], string, string[]]>([
+      ['LOGIN', undefined, [ADDRESS, 'right'], 'accepted', ['Username:', 'Password:']],
+      ['login', base64(ADDRESS), ['right'], 'accepted', ['Password:']],
+      ['LOGIN', undefined, [ADDRESS, 'wrong'], 'refused', ['Username:', 'Password:']],
+      ['LOGIN', '=', [], 'malformed-response', []],
+      ['LOGIN', undefined, [], 'cancelled', ['Username:']],
+      ['PLAIN', undefined, [`\0${ADDRESS}\0right`], 'accepted', ['']],
+      ['PLAIN', base64(`bob@x.test\0${ADDRESS}\0right`), [], 'not-authorized', []],
+      ['OAUTHBEARER', undefined, [], 'unsupported-mechanism', []],
+      ['SCRAM-SHA-256-PLUS', undefined, [], 'unsupported-mechanism', []],
+      ['constructor', undefined, [], 'unsupported-mechanism', []],
+    ])('by %s %s', async (mechanism, initial, answers, outcome, asked) => {
+      const given = answers.map(base64);
+      expect(await exchange(mechanism, initial, ...given)).toEqual({ outcome, asked });
+    });
   });
 
   it('does not hold it against a client that we are busy', async () => {

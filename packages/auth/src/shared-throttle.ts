@@ -153,12 +153,18 @@ export class SharedThrottle {
     try {
       await this.#records.note(notes, this.#settings.memoryMs, KEEP_AT_MOST);
     } catch (error) {
+      // a process that ends has nobody to tell
+      if (isClosed(error)) return;
       this.#logger.warn({ error }, 'other processes were not told of failed logins');
     }
     this.#nextNoteAt = this.#now() + NOTE_EVERY_MS;
     this.#timer = undefined;
     this.#schedule();
   }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'closed';
 }
 
 function keyOf(kind: LoginKey['kind'], ...parts: readonly string[]): LoginKey {

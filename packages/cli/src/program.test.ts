@@ -8,7 +8,7 @@ import type { Readable, Writable } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
-import { PasswordHasher } from '@mail/auth';
+import { hashAppPassword, PasswordHasher } from '@mail/auth';
 import {
   AcmeFacts,
   Certificate,
@@ -572,6 +572,40 @@ describe('account', () => {
   });
 
   const bob = ['add', 'bob@example.test', '--password-stdin'];
+
+  test('app-password: shown once, listed without, removed', async () => {
+    const options = { input: 'secret', settings: settings() };
+    const dora = 'dora@example.test';
+    await run(['account', 'add', dora, '--password-stdin'], options);
+    const program = (...args: string[]) => run(['account', 'app-password', ...args], options);
+
+    const added = await program('add', dora, 'phone', '--days', '30', '--json');
+    const { password, ...view } = JSON.parse(added.out);
+    expect(password).toMatch(/^([a-z2-9]{4}-){6}[a-z2-9]{4}$/);
+    expect(view).toMatchObject({ address: dora, name: 'phone', lastUsedAt: null });
+    expect(Date.parse(view.expiresAt) - Date.parse(view.createdAt)).toBeCloseTo(2_592e6, -5);
+    expect((await program('add', dora, 'mutt')).out).toMatch(/^([a-z2-9]{4}-){6}[a-z2-9]{4}\n/);
+
+    const store = await openStore({ url: options.settings.CONCERT_STORE });
+    const hash = hashAppPassword(password) ?? '';
+    expect((await store.appPasswords.find(dora, hash))?.appPassword.name).toBe('phone');
+    await store.close();
+
+    const listed = await program('list', dora, '--json');
+    expect(JSON.parse(listed.out).appPasswords).toMatchObject([
+      { name: 'mutt' },
+      { name: 'phone' },
+    ]);
+    expect(listed.out).not.toContain(password);
+    expect((await program('list', dora)).out).toMatch(/^NAME +SINCE +LAST USED +EXPIRES\n/);
+
+    expect((await program('add', dora, 'phone')).code).toBe(1);
+    expect((await program('add', dora, '')).code).toBe(2);
+    expect((await program('add', dora, 'x', '--days', '0')).code).toBe(2);
+    expect((await program('add', 'nobody@example.test', 'x')).code).toBe(3);
+    expect((await program('remove', dora, 'phone')).code).toBe(0);
+    expect((await program('remove', dora, 'phone')).code).toBe(3);
+  });
 
   beforeAll(async () => {
     await run(['account', ...bob], { input: 'secret', settings: settings() });

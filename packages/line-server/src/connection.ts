@@ -192,6 +192,11 @@ export class Connection {
     return this.#drained;
   }
 
+  /** For long work without a word: throws what a write would reject with. */
+  requireClient(): void {
+    if (this.#broken) throw this.#broken;
+  }
+
   /**
    * STARTTLS: sends `goAhead`, then handshakes. Rejects with `cleartext-behind-starttls` (nothing is
    * sent then) or `tls-failed`; either ends the connection. What was read before counts no more

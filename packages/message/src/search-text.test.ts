@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeWords } from './encoded-words.ts';
-import { headerTexts, pieceText, type SearchedPiece, searchedPieces } from './search-text.ts';
+import {
+  fieldHas,
+  foldText,
+  headerTexts,
+  pieceText,
+  type SearchedPiece,
+  searchedPieces,
+  searchTexts,
+} from './search-text.ts';
 import { parseMessage } from './structure.ts';
 
 describe('RFC 2047 words', () => {
@@ -118,5 +126,77 @@ describe('searchable text', () => {
         }
       }),
     );
+  });
+});
+
+describe('folded text', () => {
+  it.each([
+    ['Grüße', 'grüße'],
+    ['ΟΔΟΣ', 'οδοσ'],
+    ['İ', 'i\u0307'],
+    ['a\0b\x1ec\x1fd', 'a\ufffdb\ufffdc\ufffdd'],
+    ['\ud83d', '\ufffd'],
+  ])('%j', (text, folded) => {
+    expect(foldText(text)).toBe(folded);
+  });
+
+  it('of a part is part of the whole', () => {
+    const text = fc.string({ unit: 'binary' });
+    fc.assert(
+      fc.property(text, text, text, (before, part, after) => {
+        expect(foldText(before + part + after)).toBe(
+          foldText(before) + foldText(part) + foldText(after),
+        );
+      }),
+    );
+  });
+});
+
+describe('what SEARCH looks through', () => {
+  const textsOf = (raw: string) => {
+    const octets = Buffer.from(raw);
+    return searchTexts(parseMessage(octets), ({ start, end }) => octets.subarray(start, end));
+  };
+  const forwarded = [
+    'Subject: =?utf-8?q?Gr=C3=9Cn_=1Ffrom:_me?=',
+    'X-A: One',
+    'x-a: Two',
+    'Content-Type: message/rfc822',
+    '',
+    'From: Me',
+    '',
+    'Body',
+  ].join('\r\n');
+
+  it('is each field behind a mark, and each piece before one', () => {
+    expect(textsOf(forwarded)).toEqual({
+      header:
+        '\x1fsubject: grün \ufffdfrom: me\x1fx-a: one\x1fx-a: two' +
+        '\x1fcontent-type: message/rfc822\x1e\x1ffrom: me\x1e',
+      body: 'body\x1e',
+      headerIsCut: false,
+      bodyIsCut: false,
+    });
+  });
+
+  it.each([
+    ['subject', 'grün', true],
+    ['subject', 'one', false],
+    ['x-a', 'two', true],
+    ['x-a', 'one\x1fx-a: two', false],
+    ['a', 'one', false],
+    ['from', '', false],
+    ['x-a', '', true],
+  ])('has in %s %j: %s', (name, value, has) => {
+    expect(fieldHas(textsOf(forwarded).header, name, value)).toBe(has);
+  });
+
+  it('is cut where it is long, and says so', () => {
+    const long = textsOf(`X: ${'x'.repeat(10)}\r\n\r\n${'y'.repeat(300_000)}`);
+    expect(long).toMatchObject({ headerIsCut: false, bodyIsCut: true });
+    expect(long.body).toHaveLength(262_144);
+    const fields = textsOf(`${`X: ${'x'.repeat(50_000)}\r\n`.repeat(2)}\r\nbody`);
+    expect(fields).toMatchObject({ headerIsCut: true, bodyIsCut: false, body: 'body\x1e' });
+    expect(fields.header).toHaveLength(65_536);
   });
 });

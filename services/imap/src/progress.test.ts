@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { onRead } from './testing/on-read.ts';
 import { Talk } from './testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
 
@@ -24,19 +23,23 @@ beforeEach(() => {
   onTestFinished(() => clock.mockRestore());
 });
 
-/** Every message that is read takes so long. */
-function readSlowly(ms: number): void {
-  onRead(server.store.messages, (read) => (...args) => {
-    late += ms;
-    return read(...args);
+/** Every look of the store into texts takes so long. */
+function lookSlowly(ms: number): void {
+  const { messages } = server.store;
+  const { findText } = messages;
+  onTestFinished(() => {
+    messages.findText = findText;
   });
+  messages.findText = (...args) => {
+    late += ms;
+    return findText(...args);
+  };
 }
 
 test('a search that takes long says how far it is', async () => {
   const a = await open();
-  readSlowly(15_000);
+  lookSlowly(15_000);
   expect(await a.say('SEARCH OR TEXT nowhere SEEN')).toEqual([
-    '* OK [INPROGRESS ("t3" 2 3)] Still working',
     '* OK [INPROGRESS ("t3" 3 3)] Still working',
     '* SEARCH 1',
     'OK SEARCH completed',
@@ -63,6 +66,6 @@ test('so does a SORT, of what it reads after it has searched', async () => {
 
 test('one that does not says nothing', async () => {
   const a = await open();
-  readSlowly(1_000);
+  lookSlowly(1_000);
   expect(await a.say('SEARCH TEXT nowhere')).toEqual(['* SEARCH', 'OK SEARCH completed']);
 });

@@ -1,12 +1,8 @@
-/** What SEARCH reads, and how long it keeps others waiting. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CHUNK_BYTES, type MailboxId } from '@mail/store';
+/** Of which messages SEARCH has the store look into texts. */
+import type { UidRange } from '@mail/store';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { onRead } from '../testing/on-read.ts';
 import { Talk } from '../testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from '../testing/test-server.ts';
-
-const MIB = 1024 * 1024;
 
 let server: TestServer;
 beforeAll(async () => {
@@ -14,57 +10,61 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** A client with `raw` in its selected mailbox. */
-async function open(raw: Buffer): Promise<Talk> {
+/** A client with 200 messages in its selected mailbox, of which every fiftieth is unseen. */
+async function open(): Promise<Talk> {
   const { id, address } = await server.addAccount();
-  const sent: MailboxId = (await server.store.mailboxes.find(id, 'Sent'))?.id ?? 0;
-  await server.store.messages.append(sent, [{ raw }]);
+  const sent = (await server.store.mailboxes.find(id, 'Sent'))?.id ?? 0;
+  const messages = Array.from({ length: 200 }, (_, at) => ({
+    raw: Buffer.from(`Subject: ${at + 1}\r\n\r\nbody ${(at + 1) % 2 === 0 ? 'even' : 'odd'}\r\n`),
+    flags: (at + 1) % 50 === 0 ? [] : ['\\Seen'],
+  }));
+  await server.store.messages.append(sent, messages);
   const talk = await Talk.open(server.ports.plain, address, PASSWORD, 'Sent');
   onTestFinished(() => talk.close());
   return talk;
 }
 
-function part(type: string, content: Buffer | string): Buffer[] {
-  return [
-    Buffer.from(`--b\r\nContent-Type: ${type}\r\n\r\n`),
-    Buffer.from(content),
-    Buffer.from('\r\n'),
-  ];
+/** What the store is asked from now on, in this test. */
+function watchLooks(): [string, UidRange][] {
+  const asked: [string, UidRange][] = [];
+  const { messages } = server.store;
+  const { findText } = messages;
+  onTestFinished(() => {
+    messages.findText = findText;
+  });
+  messages.findText = (mailbox, sought, range) => {
+    asked.push([sought.value, range]);
+    return findText(mailbox, sought, range);
+  };
+  return asked;
 }
 
-test('reads text parts and no attachments, no chunk twice', async () => {
-  const raw = Buffer.concat([
-    Buffer.from('Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n'),
-    ...part('text/plain', 'first'),
-    ...part('application/octet-stream', Buffer.alloc(4 * MIB, 'attached')),
-    ...part('text/plain', 'last'),
-    ...part('text/html', '<p>last</p>'),
-  ]);
-  const starts: number[] = [];
-  onRead(server.store.messages, (read) => (mailbox, uid, start = 0, end = raw.length) => {
-    expect(end - start).toBeLessThanOrEqual(CHUNK_BYTES);
-    starts.push(start);
-    return read(mailbox, uid, start, end);
-  });
-  const a = await open(raw);
-  const search = async (key: string) => (await a.say(`SEARCH ${key}`))[0];
-  expect(await search('FROM x NOT BODY y')).toBe('* SEARCH');
-  expect(starts).toEqual([0]);
-  expect(await search('SUBJECT x NOT BODY attached BODY first BODY last')).toBe('* SEARCH 1');
-  expect(starts).toEqual([0, 0, 4 * MIB]);
-});
+const all: UidRange = { first: 1, last: 200 };
+const each = (...uids: number[]): UidRange[] => uids.map((uid) => ({ first: uid, last: uid }));
 
-test('many texts in a large message: others have their turn', async () => {
-  const text = Buffer.alloc(2 * MIB, 'ab');
-  const a = await open(Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), text]));
-  const keys = Array.from({ length: 100 }, (_, at) => `NOT BODY abac${at}`);
-  let done = false;
-  const answer = a.say(`SEARCH ${keys.join(' ')}`).finally(() => {
-    done = true;
-  });
-  let turns = 0;
-  for (; !done; turns += 1) await nextTurn();
-  expect(await answer).toEqual(['* SEARCH 1', 'OK SEARCH completed']);
-  // one for each time that the message is gone through
-  expect(turns).toBeGreaterThanOrEqual(keys.length);
+test.each<[string, string, [string, UidRange][]]>([
+  ['SUBJECT 77', ' 77 177', [['77', all]]],
+  ['UID 77:78 BODY ODD', ' 77', [['ODD', { first: 77, last: 78 }]]],
+  ['UNSEEN BODY even', ' 50 100 150 200', each(50, 100, 150, 200).map((at) => ['even', at])],
+  ['UNSEEN BODY odd', '', each(50, 100, 150, 200).map((at) => ['odd', at])],
+  ['LARGER 10000 BODY even', '', []],
+  // the second is asked of what the first has left
+  [
+    'SUBJECT 7 NOT BODY odd',
+    ' 70 72 74 76 78 170 172 174 176 178',
+    [
+      ['7', all],
+      ['odd', { first: 7, last: 197 }],
+    ],
+  ],
+  [
+    'OR UID 1:199 BODY even',
+    ` ${Array.from({ length: 200 }, (_, at) => at + 1).join(' ')}`,
+    [['even', { first: 200, last: 200 }]],
+  ],
+])('%s', async (key, found, looks) => {
+  const a = await open();
+  const asked = watchLooks();
+  expect(await a.say(`SEARCH ${key}`)).toEqual([`* SEARCH${found}`, 'OK SEARCH completed']);
+  expect(asked).toEqual(looks);
 });

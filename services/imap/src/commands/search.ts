@@ -3,22 +3,15 @@
  * charsets). Messages are read only as far as it takes to decide, and other sessions have their turn in
  * between.
  */
-import { type MessageStructure, searchedPieces } from '@mail/message';
-import { type ModSeq, StoreError, type Uid } from '@mail/store';
+import type { ModSeq, Uid } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
-import { MessageOctets } from '../message-octets.ts';
 import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial.ts';
 import type { ReturnOption, SearchArguments, SearchingArguments } from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import { Progress } from '../progress.ts';
-import {
-  type Candidate,
-  type CompiledSearch,
-  compileSearch,
-  lowerHeader,
-} from '../search/match.ts';
-import { findTexts } from '../search/texts.ts';
+import { type Candidate, type CompiledSearch, compileSearch } from '../search/match.ts';
+import { findText } from '../search/texts.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import { encodeString } from '../strings.ts';
 import { cut, type Described, eachSummary, PAGE_MESSAGES } from '../summaries.ts';
@@ -26,9 +19,10 @@ import { Turns } from '../turns.ts';
 
 /** Structures that are held at once. */
 const BATCH_STRUCTURES = 64;
-/** Octets that are looked at before others have their turn; a message counts as some in any case. */
-const TURN_OCTETS = 1024 * 1024;
-const MESSAGE_OCTETS = 2 * 1024;
+/** Messages that are looked at before others have their turn. */
+const TURN_MESSAGES = 512;
+/** Messages whose texts the store is asked of at once, where nothing else of them is of interest. */
+const PAGE_OF_TEXTS = 8 * PAGE_MESSAGES;
 
 export async function search(
   session: Session,
@@ -164,109 +158,74 @@ export type Found = Numbered & Partial<Pick<Described, 'message'>>;
 /** Every message that matches, in order. */
 export async function findAll(session: Session, compiled: CompiledSearch): Promise<Found[]> {
   const { store, selected } = session;
-  const { start } = compiled;
+  const { start, texts } = compiled;
+  const most = texts.length === 0 ? PAGE_MESSAGES : PAGE_OF_TEXTS;
   const selection = start.selection ?? selected.view.everything();
   const pages =
     start.mark === undefined
-      ? selection.pages(PAGE_MESSAGES)
-      : cut(
-          selection.among(await store.messages.marked(selected.mailbox.id, start.mark)),
-          PAGE_MESSAGES,
-        );
-  const turns = new Turns(TURN_OCTETS);
+      ? selection.pages(most)
+      : cut(selection.among(await store.messages.marked(selected.mailbox.id, start.mark)), most);
+  const turns = new Turns(TURN_MESSAGES);
   const progress = new Progress(session, selection.count);
   const found: Found[] = [];
   for (const page of pages) {
-    for (const one of await findInPage(session, compiled, page, { turns, progress })) {
-      found.push(one);
-    }
-    await turns.spend(page.length * MESSAGE_OCTETS);
+    for (const one of await findInPage(session, compiled, page)) found.push(one);
+    await turns.spend(page.length);
+    await progress.tell(page.at(-1)?.sequence ?? 0);
   }
   return found;
 }
 
-/** What a long search owes the others. */
-interface Manners {
-  /** In octets. */
-  readonly turns: Turns;
-  readonly progress: Progress;
-}
-
-/** First by numbers alone, then by summaries, last by reading. */
+/** First by numbers alone, then by summaries, then by texts, last by structures. */
 async function findInPage(
   session: Session,
   compiled: CompiledSearch,
   page: readonly Numbered[],
-  manners: Manners,
 ): Promise<Found[]> {
   const found: Found[] = [];
-  const open: Numbered[] = [];
-  for (const numbered of page) {
-    // the answer tells of the sequences of all that it names
-    const verdict = compiled.looksAtModSeq ? undefined : compiled.matches(numbered);
-    if (verdict === true) found.push(numbered);
-    else if (verdict === undefined) open.push(numbered);
+  /** Those that are still open, which are few where what is known of them decides. */
+  const sieve = <T extends Candidate>(candidates: readonly T[]): T[] => {
+    const open: T[] = [];
+    for (const candidate of candidates) {
+      const verdict = compiled.matches(candidate);
+      if (verdict === true) found.push(candidate);
+      else if (verdict === undefined) open.push(candidate);
+    }
+    return open;
+  };
+  // the answer tells of the sequences of all that it names
+  let open: readonly Candidate[] = compiled.looksAtModSeq ? page : sieve(page);
+  if (compiled.looksAtSummary || compiled.looksAtModSeq) {
+    const described: Described[] = [];
+    for await (const one of eachSummary(session, open)) described.push(one);
+    open = sieve(described);
   }
-  const unread: Described[] = [];
-  for await (const described of eachSummary(session, open)) {
-    const verdict = compiled.matches(described);
-    if (verdict === true) found.push(described);
-    else if (verdict === undefined) unread.push(described);
+  const texts: ReadonlySet<Uid>[] = [];
+  for (const sought of compiled.texts) {
+    if (open.length === 0) break;
+    texts.push(await findText(session, sought, open));
+    open = sieve(open.map((candidate) => ({ ...candidate, texts })));
   }
-  for (const batch of cut(unread, BATCH_STRUCTURES)) {
-    for (const one of await decideByReading(session, compiled, batch, manners)) found.push(one);
-  }
+  for (const batch of cut(open, BATCH_STRUCTURES))
+    sieve(await withStructures(session, compiled, batch));
   return found.sort((a, b) => a.sequence - b.sequence);
 }
 
-/** Those of `undecided` that match once they are read; what has gone meanwhile matches nothing. */
-async function decideByReading(
+/** What has gone meanwhile is left out. */
+async function withStructures(
   session: Session,
   compiled: CompiledSearch,
-  undecided: readonly Described[],
-  { turns, progress }: Manners,
-): Promise<Found[]> {
-  const uids = undecided.map(({ uid }) => uid);
+  candidates: readonly Candidate[],
+): Promise<Candidate[]> {
+  const uids = candidates.map(({ uid }) => uid);
   const { messages } = session.store;
   const { id } = session.selected.mailbox;
   const structures = await messages.structures(id, uids);
   const emailIds = compiled.looksAtEmailId ? await messages.emailIds(id, uids) : undefined;
-  const found: Found[] = [];
-  for (const described of undecided) {
-    const structure = structures.get(described.uid);
-    if (structure === undefined) continue;
-    const emailId = emailIds?.get(described.uid);
-    try {
-      const candidate = { ...described, structure, ...(emailId !== undefined && { emailId }) };
-      if (await readToDecide(session, compiled, candidate, turns)) found.push(described);
-    } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'no-such-message')) throw error;
-    }
-    await progress.tell(described.sequence);
-  }
-  return found;
-}
-
-/** Reads the header where a key asks for it, then the texts if that has not decided. */
-async function readToDecide(
-  session: Session,
-  { matches, looksAtHeader, texts }: CompiledSearch,
-  numbered: Described & { readonly structure: MessageStructure },
-  turns: Turns,
-): Promise<boolean> {
-  const { structure } = numbered;
-  const { messages } = session.store;
-  const octets = new MessageOctets(messages, session.selected.mailbox.id, numbered.message);
-  const read = (start: number, end: number): Promise<Buffer> => octets.read(start, end);
-  let candidate: Candidate = numbered;
-  const ownHeader = looksAtHeader ? searchedPieces(structure)[0] : undefined;
-  if (ownHeader !== undefined) {
-    const { start, end } = ownHeader;
-    candidate = { ...candidate, header: lowerHeader(await read(start, end)) };
-    await turns.spend(end - start);
-  }
-  const verdict = matches(candidate);
-  if (verdict !== undefined) return verdict;
-  const found = await findTexts(structure, texts, read, turns);
-  return matches({ ...candidate, texts: found }) === true;
+  return candidates.flatMap((candidate) => {
+    const structure = structures.get(candidate.uid);
+    const emailId = emailIds?.get(candidate.uid);
+    if (structure === undefined) return [];
+    return [{ ...candidate, structure, ...(emailId !== undefined && { emailId }) }];
+  });
 }

@@ -1,24 +1,21 @@
 /**
- * Whether a message is what SEARCH looks for (RFC 3501 §6.4.4), decided from as little of it as will do:
- * first from what the session knows anyway, then from its header, last from its text. Pure.
+ * Whether a message is what SEARCH looks for (RFC 3501 §6.4.4), decided from as little as will do: first from
+ * what the session knows anyway, then from the summary, then from what the store finds in texts. Pure.
  */
-import { type FieldTexts, headerTexts, type MessageStructure, sentDate } from '@mail/message';
-import type { MessageSummary } from '@mail/store';
+import { type MessageStructure, sentDate } from '@mail/message';
+import type { MessageSummary, SoughtText, Uid } from '@mail/store';
 import type { MailboxView, Numbered, Selection } from '../mailbox-view.ts';
 import { dayOf } from '../parser/date.ts';
 import type { SearchKey } from '../parser/search.ts';
 import { rangesHold } from '../parser/sequence-set.ts';
-import type { FoundTexts } from './texts.ts';
 
 /** A message, and what has been read of it so far. */
 export interface Candidate extends Numbered {
   readonly message?: MessageSummary;
   readonly emailId?: string;
   readonly structure?: MessageStructure;
-  /** The message's own header, as lowerHeader reads it. */
-  readonly header?: FieldTexts;
-  /** Those of the search's texts that the message has. */
-  readonly texts?: FoundTexts;
+  /** For each text that the search looks for, which messages have it; so far as that was asked. */
+  readonly texts?: readonly ReadonlySet<Uid>[];
 }
 
 /** Undefined: more of the message has to be read to tell. */
@@ -30,13 +27,13 @@ export interface CompiledSearch {
   readonly matches: Matcher;
   /** What to look at: the search finds nothing elsewhere. */
   readonly start: SearchStart;
-  /** Whether any key looks at header fields. */
-  readonly looksAtHeader: boolean;
+  /** Whether any key looks at what a summary says. */
+  readonly looksAtSummary: boolean;
   /** Whether any key looks at modification sequences: the answer then tells the highest. */
   readonly looksAtModSeq: boolean;
   readonly looksAtEmailId: boolean;
-  /** What BODY and TEXT look for, in lower case. */
-  readonly texts: ReadonlySet<string>;
+  /** What BODY, TEXT, HEADER and their like look for. */
+  readonly texts: readonly SoughtText[];
 }
 
 /** Where a search begins, so that it need not look at every message. */
@@ -91,19 +88,6 @@ const not =
     return verdict === undefined ? undefined : !verdict;
   };
 
-const bySummary =
-  (holds: (message: MessageSummary) => boolean): Matcher =>
-  ({ message }) =>
-    message && holds(message);
-
-/** Fields by name, all in lower case: values are looked for in any (RFC 5051: i;unicode-casemap). */
-export function lowerHeader(octets: Buffer): FieldTexts {
-  const fields = headerTexts(octets);
-  return new Map(
-    [...fields].map(([name, values]) => [name, values.map((value) => value.toLowerCase())]),
-  );
-}
-
 const RELATIONS = {
   before: (day: number, than: number) => day < than,
   on: (day: number, than: number) => day === than,
@@ -120,10 +104,19 @@ export function compileSearch(
   now: number,
 ): CompiledSearch | 'no-such-number' {
   let badNumber = false;
-  let looksAtHeader = false;
+  let looksAtSummary = false;
   let looksAtModSeq = false;
   let looksAtEmailId = false;
-  const texts = new Set<string>();
+  const texts: SoughtText[] = [];
+
+  const bySummary = (holds: (message: MessageSummary) => boolean): Matcher => {
+    looksAtSummary = true;
+    return ({ message }) => message && holds(message);
+  };
+  const byText = (text: SoughtText): Matcher => {
+    const at = texts.push(text) - 1;
+    return ({ uid, texts: found }) => found?.[at]?.has(uid);
+  };
 
   const compile = (inner: SearchKey): Matcher => {
     switch (inner.kind) {
@@ -182,28 +175,16 @@ export function compileSearch(
           return sent !== undefined && relates(sent.day, inner.day);
         };
       }
-      case 'header': {
-        looksAtHeader = true;
-        const name = inner.name.toLowerCase();
-        const value = inner.value.toLowerCase();
-        return ({ header }) =>
-          header && (header.get(name) ?? []).some((text) => text.includes(value));
-      }
-      case 'body': {
-        const value = inner.value.toLowerCase();
-        texts.add(value);
-        return ({ texts: found }) => found?.text.has(value);
-      }
-      case 'text': {
-        const value = inner.value.toLowerCase();
-        texts.add(value);
-        return ({ texts: found }) => found && (found.header.has(value) || found.text.has(value));
-      }
+      case 'header':
+        return byText({ value: inner.value, within: { field: inner.name } });
+      case 'body':
+      case 'text':
+        return byText({ value: inner.value, within: inner.kind });
     }
   };
 
   const matches = compile(key);
   if (badNumber) return 'no-such-number';
   const start = startOf(key, view);
-  return { matches, start, looksAtHeader, looksAtModSeq, looksAtEmailId, texts };
+  return { matches, start, looksAtSummary, looksAtModSeq, looksAtEmailId, texts };
 }
