@@ -1,6 +1,11 @@
 /** AUTH in several steps (RFC 5034), tokens and application passwords, over TLS. */
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect, type TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import { createAppPassword, createTokenVerifier, oidcSettings } from '@mail/auth';
 import { LocalIssuer, ScramClient, type ScramClientOptions } from '@mail/auth/testing';
 import { parseAddress } from '@mail/store';
@@ -119,3 +124,32 @@ test('an application password by USER and PASS', async () => {
   expect(await ask(`USER ${account.address}`)).toMatch(/^\+OK/);
   expect(await ask(`PASS ${made.password}`)).toMatch(/^\+OK/);
 });
+
+const hasMpop = spawnSync('mpop', ['--version']).status === 0;
+
+test.skipIf(!hasMpop).each(['plain', 'login', 'scram-sha-256', 'oauthbearer', 'xoauth2'])(
+  'mpop fetches mail by %s (skipped where mpop is not installed)',
+  async (mechanism) => {
+    const { address } = await pop.addAccount(['Subject: hello\r\n\r\nhello\r\n']);
+    const folder = await mkdtemp(join(tmpdir(), 'concert-mpop-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const byToken = mechanism === 'oauthbearer' || mechanism === 'xoauth2';
+    const secret = join(folder, 'secret');
+    await writeFile(secret, byToken ? await issuer.token({ email: address }) : PASSWORD);
+    await writeFile(join(folder, 'ca.pem'), pop.certificates.trusted.join(''));
+    const inbox = join(folder, 'inbox');
+    await promisify(execFile)('mpop', [
+      '--host=localhost',
+      `--port=${pop.ports.tls}`,
+      '--tls=on',
+      '--tls-starttls=off',
+      `--tls-trust-file=${join(folder, 'ca.pem')}`,
+      `--user=${address}`,
+      `--passwordeval=cat ${secret}`,
+      `--auth=${mechanism}`,
+      `--delivery=mbox,${inbox}`,
+      `--uidls-file=${join(folder, 'uidls')}`,
+    ]);
+    expect(await readFile(inbox, 'utf8')).toContain('Subject: hello');
+  },
+);
