@@ -1,4 +1,4 @@
-/** Accounts and what hangs on them: their domains, subscriptions, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
+/** Accounts and what hangs on them: their domains, subscriptions, annotations, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
 import type { Kysely } from 'kysely';
 import type { CheckCourse } from './check-course.ts';
 import { inPages } from './check-course.ts';
@@ -10,6 +10,7 @@ const PAGE = 500;
 export async function checkAccounts(course: CheckCourse): Promise<void> {
   await checkDomains(course);
   await checkSubscriptions(course);
+  await checkAnnotations(course);
   await checkInboxes(course);
   await checkUidValidity(course);
 }
@@ -80,6 +81,34 @@ async function checkSubscriptions(course: CheckCourse): Promise<void> {
         repair: { kind: 'subscriptions', accountId: id },
       };
     });
+  }
+}
+
+/** They go with their mailbox, in the transaction that sweeps it. */
+async function checkAnnotations(course: CheckCourse): Promise<void> {
+  const owners = await course.look('annotations', (db) =>
+    db
+      .selectFrom('annotations')
+      .leftJoin('mailboxes', 'mailboxes.id', 'annotations.mailbox_id')
+      .select((eb) => [
+        'annotations.account_id as accountId',
+        'annotations.mailbox_id as mailboxId',
+        eb.fn.countAll<number>().as('count'),
+      ])
+      .where('annotations.mailbox_id', '<>', 0)
+      .where('mailboxes.id', 'is', null)
+      .groupBy(['annotations.account_id', 'annotations.mailbox_id'])
+      .limit(PAGE)
+      .execute(),
+  );
+  for (const { accountId, mailboxId, count } of owners ?? []) {
+    const where = `mailbox ${mailboxId} of account ${accountId}`;
+    await course.settle(`annotations of ${where}`, async () => ({
+      faults: [
+        { code: 'annotation-of-nothing', where, what: `${count} annotations, and no such mailbox` },
+      ],
+      repair: { kind: 'annotations', accountId, mailboxId },
+    }));
   }
 }
 

@@ -3,6 +3,7 @@
  * nothing where that has changed since, so that none needs a long look inside its transaction.
  */
 import { sql } from 'kysely';
+import { sweepAnnotations } from './annotations.ts';
 import type { MessagesCounters } from './check-mailboxes.ts';
 import type { Content } from './content.ts';
 import { ensureDomain } from './domains.ts';
@@ -62,6 +63,11 @@ export type Repair =
       readonly size: number;
     }
   | { readonly kind: 'subscriptions'; readonly accountId: AccountId }
+  | {
+      readonly kind: 'annotations';
+      readonly accountId: AccountId;
+      readonly mailboxId: MailboxId;
+    }
   | { readonly kind: 'inbox'; readonly accountId: AccountId }
   | { readonly kind: 'domain'; readonly name: string }
   | { readonly kind: 'uid-validity'; readonly atLeast: number };
@@ -85,6 +91,10 @@ export async function repair(context: WriteContext, args: Repair): Promise<boole
       return repairMessageSize(context, args);
     case 'subscriptions':
       return removeSubscriptions(context, args);
+    case 'annotations':
+      // ids are never used again: what is gone stays gone
+      await sweepAnnotations(context, args);
+      return true;
     case 'inbox':
       return addInbox(context, args);
     case 'domain':

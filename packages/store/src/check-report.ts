@@ -6,6 +6,7 @@ export type FaultCode =
   /** Rows that belong to a row which is not there. */
   | 'rows-of-nothing'
   | 'subscription-of-nobody'
+  | 'annotation-of-nothing'
   | 'inbox-missing'
   /** An account's domain is not here: only whole addresses of accounts get mail. */
   | 'domain-missing'

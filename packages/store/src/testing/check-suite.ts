@@ -148,6 +148,18 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
     },
   ],
   [
+    'annotations of a mailbox that was swept',
+    {
+      sql: [
+        `insert into annotations (account_id, mailbox_id, name, value, modseq)
+          select id, 1000000, '/private/comment', null, 1 from accounts where address = 'bob@x.test'`,
+      ],
+      code: 'annotation-of-nothing',
+      where: /^mailbox 1000000 of account \d+$/,
+      what: /^1 annotations/,
+    },
+  ],
+  [
     'a domain that is missing',
     {
       sql: [`delete from domains where name = 'x.test'`],
