@@ -202,6 +202,24 @@ describe('a connection', () => {
     expect(lines).toEqual(['here']);
   });
 
+  it('tells who works long without a word that the client is gone', async () => {
+    const told = Promise.withResolvers<unknown>();
+    const { port } = await open(async (connection) => {
+      connection.requireClient();
+      for (;;) {
+        try {
+          connection.requireClient();
+        } catch (error) {
+          told.resolve(error);
+          return;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    (await dial(port)).destroy();
+    expect(await told.promise).toMatchObject({ code: 'closed' });
+  });
+
   it('writes while a read waits', async () => {
     const { port } = await open(async (connection) => {
       const done = connection.readLine();

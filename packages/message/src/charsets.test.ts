@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeCharset } from './charsets.ts';
-import { headerTexts, pieceText, searchedPieces } from './search-text.ts';
+import { decodeText, headerTexts, searchedPieces } from './search-text.ts';
 import { parseMessage } from './structure.ts';
 import { CHARSETS } from './testing/corpus/index.ts';
 
 describe('the text of a message', () => {
   test.each(CHARSETS)('in $name', ({ raw, text }) => {
-    const pieces = searchedPieces(parseMessage(raw)).filter(({ kind }) => kind === 'text');
-    const texts = pieces.map((piece) => pieceText(raw.subarray(piece.start, piece.end), piece));
+    const texts = searchedPieces(parseMessage(raw)).flatMap((piece) =>
+      piece.kind === 'text' ? decodeText(raw.subarray(piece.start, piece.end), piece.part) : [],
+    );
     expect(texts.join('').replace(/\s+$/, '')).toBe(text);
   });
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ImapStrings } from './imap-strings.ts';
 import { renderBody, renderBodyStructure, renderEnvelope, renderPlain } from './rendering.ts';
-import { pieceText, searchedPieces } from './search-text.ts';
+import { foldedPiece, searchedPieces } from './search-text.ts';
 import { parseMessage } from './structure.ts';
 import { CORPUS } from './testing/corpus/index.ts';
 import { countOctets } from './testing/counted-octets.ts';
@@ -49,7 +49,7 @@ function expectWhole(raw: Buffer): void {
   for (const { octets } of everySection(raw, structure))
     expect(octets.length).toBeLessThanOrEqual(raw.length);
   for (const piece of searchedPieces(structure))
-    pieceText(raw.subarray(piece.start, piece.end), piece);
+    foldedPiece(raw.subarray(piece.start, piece.end), piece);
 }
 
 test.each(ENTRIES)('$name is told by the grammar', ({ raw }) => expectWhole(raw));

@@ -28,7 +28,6 @@ export {
   foldedPiece,
   foldText,
   headerTexts,
-  pieceText,
   type SearchedPiece,
   type SearchTexts,
   searchedPieces,

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { decodeWords } from './encoded-words.ts';
 import {
   fieldHas,
+  foldedPiece,
   foldText,
   headerTexts,
-  pieceText,
   type SearchedPiece,
   searchedPieces,
   searchTexts,
@@ -61,6 +61,10 @@ describe('searchable text', () => {
       '',
       'not text',
       '--x',
+      'Content-Type: message/delivery-status',
+      '',
+      'Final-Recipient: rfc822; ada@example.test',
+      '--x',
       'Content-Type: message/rfc822',
       '',
       'Subject: within',
@@ -71,22 +75,25 @@ describe('searchable text', () => {
   );
 
   const textOf = (octets: Buffer, piece: SearchedPiece): string =>
-    pieceText(octets.subarray(piece.start, piece.end), piece);
+    foldedPiece(octets.subarray(piece.start, piece.end), piece);
 
   it('is decoded, of parts with their headers and of messages within, in their order', () => {
     const pieces = searchedPieces(parseMessage(raw));
     expect(pieces.map((piece) => [piece.kind, textOf(raw, piece)])).toEqual([
-      ['header', 'subject: Grün\ncontent-type: multipart/mixed; boundary=x'],
+      ['header', '\x1fsubject: grün\x1fcontent-type: multipart/mixed; boundary=x'],
       [
         'header',
-        'content-type: text/plain; charset=iso-8859-1\ncontent-transfer-encoding: quoted-printable',
+        '\x1fcontent-type: text/plain; charset=iso-8859-1\x1fcontent-transfer-encoding: quoted-printable',
       ],
       ['text', 'softline ä'],
-      ['header', 'content-type: text/plain; charset=utf-8\ncontent-transfer-encoding: base64'],
-      ['text', 'Überall'],
-      ['header', 'content-type: application/octet-stream'],
-      ['header', 'content-type: message/rfc822'],
-      ['header', 'subject: within'],
+      [
+        'header',
+        '\x1fcontent-type: text/plain; charset=utf-8\x1fcontent-transfer-encoding: base64',
+      ],
+      ['text', 'überall'],
+      ['header', '\x1fcontent-type: application/octet-stream'],
+      ['header', '\x1fcontent-type: message/rfc822'],
+      ['header', '\x1fsubject: within'],
       ['text', 'innermost'],
     ]);
   });

@@ -22,6 +22,9 @@ const MAX_FIELD_BYTES = 64 * 1024;
 /** Of all headers, and of all texts before they are decoded; what lies behind is not found. */
 const MAX_PIECE_BYTES = { header: 256 * 1024, text: 4 * 1024 * 1024 };
 
+/** Reports, and pieces of messages, are read by people as well (RFC 3464 §2.1, RFC 2046 §5.2). */
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'message']);
+
 /**
  * Headers of the message, of its parts and of messages in it, and text parts, in their order. The first is
  * always the message's own header.
@@ -42,7 +45,7 @@ export function searchedPieces({ root }: MessageStructure): SearchedPiece[] {
     }
     if (part.kind === 'multipart') for (const child of part.children) visit(child);
     if (part.kind === 'message') visit(part.content);
-    if (part.kind === 'leaf' && part.type === 'text' && left.text > 0) {
+    if (part.kind === 'leaf' && TEXT_TYPES.has(part.type) && left.text > 0) {
       const start = part.bodyStart;
       pieces.push({ kind: 'text', start, end: endOf('text', start, part.bodyEnd), part });
     }
@@ -51,17 +54,7 @@ export function searchedPieces({ root }: MessageStructure): SearchedPiece[] {
   return pieces;
 }
 
-/** The octets of a piece as text: decoded, a header one field a line, markup of HTML included. */
-export function pieceText(octets: Uint8Array, piece: SearchedPiece): string {
-  if (piece.kind === 'text') return decodeText(asBuffer(octets), piece.part);
-  const lines: string[] = [];
-  for (const [name, values] of headerTexts(octets)) {
-    for (const value of values) lines.push(`${name}: ${value}`);
-  }
-  return lines.join('\n');
-}
-
-/** Fields of a header, decoded, for SEARCH SUBJECT, FROM, HEADER and the like. */
+/** Fields of a header, decoded. */
 export function headerTexts(octets: Uint8Array): FieldTexts {
   const header = asBuffer(octets);
   const texts = new Map<string, string[]>();
@@ -107,7 +100,7 @@ export function foldText(text: string): string {
 
 /** A message as SEARCH looks through it, folded. */
 export interface SearchTexts {
-  /** Headers: the message's own, then those of messages in it. */
+  /** Headers: the message's own, then those of parts and of messages in it. */
   readonly header: string;
   readonly body: string;
   /** Whether there is more than is here. */

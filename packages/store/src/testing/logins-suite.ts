@@ -1,5 +1,5 @@
 /** What logins need of every engine: passwords of programs, and a memory that all processes share. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_APP_PASSWORDS } from '../app-passwords.ts';
 import type { Account, LoginKey, MailStore } from '../mail-store.ts';
 import type { DatabaseUnderTest } from './database-under-test.ts';
@@ -15,13 +15,19 @@ export function loginsSuite(engine: string, create: () => Promise<DatabaseUnderT
     let other: MailStore;
     let alice: Account;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       database = await create();
       store = await database.open();
       other = await database.open();
+    });
+    beforeEach(async () => {
       alice = await store.accounts.add('alice@x.test', 'hash', 'keys');
     });
     afterEach(async () => {
+      await database.query('delete from login_records');
+      for (const { id } of await store.accounts.list()) await store.accounts.remove(id);
+    });
+    afterAll(async () => {
       await Promise.all([store.close(), other.close()]);
       await database.dispose();
     });
