@@ -4,6 +4,7 @@
  * missing; the store sees to it that none comes twice.
  */
 import { type KeyedMessage, type MailboxId, type MailStore, StoreError } from '@mail/store';
+import { CliError } from '../errors.ts';
 import type { ArchivedMessage } from './mbox-reader.ts';
 import type { WorkReport } from './work-report.ts';
 
@@ -76,7 +77,9 @@ async function appendBatch(target: ImportTarget, batch: readonly Waiting[]): Pro
     report.skipped += batch.length - count;
     report.octets += octets;
   } catch (error) {
-    if (!(error instanceof StoreError) || !REFUSALS.has(error.code)) throw error;
+    if (!(error instanceof StoreError)) throw error;
+    if (error.code === 'over-quota') throw full(error);
+    if (!REFUSALS.has(error.code)) throw error;
     const [only] = batch;
     if (only !== undefined && batch.length === 1) {
       return report.fail(`${name}, ${only.where}`, error.message);
@@ -84,6 +87,14 @@ async function appendBatch(target: ImportTarget, batch: readonly Waiting[]): Pro
     // one of them was refused, and with it all
     for (const waiting of batch) await appendBatch(target, [waiting]);
   }
+}
+
+/** What comes behind would not fit either. */
+function full(cause: StoreError): CliError {
+  return new CliError('refused', cause.message, {
+    cause,
+    remedy: 'Give the account more room; the same command then goes on.',
+  });
 }
 
 async function append(

@@ -277,6 +277,25 @@ describe('an import of what strangers wrote', () => {
     expect(read['Kept/Here']).toEqual(read['Old mail']);
   });
 
+  it('ends where the account is full, and goes on when it has more room', async () => {
+    const to = await bench.addAccount('to');
+    await bench.store.quotas.change(to.id, { messages: 150 });
+    const file = bench.path('many.mbox');
+    const one = (number: number): string =>
+      `From a@x.test Sat Jan  3 10:11:12 2026\nSubject: ${number}\n\nx\n\n`;
+    await writeFile(file, Array.from({ length: 220 }, (_, number) => one(number)).join(''));
+    const from = ['import', to.address, '--from', file, '--format', 'mbox', '--into', 'Many'];
+    expect(await bench.run(...from)).toMatchObject({
+      code: 1,
+      json: { error: { code: 'refused' } },
+    });
+    await bench.store.quotas.change(to.id, { messages: 'none' });
+    expect(await bench.run(...from)).toMatchObject({
+      code: 0,
+      json: { imported: 120, present: 100 },
+    });
+  });
+
   it('says that a file is no mbox, and what index is none', async () => {
     const to = await bench.addAccount('to');
     await mkdir(bench.path('in'));
