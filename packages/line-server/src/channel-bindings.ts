@@ -31,16 +31,21 @@ export function channelBindingOf(
   };
 }
 
-/** The certificate's hash by the hash of its signature, SHA-256 for MD5 and SHA-1 (RFC 5929 §4.1). */
+/** The certificate's hash (RFC 5929 §4.1). */
 function serverEndPoint(socket: TLSSocket): Buffer | undefined {
   const certificate = socket.getX509Certificate();
-  if (certificate === undefined) return undefined;
-  // signatures without a hash of their own, or with one in their parameters, have no such binding
-  const [, name] =
-    /(?:^|-)(md5|sha\d+)(?:with|$)/i.exec(certificate.signatureAlgorithm ?? '') ?? [];
-  if (name === undefined) return undefined;
-  const hash = name.toLowerCase();
-  return createHash(hash === 'md5' || hash === 'sha1' ? 'sha256' : hash)
-    .update(certificate.raw)
-    .digest();
+  const hash = endPointHash(certificate?.signatureAlgorithm);
+  if (certificate === undefined || hash === undefined) return undefined;
+  return createHash(hash).update(certificate.raw).digest();
+}
+
+/**
+ * The hash for tls-server-end-point of a certificate whose signature is of this algorithm, by OpenSSL's name:
+ * the signature's own, SHA-256 for MD5 and SHA-1. Undefined for signatures without a hash of their own, or
+ * with one in their parameters.
+ */
+export function endPointHash(signatureAlgorithm: string | undefined): string | undefined {
+  const [, name] = /(?:^|-)(md5|sha\d+)(?:with|$)/i.exec(signatureAlgorithm ?? '') ?? [];
+  const hash = name?.toLowerCase();
+  return hash === 'md5' || hash === 'sha1' ? 'sha256' : hash;
 }
