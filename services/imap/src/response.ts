@@ -6,8 +6,10 @@
 import type { Connection } from '@mail/line-server';
 import type { RefusalCode } from './errors.ts';
 
-/** What is gathered before it is handed to the socket. */
-const GATHER_CHARS = 16 * 1024;
+/** Gathered before it is handed to the socket: few large writes cost much less than many small ones. */
+const GATHER_OCTETS = 32 * 1024;
+/** What is larger goes to the socket as it is; smaller octets are copied behind what is gathered. */
+const COPIED_OCTETS = 16 * 1024;
 
 export function encodeFlags(flags: readonly string[]): string {
   return `(${flags.join(' ')})`;
@@ -37,7 +39,10 @@ const withCode = (code: StatusCode | undefined, text: string): string =>
 
 export class ResponseWriter {
   readonly #connection: Connection;
-  #gathered = '';
+  /** Whole pieces, ahead of `#text`. */
+  #pieces: (string | Uint8Array)[] = [];
+  #piecesOctets = 0;
+  #text = '';
   #room: Promise<void> | undefined;
   #failure: unknown;
 
@@ -73,14 +78,21 @@ export class ResponseWriter {
 
   /** A piece of a response, in the octets of its UTF-8. */
   raw(text: string): void {
-    this.#gathered += text;
-    if (this.#gathered.length >= GATHER_CHARS) this.#send();
+    this.#text += text;
+    if (this.#piecesOctets + this.#text.length >= GATHER_OCTETS) this.#send();
   }
 
   /** The octets of a literal whose head has been written by `raw`. */
   octets(data: Uint8Array): void {
-    this.#send();
-    this.#watch(this.#connection.write(data));
+    if (data.length > COPIED_OCTETS) {
+      this.#send();
+      this.#watch(this.#connection.write(data));
+      return;
+    }
+    this.#pieces.push(this.#text, data);
+    this.#piecesOctets += this.#text.length + data.length;
+    this.#text = '';
+    if (this.#piecesOctets >= GATHER_OCTETS) this.#send();
   }
 
   /** Undefined while there is room; else what to await before writing on. Rejects as Connection.write. */
@@ -95,17 +107,27 @@ export class ResponseWriter {
     await this.room;
   }
 
-  /** Takes what is gathered, for a farewell or STARTTLS's go-ahead, which the connection sends itself. */
+  /** Takes the last of what is gathered, for a farewell or STARTTLS's go-ahead, which the connection sends itself. */
   take(): string {
-    const gathered = this.#gathered;
-    this.#gathered = '';
-    return gathered;
+    if (this.#pieces.length > 0) this.#send();
+    const text = this.#text;
+    this.#text = '';
+    return text;
   }
 
   #send(): void {
-    if (this.#gathered === '') return;
-    const text = this.take();
-    this.#watch(this.#connection.write(text));
+    const text = this.#text;
+    this.#text = '';
+    if (this.#pieces.length === 0) {
+      if (text !== '') this.#watch(this.#connection.write(text));
+      return;
+    }
+    const octets = [...this.#pieces, text].map((piece) =>
+      typeof piece === 'string' ? Buffer.from(piece) : piece,
+    );
+    this.#pieces = [];
+    this.#piecesOctets = 0;
+    this.#watch(this.#connection.write(Buffer.concat(octets)));
   }
 
   #watch(written: Promise<void>): void {
