@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { headerFieldsOf, pickHeaderFields } from './headers.ts';
+import { headerEnd, headerFieldsOf, pickHeaderFields } from './headers.ts';
 
 const HEADER = 'From: a@b\r\nSubject: one\r\n two\r\nX-A: 1\r\njunk\r\nx-a: 2\r\n\r\n';
 const RAW = Buffer.from(`${HEADER}body: no\r\n`);
@@ -8,6 +8,17 @@ const RANGE = { headerStart: 0, bodyStart: HEADER.length };
 
 const names = (raw: Buffer, end = raw.length) =>
   [...headerFieldsOf(raw, 0, end)].map(({ name }) => name);
+
+it.each([
+  ['a: b\r\n\r\nc', 8],
+  ['a: b\n\nc\n\n', 6],
+  ['\r\nbody', 2],
+  ['a: b\r\n', 6],
+  ['a', 1],
+  ['', 0],
+])('the header of %j ends at %i', (text, end) => {
+  expect(headerEnd(Buffer.from(text))).toBe(end);
+});
 
 describe('header fields', () => {
   it('are split with their continuation lines, and end at the blank line', () => {

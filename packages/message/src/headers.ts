@@ -41,6 +41,17 @@ export function* headerFieldsOf(raw: Buffer, start: number, end: number): Genera
   }
 }
 
+/** Where the body begins behind the header that `raw` begins with; its end where there is no blank line. */
+export function headerEnd(raw: Uint8Array): number {
+  const octets = asBuffer(raw);
+  for (let at = 0; at < octets.length; ) {
+    const next = lineEnd(octets, at, octets.length);
+    if (isBlankLine(octets, at)) return next;
+    at = next;
+  }
+  return octets.length;
+}
+
 /**
  * The octets of the fields that are called one of `names` (any case), or with `not` of all others, in
  * their order, and the blank line: what BODY[HEADER.FIELDS (...)] wants (RFC 9051 §6.4.5.1).

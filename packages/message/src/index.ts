@@ -9,7 +9,7 @@ export {
 export type { Disposition, Parameter, PartFields } from './body-structure.ts';
 export { decodeWords } from './encoded-words.ts';
 export type { Envelope, EnvelopeAddress } from './envelope.ts';
-export { type HeaderField, headerFieldsOf, pickHeaderFields } from './headers.ts';
+export { type HeaderField, headerEnd, headerFieldsOf, pickHeaderFields } from './headers.ts';
 export { ImapStrings } from './imap-strings.ts';
 export { messageIds, readReferences } from './message-ids.ts';
 export { decodeParameters } from './parameter-values.ts';

@@ -5,14 +5,14 @@
 import { sql } from 'kysely';
 import { sweepAnnotations } from './annotations.ts';
 import type { MessagesCounters } from './check-mailboxes.ts';
-import type { Content } from './content.ts';
+import { type Content, insertRendering } from './content.ts';
 import { ensureDomain } from './domains.ts';
 import { noteKeywords } from './keywords-in-use.ts';
 import { lockMailbox } from './locks.ts';
 import type { AccountId, MailboxId, ModSeq, Uid } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
-import type { UidBlock } from './uid-set.ts';
+import { addToBlocks, type FlaggedUid } from './uid-blocks.ts';
 import type { WriteContext } from './write-context.ts';
 
 export type Repair =
@@ -42,10 +42,10 @@ export type Repair =
       readonly kind: 'uid-blocks';
       readonly mailboxId: MailboxId;
       readonly seenModSeq: ModSeq;
-      /** Numbers of blocks: all those up to `end` are these now. */
+      /** Numbers of blocks: all those up to `end` hold these now. */
       readonly first: number;
       readonly end: number;
-      readonly blocks: readonly UidBlock[];
+      readonly messages: readonly FlaggedUid[];
     }
   | {
       readonly kind: 'keywords';
@@ -176,18 +176,17 @@ async function repairStructure(
   { db }: WriteContext,
   { contentId, structure, envelope, bodyStructure }: RepairOf<'structure'>,
 ): Promise<boolean> {
-  await db
-    .updateTable('contents')
-    .set({ structure, envelope: envelope ?? null, body_structure: bodyStructure ?? null })
-    .where('id', '=', contentId)
-    .execute();
+  await db.updateTable('contents').set({ structure }).where('id', '=', contentId).execute();
+  await db.deleteFrom('renderings').where('content_id', '=', contentId).execute();
+  await insertRendering(db, contentId, { envelope, bodyStructure });
   return true;
 }
 
 async function repairUidBlocks(
-  { db, touch }: WriteContext,
-  { mailboxId, seenModSeq, first, end, blocks }: RepairOf<'uid-blocks'>,
+  context: WriteContext,
+  { mailboxId, seenModSeq, first, end, messages }: RepairOf<'uid-blocks'>,
 ): Promise<boolean> {
+  const { db, touch } = context;
   const { numUpdatedRows } = await db
     .updateTable('mailboxes')
     .set({ highest_modseq: seenModSeq + 1 })
@@ -201,9 +200,7 @@ async function repairUidBlocks(
     .where('number', '>=', first)
     .where('number', '<', end)
     .execute();
-  for (const { number, bits } of blocks) {
-    await db.insertInto('uid_blocks').values({ mailbox_id: mailboxId, number, bits }).execute();
-  }
+  await addToBlocks(context, mailboxId, messages);
   touch(mailboxId, seenModSeq + 1);
   return true;
 }

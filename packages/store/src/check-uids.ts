@@ -1,12 +1,14 @@
 /** What a session begins with, against the rows: which UIDs a mailbox has, and its keywords. */
 import type { Kysely } from 'kysely';
 import type { CheckCourse, Finding } from './check-course.ts';
+import { FlagOctets } from './flag-octets.ts';
 import { splitKeywords } from './flags.ts';
 import type { MailboxId, Uid } from './mail-store.ts';
 import type { Schema } from './schema.ts';
+import { blockOf } from './uid-blocks.ts';
 import { UIDS_PER_BLOCK, UidSet } from './uid-set.ts';
 
-/** Looked at in one state: 65,536 UIDs. */
+/** Looked at in one state: 16,384 UIDs. */
 const BLOCKS_PER_LOOK = 16;
 
 export async function checkUids(
@@ -56,14 +58,14 @@ async function lookAtBlocks(
   const end = first + BLOCKS_PER_LOOK;
   const rows = await db
     .selectFrom('messages')
-    .select('uid')
+    .select(['uid', 'flags', 'keywords'])
     .where('mailbox_id', '=', mailboxId)
     .where('uid', '>=', first * UIDS_PER_BLOCK)
     .where('uid', '<', end * UIDS_PER_BLOCK)
     .execute();
   const blocks = await db
     .selectFrom('uid_blocks')
-    .select(['number', 'bits'])
+    .select(['number', 'bits', 'flags'])
     .where('mailbox_id', '=', mailboxId)
     .where('number', '>=', first)
     .where('number', '<', end)
@@ -74,11 +76,15 @@ async function lookAtBlocks(
   for (const { uid } of rows) there.add(uid);
   const missing = rows.filter(({ uid }) => !told.has(uid)).map(({ uid }) => uid);
   const extra = told.slice(0, told.size).filter((uid) => !there.has(uid));
-  if (missing.length === 0 && extra.length === 0) return undefined;
-  const what = `its set of UIDs lacks ${tell(missing)} and has ${tell(extra)} too many`;
+  const octets = new Map(blocks.map(({ number, flags }) => [number, new FlagOctets(flags)]));
+  const wrong = rows
+    .filter((row) => told.has(row.uid) && !octets.get(blockOf(row))?.says(row))
+    .map(({ uid }) => uid);
+  if (missing.length + extra.length + wrong.length === 0) return undefined;
+  const what = `its set of UIDs lacks ${tell(missing)}, has ${tell(extra)} too many, and wrong flags of ${tell(wrong)}`;
   return {
     faults: [{ code: 'uid-set', where, what }],
-    repair: { kind: 'uid-blocks', mailboxId, seenModSeq, first, end, blocks: [...there.blocks()] },
+    repair: { kind: 'uid-blocks', mailboxId, seenModSeq, first, end, messages: rows },
   };
 }
 

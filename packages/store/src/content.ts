@@ -70,11 +70,10 @@ export async function insertContent(
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
       keep_until: 0,
-      envelope: envelope ?? null,
-      body_structure: bodyStructure ?? null,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
+  await insertRendering(db, id, { envelope, bodyStructure });
   for (let start = 0; start < raw.byteLength; start += CHUNK_BYTES) {
     const data = raw.subarray(start, start + CHUNK_BYTES);
     await db
@@ -84,6 +83,21 @@ export async function insertContent(
   }
   await insertTexts(db, id, texts);
   return id;
+}
+
+export async function insertRendering(
+  db: Kysely<Schema>,
+  contentId: number,
+  { envelope, bodyStructure }: Pick<Content, 'envelope' | 'bodyStructure'>,
+): Promise<void> {
+  await db
+    .insertInto('renderings')
+    .values({
+      content_id: contentId,
+      envelope: envelope ?? null,
+      body_structure: bodyStructure ?? null,
+    })
+    .execute();
 }
 
 /** Counts one reference more (or fewer, with -1) for each time that a content is named, all of them locked. */
@@ -230,6 +244,7 @@ export async function sweepContents(context: WriteContext): Promise<boolean> {
   for (const group of inGroups(ids)) {
     await removeTexts(context, group);
     await db.deleteFrom('content_chunks').where('content_id', 'in', group).execute();
+    await db.deleteFrom('renderings').where('content_id', 'in', group).execute();
     await db.deleteFrom('contents').where('id', 'in', group).execute();
   }
   return ids.length > 0;

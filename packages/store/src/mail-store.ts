@@ -76,11 +76,8 @@ export interface OpenedMailbox {
   readonly keywords: readonly string[];
 }
 
-/** ENVELOPE and BODYSTRUCTURE as IMAP tells them; undefined where that depends on the client. */
-export interface RenderedContent {
-  readonly envelope: string | undefined;
-  readonly bodyStructure: string | undefined;
-}
+/** What is ready to be told of messages: ENVELOPE, BODYSTRUCTURE. */
+export type RenderedItem = 'envelope' | 'body-structure';
 
 /** A message after its flags were to be changed. */
 export interface ChangedFlags {
@@ -477,6 +474,8 @@ export interface Messages {
   open(mailboxId: MailboxId): Promise<OpenedMailbox>;
   /** Of `uids`, ascending, those that exist; in order. Callers ask for pages of some hundreds. */
   summaries(mailboxId: MailboxId, uids: readonly Uid[]): Promise<MessageSummary[]>;
+  /** The flags of those of `uids`, ascending, that exist; in no order. Costs much less than summaries. */
+  flags(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, readonly string[]>>;
   /** Messages without \\Seen, or with \\Deleted; in order. Costs nothing for the others. */
   marked(mailboxId: MailboxId, mark: 'unseen' | 'deleted'): Promise<Uid[]>;
   /** Of messages that have come or changed since; in order. */
@@ -504,7 +503,12 @@ export interface Messages {
   readSmall(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, Buffer>>;
   /** Computed at delivery. `uids` ascending; those that are gone are left out, as in the next two. */
   structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;
-  rendered(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, RenderedContent>>;
+  /** As IMAP tells it; undefined for a message of which clients are told differently. */
+  rendered(
+    mailboxId: MailboxId,
+    uids: readonly Uid[],
+    item: RenderedItem,
+  ): Promise<Map<Uid, string | undefined>>;
   /** Stable for ever and across mailboxes; the content's identity (RFC 8474). */
   emailIds(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, string>>;
   /**
@@ -535,7 +539,7 @@ export interface Messages {
     options?: { readonly onlyDeleted: boolean },
   ): Promise<Uid[]>;
   /**
-   * Copies what exists of `uids`, in order, flags and dates kept; content is not stored again, and counts
+   * Copies what exists of `uids`, in the order of UIDs, flags and dates kept; content is not stored again, and counts
    * for quotas all the same. Throws over-quota.
    */
   copy(

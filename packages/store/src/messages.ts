@@ -2,7 +2,7 @@
  * Messages in mailboxes: how they come, change and go. Each write takes one new modification sequence
  * from a mailbox that it changes, gives it to what it changed, and keeps the mailbox's counters right.
  */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import {
   type Content,
   countReferences,
@@ -28,11 +28,13 @@ import type {
 import { INBOX } from './mailbox-names.ts';
 import { growthOf, lockRoom, requireRoom } from './quotas.ts';
 import type { MessageRow, Schema } from './schema.ts';
-import { addUids, removeUids } from './uid-blocks.ts';
+import { addToBlocks, changeInBlocks, removeFromBlocks } from './uid-blocks.ts';
+import { amongUids, inUidGroups } from './uid-conditions.ts';
 import type { WriteContext } from './write-context.ts';
 
 /** Rows of one insert: its 9 values each must stay below SQLite's and PostgreSQL's 32,766. */
 const ROWS_PER_INSERT = 500;
+const ROWS_PER_COPY = 512;
 
 /** A new message made ready outside the transaction. */
 export interface ReadyMessage {
@@ -48,23 +50,34 @@ export interface Copied {
   readonly uidValidity: number;
 }
 
-/** The rows that exist, in the order asked, each once. */
+/** A whole number as a column of a query: its type does not follow from where it stands. */
+function whole(value: number) {
+  return sql<number>`cast(${value} as bigint)`;
+}
+
+function* cut<T>(list: readonly T[], most: number): Generator<T[]> {
+  for (let start = 0; start < list.length; start += most) yield list.slice(start, start + most);
+}
+
+/** The rows that exist, in the order of their UIDs. */
 async function selectRows(
   db: Kysely<Schema>,
   mailboxId: MailboxId,
   uids: readonly Uid[],
 ): Promise<MessageRow[]> {
-  const found = new Map<Uid, MessageRow>();
-  for (const group of inGroups(uids)) {
+  const found: MessageRow[] = [];
+  const ascending = [...new Set(uids)].sort((a, b) => a - b);
+  for (const group of inUidGroups(ascending)) {
     const rows = await db
       .selectFrom('messages')
       .selectAll()
       .where('mailbox_id', '=', mailboxId)
-      .where('uid', 'in', group)
+      .where(amongUids(group))
+      .orderBy('uid')
       .execute();
-    for (const row of rows) found.set(row.uid, row);
+    for (const row of rows) found.push(row);
   }
-  return [...new Set(uids)].flatMap((uid) => found.get(uid) ?? []);
+  return found;
 }
 
 /** What a message adds to its mailbox's counters. */
@@ -149,7 +162,7 @@ export async function placeMessages(
     const group = rows.slice(start, start + ROWS_PER_INSERT);
     await context.db.insertInto('messages').values(group).execute();
   }
-  await addUids(context, mailboxId, firstUid, rows.length);
+  await addToBlocks(context, mailboxId, rows);
   await noteKeywords(
     context,
     mailboxId,
@@ -284,6 +297,7 @@ export async function changeFlags(
           .execute();
       }
     }
+    await changeInBlocks(context, mailboxId, after);
     if (args.change !== 'remove') await noteKeywords(context, mailboxId, [given.keywords]);
     for (const row of after) now.push(toChanged(row, modSeq));
   }
@@ -317,22 +331,21 @@ async function removeRows(
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
   await keepForReaders(context, contentIds);
-  await deleteRows(context, mailboxId, rows);
-  await removeUids(
-    context,
-    mailboxId,
-    rows.map(({ uid }) => uid),
-  );
-  const tombstones = rows.map(({ uid, content_id }) => ({
-    mailbox_id: mailboxId,
-    modseq: modSeq,
-    uid,
-    content_id,
-  }));
-  for (let start = 0; start < tombstones.length; start += ROWS_PER_INSERT) {
-    const group = tombstones.slice(start, start + ROWS_PER_INSERT);
-    await db.insertInto('tombstones').values(group).execute();
+  for (const group of inGroups(rows.map(({ uid }) => uid))) {
+    await db
+      .insertInto('tombstones')
+      .columns(['mailbox_id', 'modseq', 'uid', 'content_id'])
+      .expression((eb) =>
+        eb
+          .selectFrom('messages')
+          .select(['mailbox_id', whole(modSeq).as('modseq'), 'uid', 'content_id'])
+          .where('mailbox_id', '=', mailboxId)
+          .where('uid', 'in', group),
+      )
+      .execute();
   }
+  await deleteRows(context, mailboxId, rows);
+  await removeFromBlocks(context, mailboxId, rows);
 }
 
 async function deleteRows(
@@ -373,29 +386,92 @@ async function copyRows(
   args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
   purpose: 'copy' | 'move',
 ): Promise<{ rows: MessageRow[]; copied: Copied }> {
-  const { account_id: from } = await requireMailbox(context.db, args.mailboxId);
-  const { account_id: to } = await requireMailbox(context.db, args.target);
+  const { account_id: giver } = await requireMailbox(context.db, args.mailboxId);
+  const { account_id: taker } = await requireMailbox(context.db, args.target);
   // what is moved within an account takes nothing more of it
-  const room = purpose === 'move' && from === to ? new Map() : await lockRoom(context, [to]);
+  const room = purpose === 'move' && giver === taker ? new Map() : await lockRoom(context, [taker]);
   const locked = await lockMailboxes(context, [args.mailboxId, args.target]);
   const target = locked.get(args.target);
   if (target === undefined || !locked.has(args.mailboxId)) throw noSuchMailbox();
   const { uid_validity: uidValidity } = target;
   const rows = await selectRows(context.db, args.mailboxId, args.uids);
   if (rows.length === 0) return { rows, copied: { from: [], to: [], uidValidity } };
-  requireRoom(room, to, growthOf(rows));
+  requireRoom(room, taker, growthOf(rows));
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
   await countReferences(context, contentIds, 1);
-  const placed = await placeMessages(context, args.target, rows);
-  return {
-    rows,
-    copied: {
-      from: rows.map(({ uid }) => uid),
-      to: placed.map(({ uid }) => uid),
-      uidValidity,
-    },
-  };
+  const to = await placeCopies(context, args.target, rows);
+  return { rows, copied: { from: rows.map(({ uid }) => uid), to, uidValidity } };
+}
+
+/** As placeMessages, of messages of one mailbox in their order; the database copies their rows itself. */
+async function placeCopies(
+  context: WriteContext,
+  target: MailboxId,
+  rows: readonly MessageRow[],
+): Promise<Uid[]> {
+  const { modSeq, firstUid } = await advanceMailbox(context, target, {
+    plus: tally(rows),
+    uids: rows.length,
+  });
+  let placed = 0;
+  for (const group of cut(rows, ROWS_PER_COPY)) {
+    await copyGroup(context, group, { target, modSeq, firstUid: firstUid + placed });
+    placed += group.length;
+  }
+  const copies = rows.map((row, index) => ({ ...row, uid: firstUid + index }));
+  await addToBlocks(context, target, copies);
+  await noteKeywords(
+    context,
+    target,
+    copies.map(({ keywords }) => keywords),
+  );
+  return copies.map(({ uid }) => uid);
+}
+
+/** The n-th of `group` by UID gets the n-th UID from `firstUid`. */
+async function copyGroup(
+  { db, now }: WriteContext,
+  group: readonly MessageRow[],
+  to: { readonly target: MailboxId; readonly modSeq: ModSeq; readonly firstUid: Uid },
+): Promise<void> {
+  const [{ mailbox_id: source } = { mailbox_id: 0 }] = group;
+  const uid = sql<number>`${whole(to.firstUid - 1)} + row_number() over (order by uid)`;
+  await db
+    .insertInto('messages')
+    .columns([
+      'mailbox_id',
+      'uid',
+      'content_id',
+      'modseq',
+      'flags',
+      'keywords',
+      'internal_date',
+      'saved_at',
+      'size',
+    ])
+    .expression((eb) =>
+      eb
+        .selectFrom('messages')
+        .select([
+          whole(to.target).as('mailbox_id'),
+          uid.as('uid'),
+          'content_id',
+          whole(to.modSeq).as('modseq'),
+          'flags',
+          'keywords',
+          'internal_date',
+          whole(now.getTime()).as('saved_at'),
+          'size',
+        ])
+        .where('mailbox_id', '=', source)
+        .where(
+          'uid',
+          'in',
+          group.map((row) => row.uid),
+        ),
+    )
+    .execute();
 }
 
 /** Takes some messages out of a mailbox that is deleted. False when it had none. */

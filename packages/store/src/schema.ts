@@ -131,16 +131,24 @@ export interface ContentsTable {
   refs: number;
   /** Not swept before: who reads an expunged message may end. 0 where it was never expunged. */
   keep_until: number;
-  /** ENVELOPE and BODYSTRUCTURE as IMAP tells them, where every client is told the same; else null. */
-  envelope: string | null;
-  body_structure: string | null;
 }
 
-/** Which UIDs a mailbox has, as UidSet holds them. */
+/**
+ * What IMAP tells of a content, where every client is told the same; else null. Apart from contents, so that
+ * reading those of many messages reads little else.
+ */
+export interface RenderingsTable {
+  content_id: Fixed<number>;
+  envelope: Fixed<string | null>;
+  body_structure: Fixed<string | null>;
+}
+
+/** Which UIDs a mailbox has, as UidSet holds them, and their flags, as FlagOctets does. */
 export interface UidBlocksTable {
   mailbox_id: Fixed<number>;
   number: Fixed<number>;
   bits: Uint8Array;
+  flags: Uint8Array;
 }
 
 /** Keywords that messages of a mailbox have had, each as it was written first. */
@@ -221,6 +229,7 @@ export interface Schema {
   contents: ContentsTable;
   content_chunks: ContentChunksTable;
   content_texts: ContentTextsTable;
+  renderings: RenderingsTable;
   uid_blocks: UidBlocksTable;
   mailbox_keywords: MailboxKeywordsTable;
   app_passwords: AppPasswordsTable;

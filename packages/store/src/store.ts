@@ -35,6 +35,7 @@ import {
   readDeletedSize,
   readEmailIds,
   readExpunged,
+  readFlags,
   readMarked,
   readRendered,
   readSmall,
@@ -146,6 +147,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     list: (mailboxId) => engine.readAtOnce((db) => listMessages(db, mailboxId)),
     open: (mailboxId) => engine.readAtOnce((db) => openMailbox(db, mailboxId)),
     summaries: (mailboxId, uids) => engine.read((db) => readSummaries(db, mailboxId, uids)),
+    flags: (mailboxId, uids) => engine.read((db) => readFlags(db, mailboxId, uids)),
     marked: (mailboxId, mark) => engine.read((db) => readMarked(db, mailboxId, mark)),
     changedUids: (mailboxId, modSeq) => engine.read((db) => readChangedUids(db, mailboxId, modSeq)),
     changesSince: (mailboxId, modSeq, except = []) =>
@@ -156,7 +158,8 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
       engine.read((db) => readContent(db, mailboxId, uid, start, end)),
     readSmall: (mailboxId, uids) => engine.read((db) => readSmall(db, mailboxId, uids)),
     structures: (mailboxId, uids) => engine.read((db) => readStructures(db, mailboxId, uids)),
-    rendered: (mailboxId, uids) => engine.read((db) => readRendered(db, mailboxId, uids)),
+    rendered: (mailboxId, uids, item) =>
+      engine.read((db) => readRendered(db, mailboxId, uids, item)),
     emailIds: (mailboxId, uids) => engine.read((db) => readEmailIds(db, mailboxId, uids)),
     findText: (mailboxId, sought, range) => engine.findText({ mailboxId, sought, range }),
     changeFlags: (mailboxId, uids, change, flags, options) =>

@@ -4,7 +4,6 @@ import { type Kysely, sql } from 'kysely';
 import { CHUNK_BYTES } from './content.ts';
 import { requireMailbox } from './existence.ts';
 import { decodeFlags } from './flags.ts';
-import { inGroups } from './id-groups.ts';
 import { readKeywords } from './keywords-in-use.ts';
 import type {
   ListedMessage,
@@ -13,12 +12,13 @@ import type {
   MessageSummary,
   ModSeq,
   OpenedMailbox,
-  RenderedContent,
+  RenderedItem,
   Uid,
   UidRange,
 } from './mail-store.ts';
 import type { MessageRow, Schema } from './schema.ts';
-import { readUids } from './uid-blocks.ts';
+import { readBlockFlags, readUids } from './uid-blocks.ts';
+import { amongUids, inUidGroups } from './uid-conditions.ts';
 
 const TOMBSTONES_PER_PAGE = 10_000;
 
@@ -61,22 +61,6 @@ function selectContents(db: Kysely<Schema>, mailboxId: MailboxId) {
     .selectFrom('messages')
     .innerJoin('contents', 'contents.id', 'messages.content_id')
     .where('messages.mailbox_id', '=', mailboxId);
-}
-
-/** Ascending UIDs as the conditions of few statements: one range where they follow each other. */
-function* inUidGroups(uids: readonly Uid[]): Generator<UidRange | Uid[]> {
-  const [first] = uids;
-  const last = uids.at(-1);
-  if (first === undefined || last === undefined) return;
-  if (last - first + 1 === uids.length) yield { first, last };
-  else yield* inGroups(uids);
-}
-
-/** `messages.uid` among `group`. */
-function amongUids(group: UidRange | Uid[]) {
-  return Array.isArray(group)
-    ? sql<boolean>`messages.uid in (${sql.join(group)})`
-    : sql<boolean>`messages.uid between ${group.first} and ${group.last}`;
 }
 
 export async function openMailbox(
@@ -172,6 +156,32 @@ export async function readSummaries(
   return summaries;
 }
 
+/** From the blocks; the rows are read of those that have keywords. */
+export async function readFlags(
+  db: Kysely<Schema>,
+  mailboxId: MailboxId,
+  uids: readonly Uid[],
+): Promise<Map<Uid, readonly string[]>> {
+  await requireMailbox(db, mailboxId);
+  const found = new Map<Uid, readonly string[]>();
+  const withKeywords: Uid[] = [];
+  for (const [uid, flags] of await readBlockFlags(db, mailboxId, uids)) {
+    if (flags === undefined) withKeywords.push(uid);
+    else found.set(uid, flags);
+  }
+  withKeywords.sort((a, b) => a - b);
+  for (const group of inUidGroups(withKeywords)) {
+    const rows = await db
+      .selectFrom('messages')
+      .select(['messages.uid', 'messages.flags', 'messages.keywords'])
+      .where('messages.mailbox_id', '=', mailboxId)
+      .where(amongUids(group))
+      .execute();
+    for (const row of rows) found.set(row.uid, decodeFlags(row));
+  }
+  return found;
+}
+
 export async function readChangedUids(
   db: Kysely<Schema>,
   mailboxId: MailboxId,
@@ -262,20 +272,20 @@ export async function readRendered(
   db: Kysely<Schema>,
   mailboxId: MailboxId,
   uids: readonly Uid[],
-): Promise<Map<Uid, RenderedContent>> {
+  item: RenderedItem,
+): Promise<Map<Uid, string | undefined>> {
   await requireMailbox(db, mailboxId);
-  const found = new Map<Uid, RenderedContent>();
+  const found = new Map<Uid, string | undefined>();
+  const column = item === 'envelope' ? 'renderings.envelope' : 'renderings.body_structure';
   for (const group of inUidGroups(uids)) {
-    const rows = await selectContents(db, mailboxId)
-      .select(['messages.uid', 'contents.envelope', 'contents.body_structure'])
+    const rows = await db
+      .selectFrom('messages')
+      .leftJoin('renderings', 'renderings.content_id', 'messages.content_id')
+      .select(['messages.uid', `${column} as text`])
+      .where('messages.mailbox_id', '=', mailboxId)
       .where(amongUids(group))
       .execute();
-    for (const { uid, envelope, body_structure } of rows) {
-      found.set(uid, {
-        envelope: envelope ?? undefined,
-        bodyStructure: body_structure ?? undefined,
-      });
-    }
+    for (const { uid, text } of rows) found.set(uid, text ?? undefined);
   }
   return found;
 }

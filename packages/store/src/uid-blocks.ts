@@ -1,12 +1,19 @@
-/** The stored half of UidSet: each mailbox's blocks, kept right by every write that places or removes messages. */
+/**
+ * The stored half of UidSet and FlagOctets: each mailbox's blocks, kept right by every write that places,
+ * changes or removes messages. In all of them the mailbox is locked.
+ */
 import type { Kysely } from 'kysely';
+import { FlagOctets } from './flag-octets.ts';
+import type { StoredFlags } from './flags.ts';
 import { inGroups } from './id-groups.ts';
 import type { MailboxId, Uid } from './mail-store.ts';
 import type { Schema } from './schema.ts';
 import { UIDS_PER_BLOCK, UidSet } from './uid-set.ts';
 import type { WriteContext } from './write-context.ts';
 
-const blockOf = (uid: Uid): number => Math.floor(uid / UIDS_PER_BLOCK);
+export type FlaggedUid = StoredFlags & { readonly uid: Uid };
+
+export const blockOf = ({ uid }: { readonly uid: Uid }): number => Math.floor(uid / UIDS_PER_BLOCK);
 
 export async function readUids(db: Kysely<Schema>, mailboxId: MailboxId): Promise<UidSet> {
   const blocks = await db
@@ -18,75 +25,98 @@ export async function readUids(db: Kysely<Schema>, mailboxId: MailboxId): Promis
   return new UidSet(blocks);
 }
 
-/** `count` UIDs from `first`; the mailbox is locked. */
-export async function addUids(
-  { db }: WriteContext,
+/** The flags of those of `uids` that exist; undefined where keywords belong to them. */
+export async function readBlockFlags(
+  db: Kysely<Schema>,
   mailboxId: MailboxId,
-  first: Uid,
-  count: number,
-): Promise<void> {
-  const last = first + count - 1;
-  // behind the first block there is nothing yet
-  const begun = await db
-    .selectFrom('uid_blocks')
-    .select(['number', 'bits'])
-    .where('mailbox_id', '=', mailboxId)
-    .where('number', '=', blockOf(first))
-    .executeTakeFirst();
-  const uids = new UidSet(begun === undefined ? [] : [begun]);
-  for (let uid = first; uid <= last; uid += 1) uids.add(uid);
-  for (const { number, bits } of uids.blocks()) {
-    await db
-      .insertInto('uid_blocks')
-      .values({ mailbox_id: mailboxId, number, bits })
-      .onConflict((conflict) => conflict.columns(['mailbox_id', 'number']).doUpdateSet({ bits }))
-      .execute();
-  }
-}
-
-/** The mailbox is locked. */
-export async function removeUids(
-  { db }: WriteContext,
-  mailboxId: MailboxId,
-  removed: readonly Uid[],
-): Promise<void> {
-  const byBlock = Map.groupBy(removed, blockOf);
+  uids: readonly Uid[],
+): Promise<Map<Uid, readonly string[] | undefined>> {
+  const found = new Map<Uid, readonly string[] | undefined>();
+  const byBlock = Map.groupBy(uids, (uid) => blockOf({ uid }));
   for (const group of inGroups([...byBlock.keys()])) {
     const rows = await db
       .selectFrom('uid_blocks')
-      .select(['number', 'bits'])
+      .select(['number', 'bits', 'flags'])
       .where('mailbox_id', '=', mailboxId)
       .where('number', 'in', group)
       .execute();
     for (const row of rows) {
-      const uids = new UidSet([row]);
-      for (const uid of byBlock.get(row.number) ?? []) uids.delete(uid);
-      const [left] = uids.blocks();
-      const block = { mailbox_id: mailboxId, number: row.number };
-      if (left === undefined) await deleteBlock(db, block);
-      else await setBits(db, block, left.bits);
+      const there = new UidSet([row]);
+      const flags = new FlagOctets(row.flags);
+      for (const uid of byBlock.get(row.number) ?? []) {
+        if (there.has(uid)) found.set(uid, flags.get(uid));
+      }
     }
   }
+  return found;
 }
 
-interface BlockKey {
-  readonly mailbox_id: MailboxId;
-  readonly number: number;
+/** New messages. */
+export async function addToBlocks(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  messages: readonly FlaggedUid[],
+): Promise<void> {
+  await changeBlocks(context, mailboxId, messages, (uids, flags, message) => {
+    uids.add(message.uid);
+    flags.set(message.uid, message);
+  });
 }
 
-async function deleteBlock(db: Kysely<Schema>, block: BlockKey): Promise<void> {
-  await db
-    .deleteFrom('uid_blocks')
-    .where('mailbox_id', '=', block.mailbox_id)
-    .where('number', '=', block.number)
-    .execute();
+export async function changeInBlocks(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  messages: readonly FlaggedUid[],
+): Promise<void> {
+  await changeBlocks(context, mailboxId, messages, (_, flags, message) => {
+    flags.set(message.uid, message);
+  });
 }
 
-async function setBits(db: Kysely<Schema>, block: BlockKey, bits: Uint8Array): Promise<void> {
-  await db
-    .updateTable('uid_blocks')
-    .set({ bits })
-    .where('mailbox_id', '=', block.mailbox_id)
-    .where('number', '=', block.number)
-    .execute();
+export async function removeFromBlocks(
+  context: WriteContext,
+  mailboxId: MailboxId,
+  messages: readonly { readonly uid: Uid }[],
+): Promise<void> {
+  await changeBlocks(context, mailboxId, messages, (uids, flags, { uid }) => {
+    uids.delete(uid);
+    flags.set(uid, { flags: 0, keywords: '' });
+  });
+}
+
+async function changeBlocks<M extends { readonly uid: Uid }>(
+  { db }: WriteContext,
+  mailboxId: MailboxId,
+  messages: readonly M[],
+  change: (uids: UidSet, flags: FlagOctets, message: M) => void,
+): Promise<void> {
+  for (const [number, changed] of Map.groupBy(messages, blockOf)) {
+    const stored = await db
+      .selectFrom('uid_blocks')
+      .select(['number', 'bits', 'flags'])
+      .where('mailbox_id', '=', mailboxId)
+      .where('number', '=', number)
+      .executeTakeFirst();
+    const uids = new UidSet(stored && [stored]);
+    const octets = new FlagOctets(stored?.flags);
+    for (const message of changed) change(uids, octets, message);
+    const [block] = uids.blocks();
+    if (block === undefined) {
+      await db
+        .deleteFrom('uid_blocks')
+        .where('mailbox_id', '=', mailboxId)
+        .where('number', '=', number)
+        .execute();
+    } else {
+      const { bits } = block;
+      const flags = octets.octets;
+      await db
+        .insertInto('uid_blocks')
+        .values({ mailbox_id: mailboxId, number, bits, flags })
+        .onConflict((conflict) =>
+          conflict.columns(['mailbox_id', 'number']).doUpdateSet({ bits, flags }),
+        )
+        .execute();
+    }
+  }
 }

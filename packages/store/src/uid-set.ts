@@ -5,7 +5,7 @@
  */
 import type { Uid } from './mail-store.ts';
 
-export const UIDS_PER_BLOCK = 4096;
+export const UIDS_PER_BLOCK = 1024;
 const BITS_PER_OCTET = 8;
 const OCTETS_PER_BLOCK = UIDS_PER_BLOCK / BITS_PER_OCTET;
 
@@ -35,7 +35,8 @@ function hold({ number, bits }: UidBlock): HeldBlock {
   const own = new Uint8Array(OCTETS_PER_BLOCK);
   own.set(bits);
   let count = 0;
-  for (const octet of bits) count += COUNTS[octet] ?? 0;
+  // no iterator: this runs for each kilobyte of a million messages at once
+  for (let at = 0; at < bits.length; at += 1) count += COUNTS[bits[at] ?? 0] ?? 0;
   return { number, bits: own, count };
 }
 

@@ -193,9 +193,10 @@ export class MailboxView {
     this.#reach(next - 1);
   }
 
-  /** An answer has just said the flags of this one. */
-  told({ uid, modSeq }: Pick<FlagState, 'uid' | 'modSeq'>): void {
+  /** An answer has just said the flags of this one, as of `modSeq` where that was read. */
+  told({ uid, modSeq }: { readonly uid: Uid; readonly modSeq?: ModSeq | undefined }): void {
     this.#untold.delete(uid);
+    if (modSeq === undefined) return;
     if (modSeq > this.#highestModSeq && !this.#ownModSeqs.has(modSeq)) {
       this.#toldModSeqs.set(uid, modSeq);
     }

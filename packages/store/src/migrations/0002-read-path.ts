@@ -1,8 +1,9 @@
 /**
- * What a session reads at SELECT without a row for each message: which UIDs there are, which keywords are in
- * use, which messages are unseen or deleted; and what FETCH tells of contents again and again, ready-made.
+ * What a session reads without a row for each message: which UIDs there are and their flags, which keywords are
+ * in use, which messages are unseen or deleted; and what FETCH tells of contents again and again, ready-made.
  */
 import { type Kysely, sql } from 'kysely';
+import { FlagOctets } from '../flag-octets.ts';
 import type { EngineTypes } from '../migrate.ts';
 import { UIDS_PER_BLOCK, UidSet } from '../uid-set.ts';
 
@@ -15,6 +16,7 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
       mailbox_id ${whole} not null references mailboxes (id),
       number ${whole} not null,
       bits ${bytes} not null,
+      flags ${bytes} not null,
       primary key (mailbox_id, number)
     ) ${clustered}`,
     `create table mailbox_keywords (
@@ -25,8 +27,11 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
     ) ${clustered}`,
     'create index messages_unseen on messages (mailbox_id, uid) where flags & 1 = 0',
     'create index messages_deleted on messages (mailbox_id, uid) where flags & 8 <> 0',
-    `alter table contents add column envelope ${text}`,
-    `alter table contents add column body_structure ${text}`,
+    `create table renderings (
+      content_id ${whole} primary key,
+      envelope ${text},
+      body_structure ${text}
+    )`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);
   await fill(db as unknown as Kysely<Tables>);
@@ -35,8 +40,8 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
 /** The tables as they are at this migration, as far as it needs them. */
 interface Tables {
   mailboxes: { id: number };
-  messages: { mailbox_id: number; uid: number; keywords: string };
-  uid_blocks: { mailbox_id: number; number: number; bits: Uint8Array };
+  messages: { mailbox_id: number; uid: number; flags: number; keywords: string };
+  uid_blocks: { mailbox_id: number; number: number; bits: Uint8Array; flags: Uint8Array };
   mailbox_keywords: { mailbox_id: number; keyword_key: string; keyword: string };
 }
 
@@ -80,15 +85,22 @@ async function fillBlocks(db: Kysely<Tables>, id: number): Promise<void> {
     from = (number + 1) * UIDS_PER_BLOCK;
     const rows = await db
       .selectFrom('messages')
-      .select('uid')
+      .select(['uid', 'flags', 'keywords'])
       .where('mailbox_id', '=', id)
       .where('uid', '>=', next.uid)
       .where('uid', '<', from)
       .execute();
     const uids = new UidSet();
-    for (const { uid } of rows) uids.add(uid);
+    const flags = new FlagOctets();
+    for (const row of rows) {
+      uids.add(row.uid);
+      flags.set(row.uid, row);
+    }
     for (const { bits } of uids.blocks()) {
-      await db.insertInto('uid_blocks').values({ mailbox_id: id, number, bits }).execute();
+      await db
+        .insertInto('uid_blocks')
+        .values({ mailbox_id: id, number, bits, flags: flags.octets })
+        .execute();
     }
   }
 }

@@ -64,7 +64,18 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
       ],
       code: 'uid-set',
       where: /INBOX/,
-      what: /lacks \d, \d, \d \.\.\. and has none too many/,
+      what: /lacks \d, \d, \d \.\.\., has none too many/,
+    },
+  ],
+  [
+    'flags in a set of UIDs that are not those of its messages',
+    {
+      sql: [
+        `update uid_blocks set flags = (select flags from uid_blocks where mailbox_id <> ${INBOX} limit 1) where mailbox_id = ${INBOX}`,
+      ],
+      code: 'uid-set',
+      where: /INBOX/,
+      what: /lacks none, has none too many, and wrong flags of \d/,
     },
   ],
   [

@@ -63,7 +63,8 @@ export class StoreModel {
     const source = this.mailbox(from);
     const copied: { from: Uid[]; to: Uid[] } = { from: [], to: [] };
     // all are read before any is placed: a mailbox can be copied into itself
-    const found = [...new Set(uids)].flatMap((uid) => {
+    const ascending = [...new Set(uids)].sort((a, b) => a - b);
+    const found = ascending.flatMap((uid) => {
       const message = source.messages.get(uid);
       return message === undefined ? [] : [{ uid, message }];
     });

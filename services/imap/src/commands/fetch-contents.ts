@@ -3,11 +3,11 @@
  * messages whole. What is larger, fetch-sections.ts reads when it is told.
  */
 import type { MessageStructure } from '@mail/message';
-import type { RenderedContent, Uid } from '@mail/store';
+import type { MessageSummary, Uid } from '@mail/store';
+import type { Numbered } from '../mailbox-view.ts';
 import type { FetchItem } from '../parser/fetch.ts';
 import type { Session } from '../session.ts';
-import type { Described } from '../summaries.ts';
-import { isContent, isWholeMessage } from './fetch-sections.ts';
+import { isContent, isOwnHeader, isWholeMessage } from './fetch-sections.ts';
 
 /** Messages up to this are read whole with others, whatever is asked of them. */
 const SMALL_OCTETS = 32 * 1024;
@@ -15,25 +15,42 @@ const SMALL_OCTETS = 32 * 1024;
 /** What the items of a FETCH have read beyond summaries. */
 export interface Needs {
   readonly structure: boolean;
-  readonly rendered: boolean;
+  /** Where the header ends: of small messages that is found without their structures. */
+  readonly header: boolean;
+  readonly envelope: boolean;
+  readonly bodyStructure: boolean;
   readonly emailId: boolean;
   readonly preview: boolean;
   /** Of the message itself. */
   readonly octets: boolean;
   readonly anyContents: boolean;
+  /** Of its row, more than UID and flags. */
+  readonly summary: boolean;
+  /** Without a summary: those that are asked for, and which messages are still there. */
+  readonly flags: boolean;
 }
 
+type Texts = Map<Uid, string | undefined>;
+
 export interface Contents {
-  readonly structures: Map<Uid, MessageStructure> | undefined;
-  readonly rendered: Map<Uid, RenderedContent> | undefined;
+  readonly structures: Map<Uid, MessageStructure>;
+  readonly envelopes: Texts | undefined;
+  readonly bodyStructures: Texts | undefined;
   readonly emailIds: Map<Uid, string> | undefined;
   readonly wholes: Map<Uid, Buffer> | undefined;
 }
 
+/** A message of which is told, with what its row says of it, as far as the items ask for that. */
+export interface Asked extends Numbered {
+  readonly message?: MessageSummary;
+  readonly flags?: readonly string[];
+}
+
 /** One message of the answer, with what is at hand to describe it. */
-export interface Fetched extends Described {
+export interface Fetched extends Asked {
   readonly structure?: MessageStructure | undefined;
-  readonly rendered?: RenderedContent | undefined;
+  readonly envelope?: string | undefined;
+  readonly bodyStructure?: string | undefined;
   readonly emailId?: string | undefined;
   /** All its octets, where it is small. */
   readonly whole?: Buffer | undefined;
@@ -43,73 +60,79 @@ export interface Fetched extends Described {
 export function needsOf(items: readonly FetchItem[]): Needs {
   const asks = (...kinds: FetchItem['kind'][]) => items.some(({ kind }) => kinds.includes(kind));
   const contents = items.filter(isContent);
-  const structure = asks('body', 'preview') || contents.some((item) => !isWholeMessage(item));
-  const rendered = asks('envelope', 'body-structure');
-  const emailId = asks('email-id');
-  const octets = contents.length > 0;
-  const anyContents = structure || rendered || emailId || octets;
-  return { structure, rendered, emailId, preview: asks('preview'), octets, anyContents };
+  const inMessage = contents.filter((item) => !isWholeMessage(item));
+  const needs = {
+    structure: asks('body', 'preview') || inMessage.some((item) => !isOwnHeader(item)),
+    header: inMessage.some(isOwnHeader),
+    envelope: asks('envelope'),
+    bodyStructure: asks('body-structure'),
+    emailId: asks('email-id'),
+    preview: asks('preview'),
+    octets: contents.length > 0,
+  };
+  const summary = needs.octets || asks('internal-date', 'modseq', 'preview', 'save-date', 'size');
+  const anyContents = Object.values(needs).includes(true);
+  return { ...needs, summary, anyContents, flags: !summary && (asks('flags') || !anyContents) };
 }
 
 /** `messages` ascending; of those that are gone there is nothing. */
 export async function readContents(
   session: Session,
-  messages: readonly Described[],
+  messages: readonly Asked[],
   needs: Needs,
 ): Promise<Contents> {
   const { messages: stored } = session.store;
   const { id } = session.selected.mailbox;
   const uids = messages.map(({ uid }) => uid);
-  const rendered = needs.rendered ? await stored.rendered(id, uids) : undefined;
-  const structures = needs.structure
-    ? await stored.structures(id, uids)
-    : rendered && (await readUnrendered(session, uids, rendered));
-  const small = needs.octets ? messages.filter(({ message }) => message.size <= SMALL_OCTETS) : [];
+  const [small, large] = needs.octets ? bySize(messages) : [[], []];
+  const envelopes = needs.envelope ? await stored.rendered(id, uids, 'envelope') : undefined;
+  const bodyStructures = needs.bodyStructure
+    ? await stored.rendered(id, uids, 'body-structure')
+    : undefined;
+  const wanting = needs.structure ? uids : uidsWanting(envelopes, bodyStructures);
+  const structured = new Set([...wanting, ...(needs.header ? large : [])]);
+  const ascending = [...structured].sort((a, b) => a - b);
   return {
-    rendered,
-    structures,
+    envelopes,
+    bodyStructures,
+    structures: ascending.length === 0 ? new Map() : await stored.structures(id, ascending),
     emailIds: needs.emailId ? await stored.emailIds(id, uids) : undefined,
-    wholes:
-      small.length === 0
-        ? undefined
-        : await stored.readSmall(
-            id,
-            small.map(({ uid }) => uid),
-          ),
+    wholes: small.length === 0 ? undefined : await stored.readSmall(id, small),
   };
 }
 
-/** Of those whose rendering depends on the client. */
-async function readUnrendered(
-  { store, selected }: Session,
-  uids: readonly Uid[],
-  rendered: Map<Uid, RenderedContent>,
-): Promise<Map<Uid, MessageStructure> | undefined> {
-  const wanted = uids.filter((uid) => {
-    const ready = rendered.get(uid);
-    return (
-      ready !== undefined && (ready.envelope === undefined || ready.bodyStructure === undefined)
-    );
-  });
-  return wanted.length === 0 ? undefined : store.messages.structures(selected.mailbox.id, wanted);
+function bySize(messages: readonly Asked[]): [small: Uid[], large: Uid[]] {
+  const isSmall = ({ message }: Asked) =>
+    message !== undefined && message.size > 0 && message.size <= SMALL_OCTETS;
+  const small = messages.filter(isSmall).map(({ uid }) => uid);
+  const large = messages.filter((one) => !isSmall(one)).map(({ uid }) => uid);
+  return [small, large];
+}
+
+/** Those of which clients are told differently. */
+function uidsWanting(...found: readonly (Texts | undefined)[]): Uid[] {
+  return found.flatMap((texts) =>
+    [...(texts ?? [])].filter(([, text]) => text === undefined).map(([uid]) => uid),
+  );
 }
 
 /** A message with its part of `contents`; undefined where some of that is gone with it. */
 export function contentsOf(
-  { structures, rendered, emailIds, wholes }: Contents,
-  described: Described,
+  { structures, envelopes, bodyStructures, emailIds, wholes }: Contents,
+  asked: Asked,
   needs: Needs,
 ): Fetched | undefined {
-  const { uid } = described;
-  const fetched = {
-    ...described,
-    structure: structures?.get(uid),
-    rendered: rendered?.get(uid),
-    emailId: emailIds?.get(uid),
-    whole: wholes?.get(uid),
-  };
-  if (needs.structure && fetched.structure === undefined) return undefined;
-  if (needs.rendered && fetched.rendered === undefined) return undefined;
-  if (needs.emailId && fetched.emailId === undefined) return undefined;
-  return fetched;
+  const { uid } = asked;
+  const structure = structures.get(uid);
+  const whole = wholes?.get(uid);
+  const envelope = envelopes?.get(uid);
+  const bodyStructure = bodyStructures?.get(uid);
+  const emailId = emailIds?.get(uid);
+  const gone =
+    (needs.structure && structure === undefined) ||
+    (needs.header && structure === undefined && whole === undefined) ||
+    (needs.envelope && structure === undefined && envelope === undefined) ||
+    (needs.bodyStructure && structure === undefined && bodyStructure === undefined) ||
+    (needs.emailId && emailId === undefined);
+  return gone ? undefined : { ...asked, structure, whole, envelope, bodyStructure, emailId };
 }

@@ -2,13 +2,7 @@
  * The items of a FETCH answer that need not be read from the message (RFC 3501 §7.4.2, RFC 9051 §7.5.2; RFC 7162;
  * RFC 8474 §5; RFC 8514; RFC 8970).
  */
-import {
-  type MessageStructure,
-  type RenderingMode,
-  renderBody,
-  renderBodyStructure,
-  renderEnvelope,
-} from '@mail/message';
+import { type RenderingMode, renderBody, renderBodyStructure, renderEnvelope } from '@mail/message';
 import { formatDateTime } from '../parser/date.ts';
 import type { ContentItem, FetchItem } from '../parser/fetch.ts';
 import { encodeFlags } from '../response.ts';
@@ -19,49 +13,46 @@ function renderingMode({ strings, enabled }: Session): RenderingMode {
   return { strings, rev2: enabled.has('IMAP4rev2') };
 }
 
-function required(structure: MessageStructure | undefined): MessageStructure {
-  if (structure === undefined) throw new Error('the structure was to be read: see readContents');
-  return structure;
+/** Of what needsOf said that it is to be read. */
+function required<T>(read: T | undefined): T {
+  if (read === undefined) throw new Error('an item is told that was not read');
+  return read;
 }
 
 export function renderItem(
   session: Session,
-  { message, structure, rendered, emailId, preview }: Fetched,
+  { uid, message, flags, structure, envelope, bodyStructure, emailId, preview }: Fetched,
   item: Exclude<FetchItem, ContentItem>,
 ): string {
   switch (item.kind) {
     case 'flags':
-      session.selected.view.told(message);
-      return `FLAGS ${encodeFlags(message.flags)}`;
+      session.selected.view.told({ uid, modSeq: message?.modSeq });
+      return `FLAGS ${encodeFlags(required(message?.flags ?? flags))}`;
     case 'internal-date':
-      return `INTERNALDATE "${formatDateTime(message.internalDate)}"`;
+      return `INTERNALDATE "${formatDateTime(required(message).internalDate)}"`;
     case 'size':
-      return `RFC822.SIZE ${message.size}`;
+      return `RFC822.SIZE ${required(message).size}`;
     case 'uid':
-      return `UID ${message.uid}`;
+      return `UID ${uid}`;
     case 'email-id':
       return `EMAILID (${emailId})`;
     case 'modseq':
-      return `MODSEQ (${message.modSeq})`;
+      return `MODSEQ (${required(message).modSeq})`;
     case 'preview':
       return `PREVIEW ${session.strings.nullable(preview)}`;
     case 'save-date':
-      return `SAVEDATE "${formatDateTime(new Date(message.savedAt))}"`;
+      return `SAVEDATE "${formatDateTime(new Date(required(message).savedAt))}"`;
     case 'thread-id':
       // threads are not kept (RFC 8474 §5.2)
       return 'THREADID NIL';
-    case 'envelope': {
-      const envelope =
-        rendered?.envelope ?? renderEnvelope(required(structure).envelope, session.strings);
-      return `ENVELOPE ${envelope}`;
-    }
+    case 'envelope':
+      return `ENVELOPE ${envelope ?? renderEnvelope(required(structure).envelope, session.strings)}`;
     case 'body':
       return `BODY ${renderBody(required(structure).root, renderingMode(session))}`;
     case 'body-structure': {
-      const bodyStructure =
-        rendered?.bodyStructure ??
-        renderBodyStructure(required(structure).root, renderingMode(session));
-      return `BODYSTRUCTURE ${bodyStructure}`;
+      const told =
+        bodyStructure ?? renderBodyStructure(required(structure).root, renderingMode(session));
+      return `BODYSTRUCTURE ${told}`;
     }
   }
 }

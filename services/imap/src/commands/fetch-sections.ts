@@ -4,7 +4,7 @@
  * are read a chunk of the store's at a time, each once the client has taken what went before, so that an
  * answer holds little memory however much it asks for.
  */
-import { type MessageStructure, pickHeaderFields } from '@mail/message';
+import { headerEnd, type MessageStructure, pickHeaderFields } from '@mail/message';
 import { CHUNK_BYTES, type MessageSummary, StoreError } from '@mail/store';
 import {
   type EncodedPart,
@@ -20,6 +20,7 @@ import type {
   BinarySizeItem,
   ContentItem,
   FetchItem,
+  Section,
   SectionItem,
 } from '../parser/fetch.ts';
 import { locateSection, type OctetRange, renderSection } from '../section.ts';
@@ -47,6 +48,12 @@ interface OpenItem {
 export function isWholeMessage(item: ContentItem): boolean {
   if (item.kind !== 'section') return item.part.length === 0;
   return item.section.part.length === 0 && item.section.text === 'all';
+}
+
+/** BODY[HEADER], BODY[HEADER.FIELDS (...)] and the like of the message itself. */
+export function isOwnHeader(item: ContentItem): boolean {
+  if (item.kind !== 'section' || item.section.part.length > 0) return false;
+  return item.section.text !== 'all' && item.section.text !== 'text';
 }
 
 export function isContent(item: FetchItem): item is ContentItem {
@@ -94,6 +101,7 @@ export class Sections {
 
   /** The structure may be missing where all items are of the whole message. */
   constructor(session: Session, { message, structure, whole }: Fetched, turns: Turns) {
+    if (message === undefined) throw new Error('who reads a message knows its size');
     this.#session = session;
     this.#message = message;
     this.#structure = structure;
@@ -143,7 +151,7 @@ export class Sections {
     const { section, partial } = item;
     const whole: OctetRange | undefined = isWholeMessage(item)
       ? { start: 0, end: this.#message.size }
-      : this.#structure && locateSection(this.#structure, section);
+      : this.#locate(section);
     if (whole === undefined) return { head: `${itemName(item)} NIL` };
     if (section.text === 'header-fields' || section.text === 'header-fields-not') {
       const fields = await this.#pickFields(item, whole);
@@ -159,6 +167,12 @@ export class Sections {
     return piece.end === end
       ? { head, first }
       : { head, first, rest: this.#pieces({ start: piece.end, end }) };
+  }
+
+  #locate(section: Section): OctetRange | undefined {
+    if (this.#structure !== undefined) return locateSection(this.#structure, section);
+    // where the header alone is asked for there is no structure: see needsOf
+    return this.#whole && { start: 0, end: headerEnd(this.#whole) };
   }
 
   async *#pieces({ start, end }: OctetRange): AsyncGenerator<Buffer> {

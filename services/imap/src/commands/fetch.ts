@@ -2,7 +2,7 @@
  * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 9394): which messages, in which
  * order, and what is read of them at once. How items are told is fetch-items.ts's and fetch-sections.ts's.
  */
-import { CHUNK_BYTES, type ChangedFlags, type MessageSummary } from '@mail/store';
+import { CHUNK_BYTES, type ChangedFlags } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered, Selection } from '../mailbox-view.ts';
 import type { FetchArguments, FetchItem } from '../parser/fetch.ts';
@@ -10,9 +10,10 @@ import { MAX_UINT32 } from '../parser/limits.ts';
 import { pageOf } from '../parser/partial.ts';
 import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequence-set.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
-import { cut, type Described, describe, PAGE_MESSAGES } from '../summaries.ts';
+import { cut, describe, PAGE_MESSAGES } from '../summaries.ts';
 import { Turns } from '../turns.ts';
 import {
+  type Asked,
   type Contents,
   contentsOf,
   type Fetched,
@@ -117,7 +118,8 @@ async function pagesOf(
 }
 
 /** The text that `items` ask of a message, in octets at the most. */
-function octetsAsked({ size }: MessageSummary, items: readonly FetchItem[]): number {
+function octetsAsked({ message }: Asked, items: readonly FetchItem[]): number {
+  const size = message?.size ?? 0;
   let octets = 0;
   for (const item of items) {
     if (item.kind !== 'section' && item.kind !== 'binary') continue;
@@ -127,23 +129,25 @@ function octetsAsked({ size }: MessageSummary, items: readonly FetchItem[]): num
 }
 
 /** Messages that are read, and marked \Seen, together: one, or several as far as they are small. */
-function* groupByOctets(
-  page: readonly Described[],
-  items: readonly FetchItem[],
-): Generator<Described[]> {
-  let group: Described[] = [];
+function* groupByOctets(page: readonly Asked[], items: readonly FetchItem[]): Generator<Asked[]> {
+  let group: Asked[] = [];
   let octets = 0;
-  for (const described of page) {
-    const asked = octetsAsked(described.message, items);
+  for (const one of page) {
+    const asked = octetsAsked(one, items);
     if (group.length > 0 && octets + asked > SEEN_AHEAD_OCTETS) {
       yield group;
       group = [];
       octets = 0;
     }
-    group.push(described);
+    group.push(one);
     octets += asked;
   }
   if (group.length > 0) yield group;
+}
+
+function withChange(asked: Asked, { flags, modSeq }: ChangedFlags): Asked {
+  const { message } = asked;
+  return message === undefined ? asked : { ...asked, message: { ...message, flags, modSeq } };
 }
 
 /** The answer to one FETCH, a page at a time. */
@@ -170,27 +174,39 @@ class Teller {
   }
 
   async tellPage(page: readonly Numbered[]): Promise<void> {
-    const described = await describe(this.#session, page);
-    if (described.length < page.length) this.missing = true;
-    const groups = this.#needs.octets ? groupByOctets(described, this.#items) : [described];
+    const asked = await this.#ask(page);
+    if (asked.length < page.length) this.missing = true;
+    const groups = this.#needs.octets ? groupByOctets(asked, this.#items) : [asked];
     for (const group of groups) await this.#tellGroup(group);
   }
 
-  async #tellGroup(asked: readonly Described[]): Promise<void> {
+  async #ask(page: readonly Numbered[]): Promise<readonly Asked[]> {
+    if (this.#needs.summary) return describe(this.#session, page);
+    if (!this.#needs.flags) return page;
+    const { store, selected } = this.#session;
+    const uids = page.map(({ uid }) => uid);
+    const found = await store.messages.flags(selected.mailbox.id, uids);
+    return page.flatMap(({ sequence, uid }) => {
+      const flags = found.get(uid);
+      return flags === undefined ? [] : { sequence, uid, flags };
+    });
+  }
+
+  async #tellGroup(asked: readonly Asked[]): Promise<void> {
     const contents = await readContents(this.#session, asked, this.#needs);
     const group = this.#decodes ? asked.filter((one) => this.#canDecode(one, contents)) : asked;
     if (group.length < asked.length) this.undecodable = true;
     const seen = this.#marksSeen ? await this.#markSeen(group) : undefined;
-    for (const { sequence, uid, message } of group) {
-      const changed = seen?.get(uid);
+    for (const one of group) {
+      const changed = seen?.get(one.uid);
       const told = changed === undefined ? this.#items : this.#itemsWithFlags;
-      const now = changed === undefined ? message : { ...message, ...changed };
-      const fetched = contentsOf(contents, { sequence, uid, message: now }, this.#needs);
+      const now = changed === undefined ? one : withChange(one, changed);
+      const fetched = contentsOf(contents, now, this.#needs);
       // somebody has expunged it; the client hears of that at a time that suits it
       if (fetched !== undefined) {
         if (this.#needs.octets || this.#needs.preview) await this.#tellRead(fetched, told);
         else this.#tellPlain(fetched, told);
-      }
+      } else this.missing = true;
       const { room } = this.#session.response;
       if (room !== undefined) await room;
       const turn = this.#turns.spend(MESSAGE_OCTETS);
@@ -199,16 +215,16 @@ class Teller {
   }
 
   /** A message that has gone counts as one that could be decoded: nothing is said of it. */
-  #canDecode({ uid }: Described, contents: Contents): boolean {
-    const structure = contents.structures?.get(uid);
+  #canDecode({ uid }: Asked, contents: Contents): boolean {
+    const structure = contents.structures.get(uid);
     if (structure === undefined) return true;
     return !this.#items.some((item) => cannotDecode(structure, item));
   }
 
   /** Fetching a body without PEEK sets \Seen; returns those that it changed. */
-  async #markSeen(group: readonly Described[]): Promise<Map<number, ChangedFlags>> {
+  async #markSeen(group: readonly Asked[]): Promise<Map<number, ChangedFlags>> {
     const { store, selected } = this.#session;
-    const unseen = group.filter(({ message }) => !message.flags.includes('\\Seen'));
+    const unseen = group.filter(({ message }) => !message?.flags.includes('\\Seen'));
     if (unseen.length === 0) return new Map();
     const uids = unseen.map(({ uid }) => uid);
     const changed = await store.messages.changeFlags(selected.mailbox.id, uids, 'add', ['\\Seen']);
