@@ -92,6 +92,8 @@ describe('searchable text', () => {
       ],
       ['text', 'überall'],
       ['header', '\x1fcontent-type: application/octet-stream'],
+      ['header', '\x1fcontent-type: message/delivery-status'],
+      ['text', 'final-recipient: rfc822; ada@example.test'],
       ['header', '\x1fcontent-type: message/rfc822'],
       ['header', '\x1fsubject: within'],
       ['text', 'innermost'],
