@@ -266,7 +266,10 @@ export function directorySuite(engine: string, create: () => Promise<DatabaseUnd
         'drop table domains',
         'alter table accounts drop column quota_octets',
         'alter table accounts drop column quota_messages',
-        `delete from schema_migrations where name = 'directory'`,
+        // and what came behind it
+        'drop table annotations',
+        'alter table accounts drop column modseq',
+        `delete from schema_migrations where number >= (select number from schema_migrations where name = 'directory')`,
       ]) {
         await database.query(sql);
       }
