@@ -12,6 +12,8 @@ const REFERENCES: readonly (readonly [string, string, string])[] = [
   ['mailboxes', 'account_id', 'accounts'],
   ['messages', 'mailbox_id', 'mailboxes'],
   ['tombstones', 'mailbox_id', 'mailboxes'],
+  ['uid_blocks', 'mailbox_id', 'mailboxes'],
+  ['mailbox_keywords', 'mailbox_id', 'mailboxes'],
   ['content_chunks', 'content_id', 'contents'],
 ];
 
