@@ -1,7 +1,7 @@
 /**
  * SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394; RFC 9755 §3 for
- * charsets). Messages are read only as far as it takes to decide, and other sessions have their turn in
- * between.
+ * charsets). What costs little decides first, the store looks into texts of what is open then, and other
+ * sessions have their turn in between.
  */
 import type { ModSeq, Uid } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
