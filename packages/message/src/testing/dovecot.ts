@@ -67,7 +67,7 @@ async function fillMaildir(home: string, messages: readonly Buffer[]): Promise<v
 
 async function converse(home: string, commands: readonly string[]): Promise<Buffer> {
   const server = spawn('doveadm', ['-c', join(home, 'dovecot.conf'), 'exec', 'imap'], {
-    env: { PATH: process.env['PATH'], HOME: home, USER: 'nobody' },
+    env: { PATH: process.env['PATH'], HOME: home, USER: 'nobody', TZ: 'UTC' },
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: 60_000,
     ...(process.getuid?.() === 0 && { uid: NOBODY, gid: NOBODY }),
