@@ -17,6 +17,7 @@ import {
   type Contents,
   contentsOf,
   type Fetched,
+  type Needs,
   needsOf,
   readContents,
 } from './fetch-contents.ts';
@@ -25,8 +26,10 @@ import { readPreview } from './fetch-preview.ts';
 import { cannotDecode, isContent, Sections } from './fetch-sections.ts';
 import { tellVanishedEarlier } from './resync.ts';
 
-/** Messages of which more than a summary is read at once. */
+/** Messages of which structures or octets are read at once. */
 const BATCH_MESSAGES = 64;
+/** Those of which what is ready to be told is. */
+const BATCH_RENDERED = 512;
 /** What is marked \Seen ahead of being sent, in octets: small messages share a commit. */
 const SEEN_AHEAD_OCTETS = CHUNK_BYTES;
 /** Octets that are read before other sessions have their turn; a message counts as some in any case. */
@@ -86,7 +89,7 @@ export async function fetch(
   if (changedSince !== undefined && vanished) {
     await tellVanishedEarlier(session, changedSince, uidsNamed(session, set));
   }
-  const batch = needsOf(items).anyContents ? BATCH_MESSAGES : PAGE_MESSAGES;
+  const batch = batchFor(needsOf(items));
   const pages = await pagesOf(session, selection, { changedSince, partial }, batch);
   const teller = new Teller(session, items);
   for (const page of pages) await teller.tellPage(page);
@@ -95,6 +98,12 @@ export async function fetch(
     throw refuse('UNKNOWN-CTE', 'A part has a transfer encoding unknown here');
   }
   return completeOver(selection.missing || teller.missing, numbering, { text: 'FETCH completed' });
+}
+
+/** Messages that are read at once: as many as memory and the others' turns allow. */
+function batchFor({ structure, header, octets, anyContents }: Needs): number {
+  if (structure || header || octets) return BATCH_MESSAGES;
+  return anyContents ? BATCH_RENDERED : PAGE_MESSAGES;
 }
 
 /** What is asked of a selection, `most` messages at a time. */
@@ -159,7 +168,7 @@ class Teller {
   readonly #session: Session;
   readonly #items: readonly FetchItem[];
   readonly #itemsWithFlags: readonly FetchItem[];
-  readonly #needs: ReturnType<typeof needsOf>;
+  readonly #needs: Needs;
   readonly #marksSeen: boolean;
   readonly #decodes: boolean;
   readonly #turns = new Turns(TURN_OCTETS);
