@@ -176,7 +176,7 @@ export async function findAll(session: Session, compiled: CompiledSearch): Promi
   return found;
 }
 
-/** First by numbers alone, then by summaries, then by texts, last by structures. */
+/** First by numbers alone, then by summaries or flags, then by texts, last by structures. */
 async function findInPage(
   session: Session,
   compiled: CompiledSearch,
@@ -199,6 +199,15 @@ async function findInPage(
     const described: Described[] = [];
     for await (const one of eachSummary(session, open)) described.push(one);
     open = sieve(described);
+  } else if (compiled.looksAtFlags && open.length > 0) {
+    const uids = open.map(({ uid }) => uid);
+    const found = await session.store.messages.flags(session.selected.mailbox.id, uids);
+    open = sieve(
+      open.flatMap((candidate) => {
+        const flags = found.get(candidate.uid);
+        return flags === undefined ? [] : { ...candidate, flags };
+      }),
+    );
   }
   const texts: ReadonlySet<Uid>[] = [];
   for (const sought of compiled.texts) {

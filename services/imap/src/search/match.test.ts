@@ -124,8 +124,13 @@ test('a number that is not in use', () => {
 test.each([
   [
     'OR SEEN (NOT CC "x")',
-    { looksAtSummary: true, texts: [{ value: 'x', within: { field: 'Cc' } }] },
+    {
+      looksAtFlags: true,
+      looksAtSummary: false,
+      texts: [{ value: 'x', within: { field: 'Cc' } }],
+    },
   ],
+  ['OR SEEN LARGER 5', { looksAtFlags: true, looksAtSummary: true, texts: [] }],
   [
     'BODY "X" (NOT TEXT "Y")',
     {

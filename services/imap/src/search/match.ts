@@ -12,6 +12,8 @@ import { rangesHold } from '../parser/sequence-set.ts';
 /** A message, and what has been read of it so far. */
 export interface Candidate extends Numbered {
   readonly message?: MessageSummary;
+  /** Read without the rest of the summary, where that is not needed. */
+  readonly flags?: readonly string[];
   readonly emailId?: string;
   readonly structure?: MessageStructure;
   /** For each text that the search looks for, which messages have it; so far as that was asked. */
@@ -27,7 +29,9 @@ export interface CompiledSearch {
   readonly matches: Matcher;
   /** What to look at: the search finds nothing elsewhere. */
   readonly start: SearchStart;
-  /** Whether any key looks at what a summary says. */
+  /** Whether any key looks at flags. */
+  readonly looksAtFlags: boolean;
+  /** Whether any key looks at more of what a summary says. */
   readonly looksAtSummary: boolean;
   /** Whether any key looks at modification sequences: the answer then tells the highest. */
   readonly looksAtModSeq: boolean;
@@ -104,6 +108,7 @@ export function compileSearch(
   now: number,
 ): CompiledSearch | 'no-such-number' {
   let badNumber = false;
+  let looksAtFlags = false;
   let looksAtSummary = false;
   let looksAtModSeq = false;
   let looksAtEmailId = false;
@@ -138,8 +143,10 @@ export function compileSearch(
         return ({ uid }) => rangesHold(ranges, uid);
       }
       case 'flag': {
+        looksAtFlags = true;
         const flag = inner.flag.toLowerCase();
-        return bySummary(({ flags }) => flags.some((one) => one.toLowerCase() === flag));
+        return ({ message, flags = message?.flags }) =>
+          flags?.some((one) => one.toLowerCase() === flag);
       }
       case 'email-id':
         looksAtEmailId = true;
@@ -186,5 +193,5 @@ export function compileSearch(
   const matches = compile(key);
   if (badNumber) return 'no-such-number';
   const start = startOf(key, view);
-  return { matches, start, looksAtSummary, looksAtModSeq, looksAtEmailId, texts };
+  return { matches, start, looksAtFlags, looksAtSummary, looksAtModSeq, looksAtEmailId, texts };
 }
