@@ -20,6 +20,8 @@ const READ_BUSY_MS = 2_000;
 const WRITE_BUSY_MS = 5;
 /** Pages that each connection keeps in memory, in KiB. */
 const CACHE_KIB = 16 * 1024;
+/** Counted among this process's memory while they are looked at, and the system's to take back. */
+const MAPPED_BYTES = 256 * 1024 * 1024;
 /** Prepared statements kept by each connection. */
 const MAX_STATEMENTS = 200;
 
@@ -27,10 +29,14 @@ const MAX_STATEMENTS = 200;
 const CHECKPOINT_PAGES = 4_096;
 const MAX_IDLE_LOG_BYTES = 64 * 1024 * 1024;
 
-/** Readers never write, and see each write that is committed. */
-export function openReader(path: string): DatabaseSync {
+/**
+ * Readers never write, and see each write that is committed. `maps` is for one that goes through much: the
+ * first pages of the database are then looked at where the system has them, and not copied.
+ */
+export function openReader(path: string, { maps } = { maps: false }): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true, timeout: READ_BUSY_MS });
   database.exec(`pragma cache_size = -${CACHE_KIB}`);
+  if (maps) database.exec(`pragma mmap_size = ${MAPPED_BYTES}`);
   return database;
 }
 

@@ -9,7 +9,7 @@ import type { SearchAnswer, SearchRequest, ToSearcher } from './text-searcher.ts
 
 const port = parentPort;
 if (port === null) throw new Error('this module is the start of a worker thread');
-const db = kyselyOn(openReader(workerData as string));
+const db = kyselyOn(openReader(workerData as string, { maps: true }));
 
 async function answer({ id, query }: SearchRequest): Promise<SearchAnswer> {
   try {
