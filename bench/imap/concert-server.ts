@@ -22,6 +22,7 @@ export async function openConcert(database?: Database): Promise<MailServer> {
     ...(database === undefined ? {} : { CONCERT_STORE: database.url }),
     CONCERT_IMAP_LISTENERS: `none://127.0.0.1:${plain}?login=plain tls://127.0.0.1:${tls}`,
     CONCERT_IMAP_MAX_CONNECTIONS_PER_ADDRESS: '10000',
+    CONCERT_IMAP_MAX_CONNECTIONS_PER_ACCOUNT: '10000',
   });
   const close = async (): Promise<void> => {
     await system.close();

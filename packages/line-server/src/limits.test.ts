@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressBlock, ConnectionLimits } from './limits.ts';
+import { addressBlock, ConnectionLimits, Places } from './limits.ts';
 
 describe('addressBlock', () => {
   it.each([
@@ -10,6 +10,20 @@ describe('addressBlock', () => {
     ['', ''],
   ])('of %s', (address, block) => {
     expect(addressBlock(address)).toBe(block);
+  });
+});
+
+describe('Places', () => {
+  it('are counted for each holder, and given back once', () => {
+    const places = new Places<number>(2);
+    const giveBack = places.take(7);
+    expect(places.take(7)).toBeDefined();
+    expect(places.take(7)).toBeUndefined();
+    expect(places.take(8)).toBeDefined();
+    giveBack?.();
+    giveBack?.();
+    expect(places.take(7)).toBeDefined();
+    expect(places.take(7)).toBeUndefined();
   });
 });
 

@@ -1,4 +1,4 @@
-/** How many connections a process takes, in all and from one address. */
+/** How many connections a process takes: in all, from one address, of one account. */
 import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
@@ -8,14 +8,40 @@ export interface ConnectionLimitSettings {
   readonly perAddress: number;
 }
 
+/** So many places for each holder, whoever that is. */
+export class Places<Holder> {
+  readonly #most: number;
+  readonly #taken = new Map<Holder, number>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Takes one; undefined where the holder has all of its own, else how to give it back (once). */
+  take(holder: Holder): (() => void) | undefined {
+    const taken = this.#taken.get(holder) ?? 0;
+    if (taken >= this.#most) return undefined;
+    this.#taken.set(holder, taken + 1);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      const rest = (this.#taken.get(holder) ?? 1) - 1;
+      if (rest > 0) this.#taken.set(holder, rest);
+      else this.#taken.delete(holder);
+    };
+  }
+}
+
 /** One for a process, shared by its listeners. */
 export class ConnectionLimits {
-  readonly #settings: ConnectionLimitSettings;
-  readonly #byAddress = new Map<string, number>();
+  readonly #most: number;
+  readonly #byAddress: Places<string>;
   #total = 0;
 
-  constructor(settings: ConnectionLimitSettings) {
-    this.#settings = settings;
+  constructor({ total, perAddress }: ConnectionLimitSettings) {
+    this.#most = total;
+    this.#byAddress = new Places(perAddress);
   }
 
   get total(): number {
@@ -24,19 +50,16 @@ export class ConnectionLimits {
 
   /** Counts a connection; undefined when it is one too many, else how to give it back (once). */
   enter(remoteAddress: string): (() => void) | undefined {
-    const key = addressBlock(remoteAddress);
-    const count = this.#byAddress.get(key) ?? 0;
-    if (this.#total >= this.#settings.total || count >= this.#settings.perAddress) return undefined;
+    if (this.#total >= this.#most) return undefined;
+    const giveBack = this.#byAddress.take(addressBlock(remoteAddress));
+    if (giveBack === undefined) return undefined;
     this.#total += 1;
-    this.#byAddress.set(key, count + 1);
     let left = false;
     return () => {
       if (left) return;
       left = true;
       this.#total -= 1;
-      const rest = (this.#byAddress.get(key) ?? 1) - 1;
-      if (rest > 0) this.#byAddress.set(key, rest);
-      else this.#byAddress.delete(key);
+      giveBack();
     };
   }
 }

@@ -17,6 +17,11 @@ export const imapSettings = z.object({
   CONCERT_IMAP_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('20000'),
   /** Connections from one address: a client opens several, an office has many clients. */
   CONCERT_IMAP_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).prefault('500'),
+  /**
+   * Connections that are logged in to one account: a client opens up to twenty, and people have several.
+   * Each process counts its own, so of N workers an account may have up to N times as many.
+   */
+  CONCERT_IMAP_MAX_CONNECTIONS_PER_ACCOUNT: wholeNumber(1, 1_000_000).prefault('60'),
 });
 export type ImapSettings = z.output<typeof imapSettings>;
 

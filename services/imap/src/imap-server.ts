@@ -3,6 +3,7 @@ import { Authenticator, type TokenVerifier } from '@mail/auth';
 import {
   ConnectionLimits,
   type LineServer,
+  Places,
   serveSessions,
   type TlsAcceptor,
 } from '@mail/line-server';
@@ -44,6 +45,7 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
     countRead: () => read.inc({ way: 'fetch' }),
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
+    places: new Places(settings.CONCERT_IMAP_MAX_CONNECTIONS_PER_ACCOUNT),
   };
   const serving: ServeOptions = {
     context,

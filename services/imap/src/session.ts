@@ -3,10 +3,11 @@
  * pulls commands and calls their handlers with this.
  */
 import { type Authenticator, LoginDesk } from '@mail/auth';
-import { addressBlock, type Connection } from '@mail/line-server';
+import { addressBlock, type Connection, type Places } from '@mail/line-server';
 import type { Logger } from '@mail/service';
 import {
   type Account,
+  type AccountId,
   type Mailbox,
   type MailStore,
   type OpenedMailbox,
@@ -36,6 +37,8 @@ export interface SessionContext {
   readonly countRead: () => void;
   /** Pause between a client's login and its next commands. */
   readonly idleTimeoutMs: number;
+  /** Those of each account for connections that are logged in. */
+  readonly places: Places<AccountId>;
 }
 
 /** How a command ended well. */
@@ -70,6 +73,7 @@ export class Session {
   /** What the client is told without asking. */
   readonly notifications: Notifications;
   #state: SessionState = { name: 'not-authenticated' };
+  #givePlaceBack = (): void => {};
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
     this.connection = connection;
@@ -115,7 +119,14 @@ export class Session {
     return this.logins.mechanisms(this.connection.channelBinding).map((name) => `AUTH=${name}`);
   }
 
+  /** Throws ReplyError where the account has as many connections as it may (RFC 5530 §3: LIMIT). */
   logIn(account: Account): void {
+    const giveBack = this.context.places.take(account.id);
+    if (giveBack === undefined) {
+      this.context.logger.info({ account: account.id }, 'refused: too many of one account');
+      throw refuse('LIMIT', 'Too many connections of this account, close some first');
+    }
+    this.#givePlaceBack = giveBack;
     this.#state = { name: 'authenticated', account };
     this.connection.log.noteAccount(account.id);
     this.connection.idleTimeoutMs = this.context.idleTimeoutMs;
@@ -168,10 +179,11 @@ export class Session {
     this.#state = { name: 'authenticated', account: this.#state.account };
   }
 
-  /** Watches nothing any more. */
+  /** Watches nothing any more, and counts no more. Idempotent. */
   close(): void {
     this.deselect();
     this.notifications.stop();
+    this.#givePlaceBack();
   }
 
   /** Takes in what the store has of the selected mailbox; says nothing yet. */

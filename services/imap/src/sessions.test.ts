@@ -4,7 +4,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { type Account, type MailboxId, StoreError } from '@mail/store';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { INBOX_MESSAGES } from './testing/messages.ts';
 import { Talk } from './testing/talk.ts';
 import { PASSWORD, startTestServer, type TestServer } from './testing/test-server.ts';
@@ -652,4 +661,29 @@ test('at shutdown sessions hear BYE, idle ones and those in IDLE', async () => {
     expect(await talk.line()).toBe('* BYE [UNAVAILABLE] The server is going down');
     talk.close();
   }
+});
+
+test('an account has so many connections over all listeners, and whoever leaves makes room', async () => {
+  const narrow = await startTestServer({ CONCERT_IMAP_MAX_CONNECTIONS_PER_ACCOUNT: '2' });
+  onTestFinished(() => narrow.close());
+  const mine = await narrow.addAccount();
+  const others = await narrow.addAccount();
+  const overTls = connectTls({
+    host: '127.0.0.1',
+    port: narrow.ports.tls,
+    servername: 'localhost',
+    ca: [...narrow.trusted],
+  });
+  const first = await Talk.open(overTls, mine.address, PASSWORD);
+  const second = await Talk.open(narrow.ports.plain, mine.address, PASSWORD);
+  const third = await Talk.open(narrow.ports.plain, others.address, PASSWORD);
+  const logIn = `LOGIN ${mine.address} "${PASSWORD}"`;
+  const fourth = await Talk.open(narrow.ports.plain, mine.address, 'wrong');
+  const refusal = 'NO [LIMIT] Too many connections of this account, close some first';
+  expect(await fourth.say(logIn)).toEqual([refusal]);
+  expect(await fourth.say('SELECT INBOX')).toEqual(['BAD Not in this state']);
+  await first.say('LOGOUT');
+  // the refused connection may try again once the other is gone
+  await vi.waitUntil(async () => (await fourth.say(logIn))[0]?.startsWith('OK'));
+  for (const talk of [first, second, third, fourth]) talk.close();
 });
