@@ -65,7 +65,12 @@ export async function highestContentId(db: Kysely<Schema>): Promise<number> {
 async function lookAtContents(db: Kysely<Schema>, after: number): Promise<LookedAt[]> {
   const contents = await db
     .selectFrom('contents')
-    .select(['id', 'size', 'structure'])
+    .leftJoin('structures', 'structures.content_id', 'contents.id')
+    .select((eb) => [
+      'contents.id',
+      'contents.size',
+      eb.fn.coalesce('structures.structure', eb.val('')).as('structure'),
+    ])
     .where('id', '>', after)
     .where('refs', '>', 0)
     .orderBy('id')

@@ -5,7 +5,7 @@
 import { sql } from 'kysely';
 import { sweepAnnotations } from './annotations.ts';
 import type { MessagesCounters } from './check-mailboxes.ts';
-import { type Content, insertRendering } from './content.ts';
+import { type Content, insertStructure } from './content.ts';
 import { ensureDomain } from './domains.ts';
 import { noteKeywords } from './keywords-in-use.ts';
 import { lockMailbox } from './locks.ts';
@@ -176,9 +176,9 @@ async function repairStructure(
   { db }: WriteContext,
   { contentId, structure, envelope, bodyStructure }: RepairOf<'structure'>,
 ): Promise<boolean> {
-  await db.updateTable('contents').set({ structure }).where('id', '=', contentId).execute();
+  await db.deleteFrom('structures').where('content_id', '=', contentId).execute();
   await db.deleteFrom('renderings').where('content_id', '=', contentId).execute();
-  await insertRendering(db, contentId, { envelope, bodyStructure });
+  await insertStructure(db, contentId, { structure, envelope, bodyStructure });
   return true;
 }
 

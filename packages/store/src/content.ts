@@ -66,14 +66,13 @@ export async function insertContent(
     .values({
       email_id: emailId,
       size: raw.byteLength,
-      structure,
       ends_in_crlf: endsInCrlf(raw) ? 1 : 0,
       refs,
       keep_until: 0,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
-  await insertRendering(db, id, { envelope, bodyStructure });
+  await insertStructure(db, id, { structure, envelope, bodyStructure });
   for (let start = 0; start < raw.byteLength; start += CHUNK_BYTES) {
     const data = raw.subarray(start, start + CHUNK_BYTES);
     await db
@@ -85,11 +84,13 @@ export async function insertContent(
   return id;
 }
 
-export async function insertRendering(
+/** And what is told of it. */
+export async function insertStructure(
   db: Kysely<Schema>,
   contentId: number,
-  { envelope, bodyStructure }: Pick<Content, 'envelope' | 'bodyStructure'>,
+  { structure, envelope, bodyStructure }: Pick<Content, 'structure' | 'envelope' | 'bodyStructure'>,
 ): Promise<void> {
+  await db.insertInto('structures').values({ content_id: contentId, structure }).execute();
   await db
     .insertInto('renderings')
     .values({
@@ -100,11 +101,32 @@ export async function insertRendering(
     .execute();
 }
 
-/** Counts one reference more (or fewer, with -1) for each time that a content is named, all of them locked. */
-export async function countReferences(
+/** Counts one reference more for each time that a content is named, all of them locked. */
+export async function addReferences(
+  context: WriteContext,
+  contentIds: readonly number[],
+): Promise<void> {
+  await countReferences(context, contentIds, 1, {});
+}
+
+/**
+ * Counts one fewer. With `keepForReaders`, what may be let go of now is not swept soon: who reads an expunged
+ * message comes to its end.
+ */
+export async function dropReferences(
+  context: WriteContext,
+  contentIds: readonly number[],
+  { keepForReaders } = { keepForReaders: false },
+): Promise<void> {
+  const keep_until = context.now.getTime() + EXPUNGED_KEPT_MS;
+  await countReferences(context, contentIds, -1, keepForReaders ? { keep_until } : {});
+}
+
+async function countReferences(
   { db }: WriteContext,
   contentIds: readonly number[],
   step: 1 | -1,
+  also: { readonly keep_until?: number },
 ): Promise<void> {
   const times = new Map<number, number>();
   for (const id of contentIds) times.set(id, (times.get(id) ?? 0) + 1);
@@ -114,24 +136,10 @@ export async function countReferences(
     for (const group of inGroups(ids)) {
       await db
         .updateTable('contents')
-        .set((eb) => ({ refs: eb('refs', '+', count * step) }))
+        .set((eb) => ({ refs: eb('refs', '+', count * step), ...also }))
         .where('id', 'in', group)
         .execute();
     }
-  }
-}
-
-/** Keeps contents that may be let go of now, all of them locked, from being swept soon. */
-export async function keepForReaders(
-  { db, now }: WriteContext,
-  contentIds: readonly number[],
-): Promise<void> {
-  for (const group of inGroups(contentIds)) {
-    await db
-      .updateTable('contents')
-      .set({ keep_until: now.getTime() + EXPUNGED_KEPT_MS })
-      .where('id', 'in', group)
-      .execute();
   }
 }
 
@@ -244,6 +252,7 @@ export async function sweepContents(context: WriteContext): Promise<boolean> {
   for (const group of inGroups(ids)) {
     await removeTexts(context, group);
     await db.deleteFrom('content_chunks').where('content_id', 'in', group).execute();
+    await db.deleteFrom('structures').where('content_id', 'in', group).execute();
     await db.deleteFrom('renderings').where('content_id', 'in', group).execute();
     await db.deleteFrom('contents').where('id', 'in', group).execute();
   }

@@ -4,10 +4,10 @@
  */
 import { type Kysely, sql } from 'kysely';
 import {
+  addReferences,
   type Content,
-  countReferences,
+  dropReferences,
   insertContent,
-  keepForReaders,
   noSuchMessage,
 } from './content.ts';
 import { StoreError } from './errors.ts';
@@ -330,7 +330,6 @@ async function removeRows(
   const { modSeq } = await advanceMailbox(context, mailboxId, { minus: tally(rows) });
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
-  await keepForReaders(context, contentIds);
   for (const group of inGroups(rows.map(({ uid }) => uid))) {
     await db
       .insertInto('tombstones')
@@ -345,13 +344,14 @@ async function removeRows(
       .execute();
   }
   await deleteRows(context, mailboxId, rows);
+  await dropReferences(context, contentIds, { keepForReaders: true });
   await removeFromBlocks(context, mailboxId, rows);
 }
 
 async function deleteRows(
   context: WriteContext,
   mailboxId: MailboxId,
-  rows: readonly Pick<MessageRow, 'uid' | 'content_id'>[],
+  rows: readonly Pick<MessageRow, 'uid'>[],
 ): Promise<void> {
   for (const group of inGroups(rows.map(({ uid }) => uid))) {
     await context.db
@@ -360,8 +360,6 @@ async function deleteRows(
       .where('uid', 'in', group)
       .execute();
   }
-  const contentIds = rows.map(({ content_id }) => content_id);
-  await countReferences(context, contentIds, -1);
 }
 
 export async function copyMessages(
@@ -399,7 +397,7 @@ async function copyRows(
   requireRoom(room, taker, growthOf(rows));
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
-  await countReferences(context, contentIds, 1);
+  await addReferences(context, contentIds);
   const to = await placeCopies(context, args.target, rows);
   return { rows, copied: { from: rows.map(({ uid }) => uid), to, uidValidity } };
 }
@@ -487,10 +485,9 @@ export async function sweepMessages(
     .orderBy('uid')
     .limit(most)
     .execute();
-  await lockContents(
-    context,
-    rows.map(({ content_id }) => content_id),
-  );
+  const contentIds = rows.map(({ content_id }) => content_id);
+  await lockContents(context, contentIds);
   await deleteRows(context, mailboxId, rows);
+  await dropReferences(context, contentIds);
   return rows.length > 0;
 }

@@ -123,8 +123,6 @@ export interface ContentsTable {
   /** EMAILID (RFC 8474), POP3 UIDL. */
   email_id: Fixed<string>;
   size: Fixed<number>;
-  /** MessageStructure of @mail/message as JSON. */
-  structure: string;
   /** 1 where the last two octets are CRLF, or there are none; 0 otherwise. */
   ends_in_crlf: Fixed<number>;
   /** Messages that hold it; 0 waits to be swept. */
@@ -133,9 +131,15 @@ export interface ContentsTable {
   keep_until: number;
 }
 
+/** MessageStructure of @mail/message as JSON; apart from contents, whose rows change often. */
+export interface StructuresTable {
+  content_id: Fixed<number>;
+  structure: string;
+}
+
 /**
- * What IMAP tells of a content, where every client is told the same; else null. Apart from contents, so that
- * reading those of many messages reads little else.
+ * What IMAP tells of a content, where every client is told the same; else null. Apart from
+ * structures, so that reading those of many messages reads little else.
  */
 export interface RenderingsTable {
   content_id: Fixed<number>;
@@ -229,6 +233,7 @@ export interface Schema {
   contents: ContentsTable;
   content_chunks: ContentChunksTable;
   content_texts: ContentTextsTable;
+  structures: StructuresTable;
   renderings: RenderingsTable;
   uid_blocks: UidBlocksTable;
   mailbox_keywords: MailboxKeywordsTable;

@@ -42,7 +42,8 @@ export async function fillTexts({ db, locksRows }: WriteContext): Promise<boolea
   if (after >= upTo) return false;
   const contents = await db
     .selectFrom('contents')
-    .select(['id', 'size', 'structure'])
+    .innerJoin('structures', 'structures.content_id', 'contents.id')
+    .select(['contents.id', 'contents.size', 'structures.structure'])
     .where('id', '>', after)
     .where('id', '<=', upTo)
     .orderBy('id')

@@ -190,8 +190,8 @@ class TextSearch {
     const unfilled = await readUnfilled(this.#db);
     return this.#db
       .selectFrom('messages')
-      .innerJoin('contents', 'contents.id', 'messages.content_id')
-      .select(['messages.uid', 'messages.content_id', 'contents.structure'])
+      .innerJoin('structures', 'structures.content_id', 'messages.content_id')
+      .select(['messages.uid', 'messages.content_id', 'structures.structure'])
       .where('messages.mailbox_id', '=', this.#mailboxId)
       .where('messages.uid', '>=', first)
       .where('messages.uid', '<=', last)

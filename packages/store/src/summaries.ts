@@ -257,8 +257,11 @@ export async function readStructures(
   await requireMailbox(db, mailboxId);
   const structures = new Map<Uid, MessageStructure>();
   for (const group of inUidGroups(uids)) {
-    const rows = await selectContents(db, mailboxId)
-      .select(['messages.uid', 'contents.structure'])
+    const rows = await db
+      .selectFrom('messages')
+      .innerJoin('structures', 'structures.content_id', 'messages.content_id')
+      .select(['messages.uid', 'structures.structure'])
+      .where('messages.mailbox_id', '=', mailboxId)
       .where(amongUids(group))
       .execute();
     for (const { uid, structure } of rows) {

@@ -27,6 +27,13 @@ export async function up(db: Kysely<never>, types: EngineTypes): Promise<void> {
     ) ${clustered}`,
     'create index messages_unseen on messages (mailbox_id, uid) where flags & 1 = 0',
     'create index messages_deleted on messages (mailbox_id, uid) where flags & 8 <> 0',
+    // contents are counted again and again: what is long goes out of their rows
+    `create table structures (
+      content_id ${whole} primary key,
+      structure ${text} not null
+    )`,
+    'insert into structures (content_id, structure) select id, structure from contents',
+    'alter table contents drop column structure',
     `create table renderings (
       content_id ${whole} primary key,
       envelope ${text},

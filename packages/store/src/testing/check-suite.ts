@@ -108,7 +108,7 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
   [
     'a structure that does not parse',
     {
-      sql: [`update contents set structure = '{"version"' where id = ${CONTENT}`],
+      sql: [`update structures set structure = '{"version"' where content_id = ${CONTENT}`],
       code: 'structure-unusable',
       where: /content/,
       what: /does not parse/,
@@ -117,7 +117,7 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
   [
     'a structure of an older format',
     {
-      sql: [`update contents set structure = '{"version":0}' where id = ${CONTENT}`],
+      sql: [`update structures set structure = '{"version":0}' where content_id = ${CONTENT}`],
       code: 'structure-unusable',
       where: /content/,
       what: /is of format 0/,
@@ -127,7 +127,7 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
     "another message's structure",
     {
       sql: [
-        `update contents set structure = (select structure from contents where size < 1000 limit 1) where id = ${CONTENT}`,
+        `update structures set structure = (select structure from structures where content_id in (select id from contents where size < 1000) limit 1) where content_id = ${CONTENT}`,
       ],
       code: 'structure-unusable',
       where: /content/,
