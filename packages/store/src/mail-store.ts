@@ -474,8 +474,11 @@ export interface Messages {
   open(mailboxId: MailboxId): Promise<OpenedMailbox>;
   /** Of `uids`, ascending, those that exist; in order. Callers ask for pages of some hundreds. */
   summaries(mailboxId: MailboxId, uids: readonly Uid[]): Promise<MessageSummary[]>;
-  /** The flags of those of `uids`, ascending, that exist; in no order. Costs much less than summaries. */
-  flags(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, readonly string[]>>;
+  /**
+   * The flags of each of `uids`, ascending: undefined of one that does not exist. Costs much less than
+   * summaries.
+   */
+  flags(mailboxId: MailboxId, uids: readonly Uid[]): Promise<(readonly string[] | undefined)[]>;
   /** Messages without \\Seen, or with \\Deleted; in order. Costs nothing for the others. */
   marked(mailboxId: MailboxId, mark: 'unseen' | 'deleted'): Promise<Uid[]>;
   /** Of messages that have come or changed since; in order. */
@@ -503,12 +506,15 @@ export interface Messages {
   readSmall(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, Buffer>>;
   /** Computed at delivery. `uids` ascending; those that are gone are left out, as in the next two. */
   structures(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, MessageStructure>>;
-  /** As IMAP tells it; undefined for a message of which clients are told differently. */
+  /**
+   * As IMAP tells it of each of `uids`, ascending: null of a message of which clients are told differently,
+   * undefined of one that does not exist.
+   */
   rendered(
     mailboxId: MailboxId,
     uids: readonly Uid[],
     item: RenderedItem,
-  ): Promise<Map<Uid, string | undefined>>;
+  ): Promise<(string | null | undefined)[]>;
   /** Stable for ever and across mailboxes; the content's identity (RFC 8474). */
   emailIds(mailboxId: MailboxId, uids: readonly Uid[]): Promise<Map<Uid, string>>;
   /**

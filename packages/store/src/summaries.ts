@@ -161,15 +161,11 @@ export async function readFlags(
   db: Kysely<Schema>,
   mailboxId: MailboxId,
   uids: readonly Uid[],
-): Promise<Map<Uid, readonly string[]>> {
+): Promise<(readonly string[] | undefined)[]> {
   await requireMailbox(db, mailboxId);
-  const found = new Map<Uid, readonly string[]>();
-  const withKeywords: Uid[] = [];
-  for (const [uid, flags] of await readBlockFlags(db, mailboxId, uids)) {
-    if (flags === undefined) withKeywords.push(uid);
-    else found.set(uid, flags);
-  }
-  withKeywords.sort((a, b) => a - b);
+  const found = await readBlockFlags(db, mailboxId, uids);
+  const withKeywords = uids.filter((_, index) => found[index] === 'and-keywords');
+  const stored = new Map<Uid, readonly string[]>();
   for (const group of inUidGroups(withKeywords)) {
     const rows = await db
       .selectFrom('messages')
@@ -177,9 +173,11 @@ export async function readFlags(
       .where('messages.mailbox_id', '=', mailboxId)
       .where(amongUids(group))
       .execute();
-    for (const row of rows) found.set(row.uid, decodeFlags(row));
+    for (const row of rows) stored.set(row.uid, decodeFlags(row));
   }
-  return found;
+  return found.map((flags, index) =>
+    flags === 'and-keywords' ? stored.get(uids[index] ?? 0) : flags,
+  );
 }
 
 export async function readChangedUids(
@@ -276,10 +274,10 @@ export async function readRendered(
   mailboxId: MailboxId,
   uids: readonly Uid[],
   item: RenderedItem,
-): Promise<Map<Uid, string | undefined>> {
+): Promise<(string | null | undefined)[]> {
   await requireMailbox(db, mailboxId);
-  const found = new Map<Uid, string | undefined>();
   const column = item === 'envelope' ? 'renderings.envelope' : 'renderings.body_structure';
+  const texts: (string | null | undefined)[] = [];
   for (const group of inUidGroups(uids)) {
     const rows = await db
       .selectFrom('messages')
@@ -287,10 +285,15 @@ export async function readRendered(
       .select(['messages.uid', `${column} as text`])
       .where('messages.mailbox_id', '=', mailboxId)
       .where(amongUids(group))
+      .orderBy('messages.uid')
       .execute();
-    for (const { uid, text } of rows) found.set(uid, text ?? undefined);
+    for (const { uid, text } of rows) {
+      while ((uids[texts.length] ?? uid) < uid) texts.push(undefined);
+      texts.push(text);
+    }
   }
-  return found;
+  while (texts.length < uids.length) texts.push(undefined);
+  return texts;
 }
 
 export async function readEmailIds(

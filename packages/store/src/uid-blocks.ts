@@ -8,7 +8,7 @@ import type { StoredFlags } from './flags.ts';
 import { inGroups } from './id-groups.ts';
 import type { MailboxId, Uid } from './mail-store.ts';
 import type { Schema } from './schema.ts';
-import { UIDS_PER_BLOCK, UidSet } from './uid-set.ts';
+import { blockHas, UIDS_PER_BLOCK, UidSet } from './uid-set.ts';
 import type { WriteContext } from './write-context.ts';
 
 export type FlaggedUid = StoredFlags & { readonly uid: Uid };
@@ -25,30 +25,29 @@ export async function readUids(db: Kysely<Schema>, mailboxId: MailboxId): Promis
   return new UidSet(blocks);
 }
 
-/** The flags of those of `uids` that exist; undefined where keywords belong to them. */
+/** The flags of each of `uids`, ascending: undefined of one that is not there. */
 export async function readBlockFlags(
   db: Kysely<Schema>,
   mailboxId: MailboxId,
   uids: readonly Uid[],
-): Promise<Map<Uid, readonly string[] | undefined>> {
-  const found = new Map<Uid, readonly string[] | undefined>();
-  const byBlock = Map.groupBy(uids, (uid) => blockOf({ uid }));
-  for (const group of inGroups([...byBlock.keys()])) {
+): Promise<(readonly string[] | 'and-keywords' | undefined)[]> {
+  const blocks = new Map<number, { bits: Uint8Array; flags: FlagOctets }>();
+  for (const group of inGroups([...new Set(uids.map((uid) => blockOf({ uid })))])) {
     const rows = await db
       .selectFrom('uid_blocks')
       .select(['number', 'bits', 'flags'])
       .where('mailbox_id', '=', mailboxId)
       .where('number', 'in', group)
       .execute();
-    for (const row of rows) {
-      const there = new UidSet([row]);
-      const flags = new FlagOctets(row.flags);
-      for (const uid of byBlock.get(row.number) ?? []) {
-        if (there.has(uid)) found.set(uid, flags.get(uid));
-      }
+    for (const { number, bits, flags } of rows) {
+      blocks.set(number, { bits, flags: new FlagOctets(flags) });
     }
   }
-  return found;
+  return uids.map((uid) => {
+    const block = blocks.get(blockOf({ uid }));
+    if (block === undefined || !blockHas(block.bits, uid)) return undefined;
+    return block.flags.get(uid) ?? 'and-keywords';
+  });
 }
 
 /** New messages. */

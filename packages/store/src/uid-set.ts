@@ -44,6 +44,11 @@ const blockOf = (uid: Uid): number => Math.floor(uid / UIDS_PER_BLOCK);
 const octetOf = (uid: Uid): number => (uid % UIDS_PER_BLOCK) >> 3;
 const bitOf = (uid: Uid): number => 1 << (uid & 7);
 
+/** Whether a block's bits have `uid`, which lies in that block. */
+export function blockHas(bits: Uint8Array, uid: Uid): boolean {
+  return ((bits[octetOf(uid)] ?? 0) & bitOf(uid)) !== 0;
+}
+
 /** Ascending UIDs, counted from 0. */
 export class UidSet {
   /** Ascending; none is empty. */
@@ -67,7 +72,7 @@ export class UidSet {
 
   has(uid: Uid): boolean {
     const block = this.#blocks[this.#placeOf(blockOf(uid))];
-    return block?.number === blockOf(uid) && ((block.bits[octetOf(uid)] ?? 0) & bitOf(uid)) !== 0;
+    return block?.number === blockOf(uid) && blockHas(block.bits, uid);
   }
 
   /** How many are less than `uid`. */

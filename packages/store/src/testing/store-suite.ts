@@ -938,8 +938,11 @@ class Replay {
     expect(await messages.marked(mailbox.id, 'deleted')).toEqual(uidsOf(deleted));
     const summaries = listed.map(({ emailId: _, endsInCrlf: __, ...summary }) => summary);
     expect(await messages.summaries(mailbox.id, uids)).toEqual(summaries);
-    const flags = new Map(listed.map(({ uid, flags }) => [uid, flags]));
+    const flags = listed.map(({ flags }) => flags);
     expect(await messages.flags(mailbox.id, uids)).toEqual(flags);
+    expect(await messages.flags(mailbox.id, [opened.uidNext])).toEqual([undefined]);
+    const envelopes = await messages.rendered(mailbox.id, [...uids, opened.uidNext], 'envelope');
+    expect(envelopes).toEqual([...uids.map(() => expect.stringMatching(/^\(.*\)$/)), undefined]);
     const emailIds = new Map(listed.map(({ uid, emailId }) => [uid, emailId]));
     expect(await messages.emailIds(mailbox.id, uids)).toEqual(emailIds);
   }

@@ -3,7 +3,7 @@
  * messages whole. What is larger, fetch-sections.ts reads when it is told.
  */
 import type { MessageStructure } from '@mail/message';
-import type { MessageSummary, Uid } from '@mail/store';
+import type { MessageSummary, RenderedItem, Uid } from '@mail/store';
 import type { Numbered } from '../mailbox-view.ts';
 import type { FetchItem } from '../parser/fetch.ts';
 import type { Session } from '../session.ts';
@@ -30,7 +30,7 @@ export interface Needs {
   readonly flags: boolean;
 }
 
-type Texts = Map<Uid, string | undefined>;
+type Texts = Map<Uid, string | null | undefined>;
 
 export interface Contents {
   readonly structures: Map<Uid, MessageStructure>;
@@ -85,10 +85,13 @@ export async function readContents(
   const { id } = session.selected.mailbox;
   const uids = messages.map(({ uid }) => uid);
   const [small, large] = needs.octets ? bySize(messages) : [[], []];
-  const envelopes = needs.envelope ? await stored.rendered(id, uids, 'envelope') : undefined;
-  const bodyStructures = needs.bodyStructure
-    ? await stored.rendered(id, uids, 'body-structure')
-    : undefined;
+  const rendered = async (item: RenderedItem): Promise<Texts> => {
+    const texts = await stored.rendered(id, uids, item);
+    const found = uids.map((uid, index): [Uid, string | null | undefined] => [uid, texts[index]]);
+    return new Map(found.filter(([, text]) => text !== undefined));
+  };
+  const envelopes = needs.envelope ? await rendered('envelope') : undefined;
+  const bodyStructures = needs.bodyStructure ? await rendered('body-structure') : undefined;
   const wanting = needs.structure ? uids : uidsWanting(envelopes, bodyStructures);
   const structured = new Set([...wanting, ...(needs.header ? large : [])]);
   const ascending = [...structured].sort((a, b) => a - b);
@@ -112,7 +115,7 @@ function bySize(messages: readonly Asked[]): [small: Uid[], large: Uid[]] {
 /** Those of which clients are told differently. */
 function uidsWanting(...found: readonly (Texts | undefined)[]): Uid[] {
   return found.flatMap((texts) =>
-    [...(texts ?? [])].filter(([, text]) => text === undefined).map(([uid]) => uid),
+    [...(texts ?? [])].filter(([, text]) => text === null).map(([uid]) => uid),
   );
 }
 
@@ -125,8 +128,8 @@ export function contentsOf(
   const { uid } = asked;
   const structure = structures.get(uid);
   const whole = wholes?.get(uid);
-  const envelope = envelopes?.get(uid);
-  const bodyStructure = bodyStructures?.get(uid);
+  const envelope = envelopes?.get(uid) ?? undefined;
+  const bodyStructure = bodyStructures?.get(uid) ?? undefined;
   const emailId = emailIds?.get(uid);
   const gone =
     (needs.structure && structure === undefined) ||

@@ -12,6 +12,7 @@ import { type MessageSet, type NumberRange, resolveSet } from '../parser/sequenc
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
 import { cut, describe, PAGE_MESSAGES } from '../summaries.ts';
 import { Turns } from '../turns.ts';
+import { areColumns, tellColumns } from './fetch-columns.ts';
 import {
   type Asked,
   type Contents,
@@ -171,6 +172,7 @@ class Teller {
   readonly #needs: Needs;
   readonly #marksSeen: boolean;
   readonly #decodes: boolean;
+  readonly #areColumns: boolean;
   readonly #turns = new Turns(TURN_OCTETS);
 
   constructor(session: Session, items: readonly FetchItem[]) {
@@ -179,10 +181,19 @@ class Teller {
     this.#itemsWithFlags = withFlags(session, items);
     this.#needs = needsOf(items);
     this.#marksSeen = !session.selected.readOnly && items.some(marksSeen);
+    this.#areColumns = areColumns(items);
     this.#decodes = items.some(({ kind }) => kind === 'binary' || kind === 'binary-size');
   }
 
   async tellPage(page: readonly Numbered[]): Promise<void> {
+    if (this.#areColumns) {
+      const told = await tellColumns(this.#session, page, this.#items);
+      if (told !== undefined) {
+        this.missing ||= told.missing;
+        await this.#letOthers(page.length);
+        return;
+      }
+    }
     const asked = await this.#ask(page);
     if (asked.length < page.length) this.missing = true;
     const groups = this.#needs.octets ? groupByOctets(asked, this.#items) : [asked];
@@ -195,8 +206,8 @@ class Teller {
     const { store, selected } = this.#session;
     const uids = page.map(({ uid }) => uid);
     const found = await store.messages.flags(selected.mailbox.id, uids);
-    return page.flatMap(({ sequence, uid }) => {
-      const flags = found.get(uid);
+    return page.flatMap(({ sequence, uid }, index) => {
+      const flags = found[index];
       return flags === undefined ? [] : { sequence, uid, flags };
     });
   }
@@ -216,11 +227,16 @@ class Teller {
         if (this.#needs.octets || this.#needs.preview) await this.#tellRead(fetched, told);
         else this.#tellPlain(fetched, told);
       } else this.missing = true;
-      const { room } = this.#session.response;
-      if (room !== undefined) await room;
-      const turn = this.#turns.spend(MESSAGE_OCTETS);
-      if (turn !== undefined) await turn;
+      const waiting = this.#letOthers(1);
+      if (waiting !== undefined) await waiting;
     }
+  }
+
+  /** After that many messages were told: lets the client read, and others have their turn. */
+  #letOthers(messages: number): Promise<void> | undefined {
+    const { room } = this.#session.response;
+    const turn = this.#turns.spend(messages * MESSAGE_OCTETS);
+    return room === undefined ? turn : room.then(() => turn);
   }
 
   /** A message that has gone counts as one that could be decoded: nothing is said of it. */

@@ -203,8 +203,8 @@ async function findInPage(
     const uids = open.map(({ uid }) => uid);
     const found = await session.store.messages.flags(session.selected.mailbox.id, uids);
     open = sieve(
-      open.flatMap((candidate) => {
-        const flags = found.get(candidate.uid);
+      open.flatMap((candidate, index) => {
+        const flags = found[index];
         return flags === undefined ? [] : { ...candidate, flags };
       }),
     );
