@@ -19,7 +19,7 @@ export class ImapSyntaxError extends Error {
   }
 }
 
-/** Response codes that we send with NO or BAD (RFC 9051 §7.1, RFC 5530 §3, RFC 4469 §4.2, RFC 5464 §5, RFC 5465 §8). */
+/** Response codes that we send with NO or BAD (RFC 9051 §7.1, RFC 5530 §3, RFC 4469 §4.2, RFC 5464 §5, RFC 5465 §8, RFC 9586). */
 export type RefusalCode =
   | 'ALREADYEXISTS'
   | 'AUTHENTICATIONFAILED'
@@ -40,6 +40,7 @@ export type RefusalCode =
   | 'SERVERBUG'
   | 'TOOBIG'
   | 'TRYCREATE'
+  | 'UIDREQUIRED'
   | 'UNAVAILABLE'
   | 'UNKNOWN-CTE'
   | 'USEATTR';

@@ -15,7 +15,14 @@ import {
 } from '@mail/store';
 import { LastDecoded } from './decoded-part.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
-import { type Heard, MailboxView, type Selection, type Update } from './mailbox-view.ts';
+import {
+  type FlagState,
+  type Heard,
+  MailboxView,
+  type Numbered,
+  type Selection,
+  type Update,
+} from './mailbox-view.ts';
 import { Notifications } from './notify/notifications.ts';
 import { formatSet, type MessageSet } from './parser/sequence-set.ts';
 import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
@@ -52,9 +59,16 @@ export interface Completion {
 /**
  * What changes how we answer once a client knows it: CONDSTORE adds MODSEQ to what is told of flags,
  * QRESYNC has VANISHED in the place of EXPUNGE and includes CONDSTORE, UTF8=ACCEPT has strings in UTF-8,
- * IMAP4rev2 has them too and leaves out what it has dropped, METADATA tells of annotations that change.
+ * IMAP4rev2 has them too and leaves out what it has dropped, METADATA tells of annotations that change,
+ * UIDONLY has UIDs in the place of sequence numbers everywhere.
  */
-export type Extension = 'CONDSTORE' | 'IMAP4rev2' | 'METADATA' | 'QRESYNC' | 'UTF8=ACCEPT';
+export type Extension =
+  | 'CONDSTORE'
+  | 'IMAP4rev2'
+  | 'METADATA'
+  | 'QRESYNC'
+  | 'UIDONLY'
+  | 'UTF8=ACCEPT';
 
 /** How a set names messages: by the session's sequence numbers, or by UID (RFC 3501 §6.4.8). */
 export type Numbering = 'sequence' | 'uid';
@@ -165,6 +179,17 @@ export class Session {
     return this.enabled.has('CONDSTORE');
   }
 
+  /** Whether messages have no sequence numbers for this client (RFC 9586). */
+  get uidOnly(): boolean {
+    return this.enabled.has('UIDONLY');
+  }
+
+  /** Throws ReplyError where sequence numbers may not be used. */
+  requireNumbers(): void {
+    if (!this.uidOnly) return;
+    throw new ReplyError('BAD', 'UIDREQUIRED', 'Only UIDs once UIDONLY is enabled');
+  }
+
   /** How the client is told strings. */
   get strings(): StringEncoder {
     const utf8 = this.enabled.has('IMAP4rev2') || this.enabled.has('UTF8=ACCEPT');
@@ -239,11 +264,12 @@ export class Session {
     this.notifications.expunging = false;
     const before = selected.view.count;
     const updates = selected.view.release(expunges, heard);
-    if (this.enabled.has('QRESYNC')) this.#tellVanished(updates);
+    const byUid = this.uidOnly || this.enabled.has('QRESYNC');
+    if (byUid) this.#tellVanished(updates);
     for (const update of updates) {
       switch (update.kind) {
         case 'expunge':
-          if (!this.enabled.has('QRESYNC')) this.response.untagged(`${update.sequence} EXPUNGE`);
+          if (!byUid) this.response.untagged(`${update.sequence} EXPUNGE`);
           break;
         case 'exists':
           this.response.untagged(`${update.count} EXISTS`);
@@ -251,12 +277,8 @@ export class Session {
         case 'flags':
           this.tellFlagsInUse(update.flags);
           break;
-        case 'fetch': {
-          const { uid, flags, modSeq } = update.message;
-          const items = `UID ${uid} FLAGS ${encodeFlags(flags)}`;
-          const more = this.condStore ? ` MODSEQ (${modSeq})` : '';
-          this.response.untagged(`${update.sequence} FETCH (${items}${more})`);
-        }
+        case 'fetch':
+          this.tellFlags(update.sequence, update.message);
       }
       await this.response.room;
     }
@@ -264,6 +286,25 @@ export class Session {
     const { count } = selected.view;
     const added = count - (before - expunged);
     if (added > 0) await this.notifications.tellNew({ first: count - added + 1, last: count });
+  }
+
+  /** How an answer about one message begins: by its number, or by its UID where that is the only one. */
+  fetchHead({ sequence, uid }: Numbered): string {
+    return this.uidOnly ? `* ${uid} UIDFETCH (` : `* ${sequence} FETCH (`;
+  }
+
+  /** What is told of one message. */
+  tellFetched(message: Numbered, items: readonly string[]): void {
+    this.response.raw(`${this.fetchHead(message)}${items.join(' ')})\r\n`);
+  }
+
+  /** Flags of which the client has not asked, with the UID where that is not the number. */
+  tellFlags(sequence: number, { uid, flags, modSeq }: FlagState): void {
+    this.tellFetched({ sequence, uid }, [
+      ...(this.uidOnly ? [] : [`UID ${uid}`]),
+      `FLAGS ${encodeFlags(flags)}`,
+      ...(this.condStore ? [`MODSEQ (${modSeq})`] : []),
+    ]);
   }
 
   /** All at once, by UID (RFC 7162 §3.2.10). */

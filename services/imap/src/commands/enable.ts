@@ -6,6 +6,7 @@ const EXTENSIONS: readonly Extension[] = [
   'IMAP4rev2',
   'METADATA',
   'QRESYNC',
+  'UIDONLY',
   'UTF8=ACCEPT',
 ];
 

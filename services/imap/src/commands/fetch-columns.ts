@@ -37,7 +37,7 @@ export async function tellColumns(
   const tellsFlags = items.some(({ kind }) => kind === 'flags');
   let missing = false;
   let text = '';
-  for (const [index, { sequence, uid }] of page.entries()) {
+  for (const [index, numbered] of page.entries()) {
     let line = '';
     for (const column of columns) {
       const told = column[index];
@@ -49,8 +49,8 @@ export async function tellColumns(
     }
     if (line === '') missing = true;
     else {
-      if (tellsFlags) view.told({ uid });
-      text += `* ${sequence} FETCH (${line})\r\n`;
+      if (tellsFlags) view.told(numbered);
+      text += `${session.fetchHead(numbered)}${line})\r\n`;
     }
   }
   session.response.raw(text);

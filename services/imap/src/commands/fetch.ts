@@ -1,6 +1,6 @@
 /**
- * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 9394): which messages, in which
- * order, and what is read of them at once. How items are told is fetch-items.ts's and fetch-sections.ts's.
+ * FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 9051 §6.4.5; RFC 7162; RFC 9394; RFC 9586): which messages, in
+ * which order, and what is read of them at once. How items are told is fetch-items.ts's and fetch-sections.ts's.
  */
 import { CHUNK_BYTES, type ChangedFlags } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
@@ -47,7 +47,10 @@ function uidsNamed(session: Session, set: MessageSet): readonly NumberRange[] {
   return set === 'saved' ? session.selected.view.uidRanges(set) : resolveSet(set, MAX_UINT32);
 }
 
-/** What is told besides: UID to UID FETCH, and MODSEQ to who looks for changes (RFC 7162 §3.1.4.1). */
+/**
+ * What is told besides: UID to UID FETCH, unless the answer begins with it (RFC 9586), and MODSEQ to who looks
+ * for changes (RFC 7162 §3.1.4.1).
+ */
 function completeItems(
   session: Session,
   asked: readonly FetchItem[],
@@ -57,7 +60,7 @@ function completeItems(
   const asks = (kind: FetchItem['kind']) => asked.some((item) => item.kind === kind);
   if (changedSince || asks('modseq')) session.enableCondStore();
   return [
-    ...(numbering === 'uid' && !asks('uid') ? [{ kind: 'uid' } as const] : []),
+    ...(numbering === 'uid' && !session.uidOnly && !asks('uid') ? [{ kind: 'uid' } as const] : []),
     ...asked,
     ...(changedSince && !asks('modseq') ? [{ kind: 'modseq' } as const] : []),
   ];
@@ -265,7 +268,7 @@ class Teller {
       line += line === '' ? '' : ' ';
       line += renderItem(this.#session, fetched, item);
     }
-    this.#session.response.raw(`* ${fetched.sequence} FETCH (${line})\r\n`);
+    this.#session.response.raw(`${this.#session.fetchHead(fetched)}${line})\r\n`);
   }
 
   /** The same with what is read from the message; nothing, if it is gone. */
@@ -283,7 +286,7 @@ class Teller {
     if (items.some(({ kind }) => kind === 'section' || kind === 'binary')) {
       session.context.countRead();
     }
-    response.raw(`* ${fetched.sequence} FETCH (`);
+    response.raw(session.fetchHead(fetched));
     for (const [index, item] of items.entries()) {
       if (index > 0) response.raw(' ');
       if (isContent(item)) await sections.tell(item);

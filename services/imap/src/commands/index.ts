@@ -65,8 +65,8 @@ interface NumberedRule<Arguments> extends Omit<CommandRule<Arguments>, 'handle'>
 }
 
 /**
- * A command that names messages, in its two forms: by sequence number, and behind UID by UID. The
- * latter names no number, so EXPUNGE may come with it (RFC 3501 §7.4.1).
+ * A command that names messages, in its two forms: by sequence number, as long as those may be used, and
+ * behind UID by UID. The latter names no number, so EXPUNGE may come with it (RFC 3501 §7.4.1).
  */
 function inBothForms<Arguments>(
   verb: string,
@@ -75,7 +75,10 @@ function inBothForms<Arguments>(
   const form = (numbering: Numbering): Command =>
     command({
       ...rule,
-      handle: (session, parsed) => handle(session, parsed, numbering),
+      handle: (session, parsed) => {
+        if (numbering === 'sequence') session.requireNumbers();
+        return handle(session, parsed, numbering);
+      },
       keepsNumbers: keepsNumbers && numbering === 'sequence',
     });
   return [
@@ -112,7 +115,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       states: LOGGED_IN,
       parse: parseEnable,
       handle: enable,
-      capability: ['ENABLE', 'UTF8=ACCEPT'],
+      capability: ['ENABLE', 'UIDONLY', 'UTF8=ACCEPT'],
     }),
   ],
   [

@@ -6,7 +6,6 @@ import {
   type NumberRange,
   resolveSet,
 } from '../parser/sequence-set.ts';
-import { encodeFlags } from '../response.ts';
 import type { Session } from '../session.ts';
 import { eachSummary } from '../summaries.ts';
 
@@ -37,9 +36,7 @@ export async function tellChangesSince(
   const selection = ranges === undefined ? view.everything() : view.byUidRanges(ranges);
   const changed = selection.among(await session.store.messages.changedUids(mailbox.id, modSeq));
   for await (const { sequence, message } of eachSummary(session, changed)) {
-    const { uid, flags } = message;
-    const items = `UID ${uid} FLAGS ${encodeFlags(flags)} MODSEQ (${message.modSeq})`;
-    session.response.untagged(`${sequence} FETCH (${items})`);
+    session.tellFlags(sequence, message);
     await session.response.room;
   }
 }

@@ -7,7 +7,12 @@ import type { ModSeq, Uid } from '@mail/store';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import { formatPartialRange, type PartialRange, pageOf } from '../parser/partial.ts';
-import type { ReturnOption, SearchArguments, SearchingArguments } from '../parser/search.ts';
+import {
+  namesNumbers,
+  type ReturnOption,
+  type SearchArguments,
+  type SearchingArguments,
+} from '../parser/search.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import { Progress } from '../progress.ts';
 import { type Candidate, type CompiledSearch, compileSearch } from '../search/match.ts';
@@ -42,11 +47,13 @@ export async function search(
   return { text: 'SEARCH completed' };
 }
 
-/** Throws ReplyError for a charset that we have not, and for numbers that are not in use. */
+/** Throws ReplyError for a charset that we have not, and for numbers that are not in use or may not be used. */
 export function compile(
-  { selected: { view } }: Session,
+  session: Session,
   { returns, charset, key }: SearchingArguments,
 ): CompiledSearch {
+  const { view } = session.selected;
+  if (namesNumbers(key)) session.requireNumbers();
   if (charset === undefined) {
     // a SEARCH that is refused leaves nothing saved (RFC 5182 §2.1)
     if (returns?.includes('SAVE')) view.saveResult([]);

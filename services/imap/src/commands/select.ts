@@ -1,4 +1,4 @@
-/** SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2; RFC 3691; RFC 7162). */
+/** SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2; RFC 3691; RFC 7162; RFC 9586). */
 import { ReplyError } from '../errors.ts';
 import type { SelectArguments } from '../parser/select.ts';
 import type { Completion, Session } from '../session.ts';
@@ -15,6 +15,7 @@ async function open(
   if (resync !== undefined && !session.enabled.has('QRESYNC')) {
     throw new ReplyError('BAD', undefined, 'ENABLE QRESYNC first');
   }
+  if (resync?.matchesNumbers) session.requireNumbers();
   if (condStore) session.enableCondStore();
   // even a SELECT that fails leaves no mailbox selected (RFC 3501 §6.3.1)
   if (session.state.name === 'selected') {
@@ -57,12 +58,13 @@ async function tellOpened(
   await tellName(session, mailbox.name, name);
 }
 
-/** What IMAP4rev2 has dropped (RFC 9051 appendix E). */
+/** What IMAP4rev2 has dropped (RFC 9051 appendix E); one of them is a sequence number. */
 function tellRecent(
-  { response, selected: { view } }: Session,
+  { response, uidOnly, selected: { view } }: Session,
   firstUnseen: number | undefined,
 ): void {
   response.untagged('0 RECENT');
+  if (uidOnly) return;
   const unseen = firstUnseen === undefined ? undefined : view.sequenceOf(firstUnseen);
   if (unseen !== undefined) response.notice(`UNSEEN ${unseen}`, 'First unseen message');
 }

@@ -38,11 +38,11 @@ export async function store(
     const sequence = view.sequenceOf(message.uid);
     if (sequence === undefined) continue;
     const items = [
-      ...(numbering === 'uid' ? [`UID ${message.uid}`] : []),
+      ...(numbering === 'uid' && !session.uidOnly ? [`UID ${message.uid}`] : []),
       ...(silent ? [] : [`FLAGS ${encodeFlags(message.flags)}`]),
       ...(session.condStore ? [`MODSEQ (${message.modSeq})`] : []),
     ];
-    session.response.untagged(`${sequence} FETCH (${items.join(' ')})`);
+    session.tellFetched({ sequence, uid: message.uid }, items);
     await session.response.room;
   }
   const modified = modifiedOf(asked, changed, numbering);

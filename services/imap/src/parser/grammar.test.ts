@@ -14,7 +14,8 @@ import { parseList, parseLsub, parseRename, parseStatus } from './mailbox.ts';
 import { parseGetMetadata, parseSetMetadata } from './metadata.ts';
 import { EVENTS, parseNotify } from './notify.ts';
 import { parseQuotaRoot, parseSetQuota } from './quota.ts';
-import { parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
+import { namesNumbers, parseSearch, RETURN_OPTIONS, type SearchKey } from './search.ts';
+import { parseSelect } from './select.ts';
 import type { MessageSet, SetNumber } from './sequence-set.ts';
 import { parseSort, SORT_KEYS } from './sort.ts';
 
@@ -761,6 +762,39 @@ test('SEARCH', () => {
       });
     }),
     { numRuns: 500 },
+  );
+});
+
+test('SEARCH: whether it names sequence numbers', () => {
+  const numbers = /"kind":"sequence","set":\[/;
+  fc.assert(
+    fc.property(searchKeys, (key) => {
+      expect(namesNumbers(key)).toBe(numbers.test(JSON.stringify(key)));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('SELECT', () => {
+  const knownSets = sets.filter((set) => set !== 'saved');
+  const resyncs = fc.record({
+    uidValidity: fc.integer({ min: 1, max: 4_294_967_295 }),
+    modSeq: fc.maxSafeNat(),
+    known: fc.option(knownSets, { nil: undefined }),
+    matchesNumbers: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(mailboxes, ways, resyncs, knownSets, (mailbox, way, resync, matched) => {
+      const match = `(${writeSet(matched)} ${writeSet(matched)})`;
+      const given = [
+        resync.uidValidity,
+        resync.modSeq,
+        ...(resync.known === undefined ? [] : [writeSet(resync.known)]),
+        ...(resync.matchesNumbers ? [match] : []),
+      ];
+      const wire = ` ${written(encodeMailboxName(mailbox), way)} (QRESYNC (${given.join(' ')}))`;
+      expect(reads(parseSelect, wire)).toEqual({ mailbox, condStore: false, resync });
+    }),
   );
 });
 

@@ -36,6 +36,22 @@ export type SearchKey =
   | { readonly kind: 'body'; readonly value: string }
   | { readonly kind: 'text'; readonly value: string };
 
+/** Whether a key names messages by sequence number; "$" names them by neither number. */
+export function namesNumbers(key: SearchKey): boolean {
+  switch (key.kind) {
+    case 'and':
+      return key.keys.some(namesNumbers);
+    case 'or':
+      return namesNumbers(key.left) || namesNumbers(key.right);
+    case 'not':
+      return namesNumbers(key.key);
+    case 'sequence':
+      return key.set !== 'saved';
+    default:
+      return false;
+  }
+}
+
 export const RETURN_OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] as const;
 export type ReturnOption = (typeof RETURN_OPTIONS)[number];
 

@@ -9,6 +9,8 @@ export interface ResyncArguments {
   readonly modSeq: number;
   /** UIDs; undefined for all. */
   readonly known: SequenceSet | undefined;
+  /** Whether it says which sequence numbers some UIDs had. */
+  readonly matchesNumbers: boolean;
 }
 
 export interface SelectArguments {
@@ -23,12 +25,16 @@ function parseResync(lexer: Lexer): ResyncArguments {
   lexer.space();
   const modSeq = lexer.number64();
   let known: SequenceSet | undefined;
+  let matchesNumbers = false;
   if (lexer.accept(' ')) {
     if (lexer.peek() !== '(') known = parseSequenceSet(lexer);
-    if (known === undefined || lexer.accept(' ')) parseMatchData(lexer);
+    if (known === undefined || lexer.accept(' ')) {
+      parseMatchData(lexer);
+      matchesNumbers = true;
+    }
   }
   lexer.expect(')');
-  return { uidValidity, modSeq, known };
+  return { uidValidity, modSeq, known, matchesNumbers };
 }
 
 /** "(numbers uids)": helps servers that forget what was expunged; this one does not. */
