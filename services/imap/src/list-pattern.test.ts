@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { matchesPattern } from './list-pattern.ts';
+import { ListPattern } from './list-pattern.ts';
+
+const matchesPattern = (name: string, pattern: string, folded?: number): boolean =>
+  new ListPattern(pattern).matches(name, folded);
 
 test.each([
   ['INBOX', '*', true],
@@ -17,6 +20,9 @@ test.each([
   ['', '%', true],
   ['ab', 'a', false],
   ['a.b', 'a?b', false],
+  ['a/b', '%%', false],
+  ['a/b', '%*%', true],
+  ['a/b', 'a%%*%b', true],
 ])('%s by %s: %s', (name, pattern, matches) => {
   expect(matchesPattern(name, pattern)).toBe(matches);
 });
@@ -49,6 +55,16 @@ test('agrees with the definition', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test('is made once for many names', () => {
+  const pattern = new ListPattern('a%*%b');
+  expect(['a/b', 'a', 'ab', 'b', 'a/bc/b'].filter((name) => pattern.matches(name))).toEqual([
+    'a/b',
+    'ab',
+    'a/bc/b',
+  ]);
+  expect(pattern.length).toBe(3);
 });
 
 test('a hostile pattern takes no longer than its length allows', () => {

@@ -32,6 +32,9 @@ import type { Fetched } from './fetch-contents.ts';
 const AHEAD_OCTETS = CHUNK_BYTES;
 /** Of the header that fields are picked from; no real one is longer, and what lies behind is not found. */
 const MAX_HEADER_OCTETS = 1024 * 1024;
+/** What an item costs, and each name of a field in it, in octets that could be read meanwhile. */
+const ITEM_OCTETS = 1024;
+const FIELD_OCTETS = 32;
 const LF = 0x0a;
 
 /** An item whose answer can begin. */
@@ -143,7 +146,10 @@ export class Sections {
   }
 
   /** NIL for what the message has not. Throws StoreError (no-such-message). */
-  #open(item: ContentItem): Promise<OpenItem> {
+  async #open(item: ContentItem): Promise<OpenItem> {
+    const fields = item.kind === 'section' ? item.section.fields.length : 0;
+    const turn = this.#turns.spend(ITEM_OCTETS + FIELD_OCTETS * fields);
+    if (turn !== undefined) await turn;
     return item.kind === 'section' ? this.#openSection(item) : this.#openDecoded(item);
   }
 

@@ -12,7 +12,7 @@ import {
   StoreError,
   superiorsOf,
 } from '@mail/store';
-import { matchesPattern } from '../list-pattern.ts';
+import { ListPattern } from '../list-pattern.ts';
 import {
   DELIMITER,
   type ListArguments,
@@ -21,16 +21,35 @@ import {
 } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
 import { encodeString } from '../strings.ts';
+import { Turns } from '../turns.ts';
 import { tellListedMetadata } from './metadata.ts';
 import { tellStatus } from './status.ts';
 
-/** As the store takes names: in Unicode's NFC, and INBOX, the first level, in any case (RFC 3501 §5.1). */
-function compilePattern(reference: string, pattern: string): (name: string) => boolean {
-  const whole = (reference + pattern).normalize('NFC');
-  return (name) => {
+/** Steps of holding a name against a pattern, before others have their turn; and those that a name costs anyway. */
+const TURN_STEPS = 1024 * 1024;
+const NAME_STEPS = 1024;
+
+/** The patterns of one command, each behind its reference. */
+class Patterns {
+  readonly #patterns: readonly ListPattern[];
+  readonly #turns = new Turns(TURN_STEPS);
+
+  /** As the store takes names: in Unicode's NFC. */
+  constructor(reference: string, patterns: readonly string[]) {
+    this.#patterns = patterns.map((one) => new ListPattern((reference + one).normalize('NFC')));
+  }
+
+  /** INBOX, the first level, is in any case (RFC 3501 §5.1). */
+  match(name: string): boolean {
     const inInbox = name === INBOX || isInferior(name, INBOX);
-    return matchesPattern(name, whole, inInbox ? INBOX.length : 0);
-  };
+    return this.#patterns.some((pattern) => pattern.matches(name, inInbox ? INBOX.length : 0));
+  }
+
+  /** Lets others have their turn, if it is time. To be awaited; undefined while the turn goes on. */
+  spend(name: string): Promise<void> | undefined {
+    const steps = this.#patterns.reduce((sum, { length }) => sum + length * name.length, 0);
+    return this.#turns.spend(NAME_STEPS + steps);
+  }
 }
 
 interface Told {
@@ -148,7 +167,7 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
   const tellsSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
   const subscriptions = tellsSubscribed ? await mailboxes.subscriptions(session.account.id) : [];
   const entries = entriesOf(existing, new Set(subscriptions));
-  const matchers = patterns.map((pattern) => compilePattern(reference, pattern));
+  const sought = new Patterns(reference, patterns);
   const selected = new Set(entries.filter((entry) => isSelected(entry, parsed)));
   const aboveSelected = new Set(
     select.includes('RECURSIVEMATCH') ? [...selected].flatMap(({ name }) => superiorsOf(name)) : [],
@@ -157,7 +176,10 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
   for (const entry of entries) {
     const { name } = entry;
     const above = aboveSelected.has(name);
-    if (!(selected.has(entry) || above) || !matchers.some((matches) => matches(name))) continue;
+    if (!(selected.has(entry) || above)) continue;
+    const turn = sought.spend(name);
+    if (turn !== undefined) await turn;
+    if (!sought.match(name)) continue;
     const attributes = attributesOf(entry, extended || session.enabled.has('IMAP4rev2'));
     if (tellsSubscribed && entry.subscribed) attributes.push('\\Subscribed');
     tell(session, 'LIST', { name, attributes, ...(above && { childInfo: criteria }) });
@@ -194,21 +216,22 @@ export async function lsub(
   { reference, pattern }: LsubArguments,
 ): Promise<Completion> {
   const subscribed = await session.store.mailboxes.subscriptions(session.account.id);
-  const matches = compilePattern(reference, pattern);
+  const sought = new Patterns(reference, [pattern]);
   const told = new Set<string>();
-  for (const name of subscribed) {
-    if (matches(name)) {
+  const tellMatching = async (names: Iterable<string>, attributes: readonly string[]) => {
+    for (const name of names) {
+      const turn = sought.spend(name);
+      if (turn !== undefined) await turn;
+      if (told.has(name) || !sought.match(name)) continue;
       told.add(name);
-      tell(session, 'LSUB', { name, attributes: [] });
+      tell(session, 'LSUB', { name, attributes });
+      await session.response.room;
     }
-  }
+  };
+  await tellMatching(subscribed, []);
   if (pattern.includes('%')) {
     const hidden = subscribed.filter((name) => !told.has(name));
-    const superiors = new Set(hidden.flatMap((name) => superiorsOf(name)));
-    for (const name of superiors) {
-      if (told.has(name) || !matches(name)) continue;
-      tell(session, 'LSUB', { name, attributes: ['\\Noselect'] });
-    }
+    await tellMatching(new Set(hidden.flatMap((name) => superiorsOf(name))), ['\\Noselect']);
   }
   return { text: 'LSUB completed' };
 }

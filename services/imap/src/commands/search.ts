@@ -24,8 +24,9 @@ import { Turns } from '../turns.ts';
 
 /** Structures that are held at once. */
 const BATCH_STRUCTURES = 64;
-/** Messages that are looked at before others have their turn. */
+/** Messages that are looked at before others have their turn; one counts as often as there are many keys. */
 const TURN_MESSAGES = 512;
+const MANY_KEYS = 16;
 /** Messages whose texts the store is asked of at once, where nothing else of them is of interest. */
 const PAGE_OF_TEXTS = 8 * PAGE_MESSAGES;
 
@@ -176,7 +177,7 @@ export async function findAll(session: Session, compiled: CompiledSearch): Promi
   const progress = new Progress(session, selection.count);
   const found: Found[] = [];
   for (const page of pages) {
-    for (const one of await findInPage(session, compiled, page)) found.push(one);
+    for (const one of await findInPage(session, compiled, page, turns)) found.push(one);
     await turns.spend(page.length);
     await progress.tell(page.at(-1)?.sequence ?? 0);
   }
@@ -188,12 +189,16 @@ async function findInPage(
   session: Session,
   compiled: CompiledSearch,
   page: readonly Numbered[],
+  turns: Turns,
 ): Promise<Found[]> {
   const found: Found[] = [];
+  const work = Math.floor(compiled.keys / MANY_KEYS);
   /** Those that are still open, which are few where what is known of them decides. */
-  const sieve = <T extends Candidate>(candidates: readonly T[]): T[] => {
+  const sieve = async <T extends Candidate>(candidates: readonly T[]): Promise<T[]> => {
     const open: T[] = [];
     for (const candidate of candidates) {
+      const turn = turns.spend(work);
+      if (turn !== undefined) await turn;
       const verdict = compiled.matches(candidate);
       if (verdict === true) found.push(candidate);
       else if (verdict === undefined) open.push(candidate);
@@ -201,15 +206,15 @@ async function findInPage(
     return open;
   };
   // the answer tells of the sequences of all that it names
-  let open: readonly Candidate[] = compiled.looksAtModSeq ? page : sieve(page);
+  let open: readonly Candidate[] = compiled.looksAtModSeq ? page : await sieve(page);
   if (compiled.looksAtSummary || compiled.looksAtModSeq) {
     const described: Described[] = [];
     for await (const one of eachSummary(session, open)) described.push(one);
-    open = sieve(described);
+    open = await sieve(described);
   } else if (compiled.looksAtFlags && open.length > 0) {
     const uids = open.map(({ uid }) => uid);
     const found = await session.store.messages.flags(session.selected.mailbox.id, uids);
-    open = sieve(
+    open = await sieve(
       open.flatMap((candidate, index) => {
         const flags = found[index];
         return flags === undefined ? [] : { ...candidate, flags };
@@ -220,10 +225,10 @@ async function findInPage(
   for (const sought of compiled.texts) {
     if (open.length === 0) break;
     texts.push(await findText(session, sought, open));
-    open = sieve(open.map((candidate) => ({ ...candidate, texts })));
+    open = await sieve(open.map((candidate) => ({ ...candidate, texts })));
   }
   for (const batch of cut(open, BATCH_STRUCTURES))
-    sieve(await withStructures(session, compiled, batch));
+    await sieve(await withStructures(session, compiled, batch));
   return found.sort((a, b) => a.sequence - b.sequence);
 }
 

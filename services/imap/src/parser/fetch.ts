@@ -193,8 +193,13 @@ export function parseFetchItem(lexer: Lexer): FetchItem {
   return { kind: PLAIN_ITEMS[name as keyof typeof PLAIN_ITEMS] };
 }
 
+/** Each once: one answer has room for many large ones, and none is worth more for being repeated. */
+export function withoutRepeated(items: readonly FetchItem[]): FetchItem[] {
+  return [...new Map(items.map((item) => [JSON.stringify(item), item])).values()];
+}
+
 function parseItems(lexer: Lexer): readonly FetchItem[] {
-  if (lexer.peek() === '(') return lexer.filledList(() => parseFetchItem(lexer));
+  if (lexer.peek() === '(') return withoutRepeated(lexer.filledList(() => parseFetchItem(lexer)));
   for (const [name, items] of MACROS) if (lexer.accept(name)) return items;
   return [parseFetchItem(lexer)];
 }

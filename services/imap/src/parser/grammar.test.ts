@@ -277,6 +277,8 @@ test.each([
   [`a FETCH 1 BODY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
   [`a FETCH 1 BINARY[${Array.from({ length: 65 }, () => '1').join('.')}]`, 'too-deep'],
   [`a SELECT ${'x'.repeat(1025)}`, 'too-long'],
+  [`a LIST "" (${'% '.repeat(32)}%)`, 'too-many'],
+  [`a LIST "" (${`${'x'.repeat(1024)} `.repeat(4)}x)`, 'too-many'],
   [`a ID (${Array.from({ length: 31 }, (_, index) => `"${index}" "x"`).join(' ')})`, 'too-many'],
   [`a ID ("x" "${'y'.repeat(1025)}")`, 'too-long'],
   [`a GETMETADATA "" /private/${'x'.repeat(512)}`, 'too-long'],
@@ -284,6 +286,18 @@ test.each([
   [`a NOTIFY SET (mailboxes (${'x '.repeat(256)}x) NONE)`, 'too-many'],
 ])('beyond a limit: %.40s', (wire, code) => {
   expect(() => prepare(wire)).toThrow(expect.objectContaining({ code }));
+});
+
+test('items of FETCH and of STATUS that are repeated count once', () => {
+  const lexer = (line: string) => new Lexer({ lines: [line], literals: [] });
+  const { items } = parseFetch(
+    lexer(' 1 (UID BODY[1] UID BODY.PEEK[1] BODY[1]<0.1> BODY[1] BODY[HEADER.FIELDS (a)] UID)'),
+  );
+  expect(items).toHaveLength(5);
+  expect(parseStatus(lexer(' INBOX (MESSAGES DELETED-STORAGE MESSAGES)')).items).toEqual([
+    'MESSAGES',
+    'DELETED-STORAGE',
+  ]);
 });
 
 describe('fuzz', () => {

@@ -19,6 +19,9 @@ export const MAX_ENTRY_OCTETS = 512;
 /** Groups of events of one NOTIFY, and mailboxes that they name. */
 export const MAX_EVENT_GROUPS = 32;
 export const MAX_NOTIFIED_NAMES = 256;
+/** Patterns of one LIST, and their octets together: each is held against each name. */
+export const MAX_PATTERNS = 32;
+export const MAX_PATTERNS_OCTETS = 4 * 1024;
 /** Parentheses, NOT and OR within one another. */
 export const MAX_DEPTH = 32;
 /** Members of one parenthesised list. */

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { ImapSyntaxError } from '../errors.ts';
 import { decodeMailboxName } from '../utf7.ts';
 import type { Lexer } from './lexer.ts';
-import { MAX_MAILBOX_OCTETS } from './limits.ts';
+import { MAX_MAILBOX_OCTETS, MAX_PATTERNS, MAX_PATTERNS_OCTETS } from './limits.ts';
 import { parseEntries } from './metadata-entry.ts';
 
 /** The separator of levels in names. */
@@ -111,6 +111,20 @@ function parseSelection(lexer: Lexer): ListSelection[] {
   return select;
 }
 
+/** "(" patterns ")" (RFC 5258 §6). */
+function parsePatterns(lexer: Lexer): string[] {
+  let octets = 0;
+  const patterns = lexer.filledList(() => {
+    const wire = lexer.listMailbox();
+    octets += wire.length;
+    return decode(lexer, wire);
+  });
+  if (patterns.length > MAX_PATTERNS || octets > MAX_PATTERNS_OCTETS) {
+    throw new ImapSyntaxError('too-many', 'Too many patterns');
+  }
+  return patterns;
+}
+
 /** LIST [selection] reference pattern(s) [RETURN (...)] (RFC 3501 §6.3.8, RFC 5258 §6). */
 export function parseList(lexer: Lexer): ListArguments {
   lexer.space();
@@ -122,9 +136,7 @@ export function parseList(lexer: Lexer): ListArguments {
   const reference = decode(lexer, lexer.astring());
   lexer.space();
   const several = lexer.peek() === '(';
-  const patterns = several
-    ? lexer.filledList(() => decode(lexer, lexer.listMailbox()))
-    : [decode(lexer, lexer.listMailbox())];
+  const patterns = several ? parsePatterns(lexer) : [decode(lexer, lexer.listMailbox())];
   const returns: ListReturn[] = [];
   let status: readonly StatusItem[] = [];
   let metadata: readonly string[] = [];
@@ -163,8 +175,12 @@ export const STATUS_ITEMS = [
 ] as const;
 export type StatusItem = (typeof STATUS_ITEMS)[number];
 
+/** Each once: some cost a look into the store. */
 function parseStatusItems(lexer: Lexer): StatusItem[] {
-  return lexer.filledList(() => oneOf(lexer, STATUS_ITEMS) ?? lexer.fail('Unknown status item'));
+  const items = lexer.filledList(
+    () => oneOf(lexer, STATUS_ITEMS) ?? lexer.fail('Unknown status item'),
+  );
+  return [...new Set(items)];
 }
 
 export interface StatusArguments {

@@ -1,6 +1,6 @@
 /** NOTIFY (RFC 5465 §8): which events of which mailboxes; and the rules on which events come together. */
 import { ImapSyntaxError } from '../errors.ts';
-import { type FetchItem, parseFetchItem } from './fetch.ts';
+import { type FetchItem, parseFetchItem, withoutRepeated } from './fetch.ts';
 import type { Lexer } from './lexer.ts';
 import { MAX_EVENT_GROUPS, MAX_LIST_ITEMS, MAX_NOTIFIED_NAMES } from './limits.ts';
 import { parseMailbox } from './mailbox.ts';
@@ -69,7 +69,7 @@ function parseNewItems(lexer: Lexer): FetchItem[] {
     items.push(withoutSeen(parseFetchItem(lexer)));
   } while (lexer.accept(' '));
   lexer.expect(')');
-  return items;
+  return withoutRepeated(items);
 }
 
 function parseEvents(lexer: Lexer): ParsedEvents {

@@ -36,6 +36,8 @@ export interface CompiledSearch {
   /** Whether any key looks at modification sequences: the answer then tells the highest. */
   readonly looksAtModSeq: boolean;
   readonly looksAtEmailId: boolean;
+  /** How many keys a message may be held against. */
+  readonly keys: number;
   /** What BODY, TEXT, HEADER and their like look for. */
   readonly texts: readonly SoughtText[];
 }
@@ -112,6 +114,7 @@ export function compileSearch(
   let looksAtSummary = false;
   let looksAtModSeq = false;
   let looksAtEmailId = false;
+  let keys = 0;
   const texts: SoughtText[] = [];
 
   const bySummary = (holds: (message: MessageSummary) => boolean): Matcher => {
@@ -124,6 +127,7 @@ export function compileSearch(
   };
 
   const compile = (inner: SearchKey): Matcher => {
+    keys += 1;
     switch (inner.kind) {
       case 'all':
         return () => true;
@@ -146,7 +150,7 @@ export function compileSearch(
         looksAtFlags = true;
         const flag = inner.flag.toLowerCase();
         return ({ message, flags = message?.flags }) =>
-          flags?.some((one) => one.toLowerCase() === flag);
+          flags?.some((one) => one.length === flag.length && one.toLowerCase() === flag);
       }
       case 'email-id':
         looksAtEmailId = true;
@@ -193,5 +197,14 @@ export function compileSearch(
   const matches = compile(key);
   if (badNumber) return 'no-such-number';
   const start = startOf(key, view);
-  return { matches, start, looksAtFlags, looksAtSummary, looksAtModSeq, looksAtEmailId, texts };
+  return {
+    matches,
+    start,
+    looksAtFlags,
+    looksAtSummary,
+    looksAtModSeq,
+    looksAtEmailId,
+    keys,
+    texts,
+  };
 }
