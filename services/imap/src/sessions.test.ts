@@ -178,12 +178,308 @@ describe('two sessions', () => {
     expect(await a.say('FETCH 4:5 UID')).toHaveLength(3);
   });
 
+  test('everything at once, in one order: what is gone, what has come, keywords, flags', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('STORE 3 +FLAGS.SILENT (\\Flagged $New)');
+    await a.say('APPEND INBOX (\\Seen) {2+}\r\nab');
+    await a.say('STORE 1 +FLAGS.SILENT (\\Deleted)');
+    await a.say('EXPUNGE');
+    await a.say('STORE 3 +FLAGS.SILENT (\\Answered)');
+    expect(await b.say('NOOP')).toEqual([
+      '* 1 EXPUNGE',
+      // of a message that is new no flags are told
+      '* 3 EXISTS',
+      expect.stringMatching(/^\* FLAGS \(.*\$New\)$/),
+      expect.stringMatching(/^\* OK \[PERMANENTFLAGS /),
+      '* 2 FETCH (UID 3 FLAGS (\\Flagged $New))',
+      'OK Done',
+    ]);
+    expect(await b.say('FETCH 3 FLAGS')).toEqual([
+      '* 3 FETCH (FLAGS (\\Seen \\Answered))',
+      'OK FETCH completed',
+    ]);
+  });
+
+  test('what comes and goes before it is told is not told', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('APPEND INBOX {2+}\r\nab');
+    await a.say('STORE 2 +FLAGS.SILENT (\\Flagged)');
+    await a.say('STORE 2,4 +FLAGS.SILENT (\\Deleted)');
+    await a.say('EXPUNGE');
+    expect(await b.say('NOOP')).toEqual(['* 2 EXPUNGE', 'OK Done']);
+  });
+
+  describe('what the other has expunged: by number refused, by UID passed over', () => {
+    const GONE = 'NO [EXPUNGEISSUED] Some of the messages are gone';
+    let talk: Talk;
+    beforeEach(async () => {
+      const [a, b] = [await open('INBOX'), await open('INBOX')];
+      await a.say('UID STORE 2 +FLAGS.SILENT (\\Deleted)');
+      await a.say('EXPUNGE');
+      talk = b;
+    });
+
+    test('STORE: the others are stored (RFC 2180 §4.2)', async () => {
+      expect(await talk.say('STORE 1:3 +FLAGS (\\Flagged)')).toEqual([
+        '* 1 FETCH (FLAGS (\\Seen \\Answered \\Flagged))',
+        '* 3 FETCH (FLAGS (\\Flagged))',
+        GONE,
+      ]);
+      expect(await talk.say('STORE 2 +FLAGS.SILENT (\\Flagged)')).toEqual([GONE]);
+      expect(await talk.say('UID STORE 1:3 -FLAGS.SILENT (\\Flagged)')).toEqual([
+        '* 2 EXPUNGE',
+        'OK STORE completed',
+      ]);
+    });
+
+    test('COPY: all or none (RFC 2180 §4.4)', async () => {
+      expect(await talk.say('COPY 1:3 Archive')).toEqual(['* 2 EXPUNGE', GONE]);
+      expect(await talk.say('STATUS Archive (MESSAGES)')).toEqual([
+        '* STATUS Archive (MESSAGES 0)',
+        'OK STATUS completed',
+      ]);
+      expect(await talk.say('UID COPY 1:3 Archive')).toEqual([
+        expect.stringMatching(/^OK \[COPYUID \d+ 1,3 1:2\] COPY completed$/),
+      ]);
+    });
+
+    test('MOVE: the others are moved (RFC 6851)', async () => {
+      expect(await talk.say('MOVE 1:2 Trash')).toEqual([
+        expect.stringMatching(/^\* OK \[COPYUID \d+ 1 1\] Moved$/),
+        '* 2 EXPUNGE',
+        '* 1 EXPUNGE',
+        GONE,
+      ]);
+      expect(await talk.say('UID MOVE 2:3 Trash')).toEqual([
+        expect.stringMatching(/^\* OK \[COPYUID \d+ 3 2\] Moved$/),
+        '* 1 EXPUNGE',
+        'OK MOVE completed',
+      ]);
+    });
+  });
+
+  test('both append at once: each hears of both, once', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    const answers = await Promise.all(
+      [a, b].map((talk) => talk.say('APPEND INBOX (\\Seen) {2+}\r\nab')),
+    );
+    const uids = answers.map((lines) => /^OK \[APPENDUID \d+ (\d)\]/.exec(lines.at(-1) ?? '')?.[1]);
+    expect([...uids].sort()).toEqual(['4', '5']);
+    for (const [index, talk] of [a, b].entries()) {
+      const heard = [...(answers[index] ?? []).slice(0, -1), ...(await talk.say('NOOP'))];
+      expect([
+        ['* 5 EXISTS', 'OK Done'],
+        ['* 4 EXISTS', '* 5 EXISTS', 'OK Done'],
+      ]).toContainEqual(heard);
+    }
+  });
+
+  test('both move the same messages at once: each goes once', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    const answers = await Promise.all([a.say('UID MOVE 1:3 Trash'), b.say('UID MOVE 1:3 Archive')]);
+    const moved = answers.map((lines) => lines.filter((line) => line.includes('[COPYUID ')));
+    const winners = moved.filter((lines) => lines.length === 1);
+    expect(winners).toHaveLength(1);
+    expect(winners[0]?.[0]).toMatch(/^\* OK \[COPYUID \d+ 1:3 1:3\] Moved$/);
+    for (const [index, talk] of [a, b].entries()) {
+      const lines = [...(answers[index] ?? []), ...(await talk.say('NOOP'))];
+      expect(lines.filter((line) => line.endsWith(' EXPUNGE'))).toEqual([
+        '* 3 EXPUNGE',
+        '* 2 EXPUNGE',
+        '* 1 EXPUNGE',
+      ]);
+      expect(lines).toContain('OK MOVE completed');
+    }
+    const totals = await Promise.all(
+      ['Trash', 'Archive'].map(async (name) => {
+        const id = (await server.store.mailboxes.find(account.id, name))?.id ?? 0;
+        return (await server.store.messages.list(id)).messages.length;
+      }),
+    );
+    expect([...totals].sort()).toEqual([0, 3]);
+  });
+
+  test('both change what they have seen at once: one does, and the other hears what it is now', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    const [seen] = await a.say('FETCH 3 (MODSEQ)');
+    await b.say('FETCH 3 (MODSEQ)');
+    const modSeq = /MODSEQ \((\d+)\)/.exec(seen ?? '')?.[1];
+    const command = `STORE 3 (UNCHANGEDSINCE ${modSeq}) +FLAGS.SILENT`;
+    const answers = await Promise.all([
+      a.say(`${command} (\\Flagged)`),
+      b.say(`${command} (\\Answered)`),
+    ]);
+    const lost = answers.findIndex((lines) => lines.at(-1)?.startsWith('OK [MODIFIED 3]'));
+    const flag = lost === 0 ? 'Answered' : 'Flagged';
+    expect(answers[lost]).toEqual([
+      expect.stringMatching(
+        new RegExp(`^\\* 3 FETCH \\(UID 3 FLAGS \\(\\\\${flag}\\) MODSEQ \\(\\d+\\)\\)$`),
+      ),
+      'OK [MODIFIED 3] Some have changed since',
+    ]);
+    expect(answers[1 - lost]).toEqual([
+      expect.stringMatching(/^\* 3 FETCH \(MODSEQ \(\d+\)\)$/),
+      'OK STORE completed',
+    ]);
+  });
+
+  test('CLOSE by one is told the other as EXPUNGE, UNSELECT is not', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('STORE 1,2 +FLAGS.SILENT (\\Deleted)');
+    expect(await a.say('UNSELECT')).toEqual(['OK UNSELECT completed']);
+    expect(await b.say('NOOP')).toEqual([
+      '* 1 FETCH (UID 1 FLAGS (\\Seen \\Answered \\Deleted))',
+      '* 2 FETCH (UID 2 FLAGS (\\Deleted $Work))',
+      'OK Done',
+    ]);
+    await a.say('SELECT INBOX');
+    expect(await a.say('CLOSE')).toEqual(['OK CLOSE completed']);
+    expect(await b.say('NOOP')).toEqual(['* 2 EXPUNGE', '* 1 EXPUNGE', 'OK Done']);
+  });
+
+  test('the selected mailbox is renamed by the other: it is the same still', async () => {
+    const [a, b] = [await open(), await open('Archive')];
+    await a.say('RENAME Archive Old');
+    await a.say('APPEND Old {2+}\r\nab');
+    expect(await b.say('NOOP')).toEqual(['* 1 EXISTS', 'OK Done']);
+    expect(await b.say('UID MOVE 1 INBOX')).toEqual([
+      expect.stringMatching(/^\* OK \[COPYUID \d+ 1 4\] Moved$/),
+      '* 1 EXPUNGE',
+      'OK MOVE completed',
+    ]);
+  });
+
   test('the selected mailbox is deleted by the other', async () => {
     const [a, b] = [await open(), await open('Archive')];
     await a.say('DELETE Archive');
     b.send('x NOOP\r\n');
     expect(await b.line()).toBe('* BYE The selected mailbox was deleted');
     await expect(b.line()).rejects.toThrow('the server ended');
+  });
+});
+
+describe('pipelining', () => {
+  /** All lines up to the completion of the last of the commands, which are sent at once. */
+  async function sayAll(talk: Talk, ...commands: string[]): Promise<string[]> {
+    talk.send(commands.map((command, index) => `p${index} ${command}\r\n`).join(''));
+    return talk.until((line) => line.startsWith(`p${commands.length - 1} `));
+  }
+
+  test('each command sees what those before it did', async () => {
+    const talk = await open();
+    expect(
+      (
+        await sayAll(
+          talk,
+          'SELECT INBOX',
+          'STORE 1,2 +FLAGS.SILENT (\\Deleted)',
+          'SEARCH DELETED',
+          'EXPUNGE',
+          'FETCH 1:* (UID)',
+          'APPEND INBOX (\\Seen) {2+}\r\nab',
+          'FETCH * (UID FLAGS)',
+          'COPY 1:* Archive',
+          'UNSELECT',
+          'FETCH 1 UID',
+          'STATUS Archive (MESSAGES)',
+        )
+      ).slice(9),
+    ).toEqual([
+      'p0 OK [READ-WRITE] SELECT completed',
+      'p1 OK STORE completed',
+      '* SEARCH 1 2',
+      'p2 OK SEARCH completed',
+      '* 2 EXPUNGE',
+      '* 1 EXPUNGE',
+      'p3 OK EXPUNGE completed',
+      '* 1 FETCH (UID 3)',
+      'p4 OK FETCH completed',
+      '* 2 EXISTS',
+      expect.stringMatching(/^p5 OK \[APPENDUID \d+ 4\] APPEND completed$/),
+      '* 2 FETCH (UID 4 FLAGS (\\Seen))',
+      'p6 OK FETCH completed',
+      expect.stringMatching(/^p7 OK \[COPYUID \d+ 3:4 1:2\] COPY completed$/),
+      'p8 OK UNSELECT completed',
+      'p9 BAD Not in this state',
+      '* STATUS Archive (MESSAGES 2)',
+      'p10 OK STATUS completed',
+    ]);
+  });
+
+  test('numbers mean what they meant to the client until it is told otherwise', async () => {
+    const [a, b] = [await open('INBOX'), await open('INBOX')];
+    await a.say('STORE 1 +FLAGS.SILENT (\\Deleted)');
+    await a.say('EXPUNGE');
+    await a.say('APPEND INBOX {2+}\r\nab');
+    expect(
+      await sayAll(
+        b,
+        'FETCH 2:3 (UID)',
+        'STORE 2 +FLAGS (\\Flagged)',
+        'SEARCH FLAGGED',
+        'FETCH 1 (UID)',
+        'NOOP',
+        'FETCH 1:* (UID)',
+        'SEARCH FLAGGED',
+      ),
+    ).toEqual([
+      '* 2 FETCH (UID 2)',
+      '* 3 FETCH (UID 3)',
+      '* 4 EXISTS',
+      'p0 OK FETCH completed',
+      '* 2 FETCH (FLAGS (\\Flagged $Work))',
+      'p1 OK STORE completed',
+      '* SEARCH 2',
+      'p2 OK SEARCH completed',
+      'p3 NO [EXPUNGEISSUED] Some of the messages are gone',
+      '* 1 EXPUNGE',
+      'p4 OK Done',
+      '* 1 FETCH (UID 2)',
+      '* 2 FETCH (UID 3)',
+      '* 3 FETCH (UID 4)',
+      'p5 OK FETCH completed',
+      '* SEARCH 1',
+      'p6 OK SEARCH completed',
+    ]);
+  });
+
+  test('one that is wrong does not hold up those behind it', async () => {
+    const talk = await open('INBOX');
+    expect(
+      await sayAll(
+        talk,
+        'FETCH 9 UID',
+        'FROBNICATE',
+        'COPY 1 nowhere',
+        'APPEND nowhere {9+}\r\na FETCH 1',
+        'FETCH 1 (UID',
+        'FETCH 1 (UID)',
+      ),
+    ).toEqual([
+      'p0 BAD No such message number',
+      'p1 BAD Unknown command',
+      'p2 NO [TRYCREATE] No such mailbox',
+      'p3 NO [TRYCREATE] No such mailbox',
+      expect.stringMatching(/^p4 BAD /),
+      '* 1 FETCH (UID 1)',
+      'p5 OK FETCH completed',
+    ]);
+  });
+
+  test('many at once by two clients: each is answered in its own order', async () => {
+    const talks = [await open('INBOX'), await open('INBOX')];
+    const commands = Array.from({ length: 50 }, (_, index) =>
+      index % 2 === 0 ? `STORE 1 +FLAGS.SILENT (k${index % 10})` : 'NOOP',
+    );
+    const heard = await Promise.all(talks.map((talk) => sayAll(talk, ...commands)));
+    for (const lines of heard) {
+      const answers = lines.filter((line) => line.startsWith('p'));
+      expect(answers).toEqual(
+        commands.map((_, index) => `p${index} OK ${index % 2 === 0 ? 'STORE completed' : 'Done'}`),
+      );
+    }
+    const wanted = ['* 1 FETCH (FLAGS (\\Seen \\Answered k0 k2 k4 k6 k8))', 'OK FETCH completed'];
+    for (const talk of talks) expect(await talk.say('FETCH 1 FLAGS')).toEqual(wanted);
   });
 });
 

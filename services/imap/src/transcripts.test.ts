@@ -4,7 +4,8 @@
  * "# limits: ..." is the account's quota.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { COMMANDS } from './commands/index.ts';
 import { startTestServer, type TestServer } from './testing/test-server.ts';
 
 const FOLDER = new URL('./transcripts/', import.meta.url);
@@ -50,5 +51,34 @@ describe('before login', () => {
     const text = readTranscript(new URL(name, folder));
     const port = /^# port: (starttls|tls|plain)$/m.exec(text)?.[1] as keyof TestServer['ports'];
     await server.run(text, account, port);
+  });
+});
+
+describe('all of them', () => {
+  const names = [
+    ...transcripts(FOLDER),
+    ...transcripts(new URL('before-login/', FOLDER)).map((name) => `before-login/${name}`),
+  ];
+  const texts = names.map((name) => readTranscript(new URL(name, FOLDER)));
+
+  test.each([...COMMANDS.keys()])('show %s answered where it may come', (verb) => {
+    // SETQUOTA is refused whatever it says
+    const said = new RegExp(`^C: (\\S+) ${verb}(?: |$)[^]*?^S: \\1 (?:OK|NO) `, 'm');
+    expect(texts.some((text) => said.test(text))).toBe(true);
+  });
+
+  test.each([...COMMANDS.keys()].filter((verb) => COMMANDS.get(verb)?.states.length !== 3))(
+    'show %s where it may not come',
+    (verb) => {
+      const refused = new RegExp(
+        `^C: (\\S+) ${verb}(?: |$)[^]*?^S: \\1 BAD Not in this state$`,
+        'm',
+      );
+      expect(texts.some((text) => refused.test(text))).toBe(true);
+    },
+  );
+
+  test.each(names.map((name, index) => [name, texts[index]]))('%s cites an RFC', (_, text) => {
+    expect(text).toMatch(/^# .*RFC \d{4}/m);
   });
 });

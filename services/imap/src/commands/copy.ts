@@ -17,8 +17,9 @@ export async function copy(
   { set, mailbox }: CopyArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  const selection = session.resolve(set, numbering);
   const target = await session.findMailbox(mailbox, 'TRYCREATE');
+  if (session.selected.stale) await session.refresh();
+  const selection = session.resolve(set, numbering);
   // RFC 2180 §4.4: all of them or none
   completeOver(selection.missing, numbering, { text: '' });
   const uids = selection.all().map(({ uid }) => uid);
@@ -45,5 +46,6 @@ export async function move(
   // ahead of the EXPUNGEs, so that a client knows where they went (RFC 6851 §4.3)
   const code = copyUid(moved);
   if (code !== undefined) session.response.notice(code, 'Moved');
-  return completeOver(selection.missing, numbering, { text: 'MOVE completed' });
+  const missing = selection.missing || moved.from.length < uids.length;
+  return completeOver(missing, numbering, { text: 'MOVE completed' });
 }

@@ -25,9 +25,12 @@ import { Turns } from '../turns.ts';
 import { tellListedMetadata } from './metadata.ts';
 import { tellStatus } from './status.ts';
 
-/** Steps of holding a name against a pattern, before others have their turn; and those that a name costs anyway. */
+/** Steps of holding a name against a pattern, before others have their turn. */
 const TURN_STEPS = 1024 * 1024;
+/** What else is done for a name, in such steps. */
 const NAME_STEPS = 1024;
+const STATUS_STEPS = 32 * 1024;
+const METADATA_STEPS = 64 * 1024;
 
 /** The patterns of one command, each behind its reference. */
 class Patterns {
@@ -45,10 +48,13 @@ class Patterns {
     return this.#patterns.some((pattern) => pattern.matches(name, inInbox ? INBOX.length : 0));
   }
 
-  /** Lets others have their turn, if it is time. To be awaited; undefined while the turn goes on. */
-  spend(name: string): Promise<void> | undefined {
-    const steps = this.#patterns.reduce((sum, { length }) => sum + length * name.length, 0);
-    return this.#turns.spend(NAME_STEPS + steps);
+  /**
+   * Counts what holding a name against them costs, and telling of it, `steps`: others have their turn, if it is
+   * time. To be awaited; undefined while the turn goes on.
+   */
+  spend(name: string, steps: number): Promise<void> | undefined {
+    const matching = this.#patterns.reduce((sum, { length }) => sum + length * name.length, 0);
+    return this.#turns.spend(matching + steps);
   }
 }
 
@@ -173,11 +179,15 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
     select.includes('RECURSIVEMATCH') ? [...selected].flatMap(({ name }) => superiorsOf(name)) : [],
   );
   const criteria = select.filter((option) => option === 'SUBSCRIBED' || option === 'SPECIAL-USE');
+  const steps =
+    NAME_STEPS +
+    (status.length > 0 ? STATUS_STEPS : 0) +
+    (metadata.length > 0 ? METADATA_STEPS : 0);
   for (const entry of entries) {
     const { name } = entry;
     const above = aboveSelected.has(name);
     if (!(selected.has(entry) || above)) continue;
-    const turn = sought.spend(name);
+    const turn = sought.spend(name, steps);
     if (turn !== undefined) await turn;
     if (!sought.match(name)) continue;
     const attributes = attributesOf(entry, extended || session.enabled.has('IMAP4rev2'));
@@ -220,7 +230,7 @@ export async function lsub(
   const told = new Set<string>();
   const tellMatching = async (names: Iterable<string>, attributes: readonly string[]) => {
     for (const name of names) {
-      const turn = sought.spend(name);
+      const turn = sought.spend(name, NAME_STEPS);
       if (turn !== undefined) await turn;
       if (told.has(name) || !sought.match(name)) continue;
       told.add(name);

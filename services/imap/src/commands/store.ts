@@ -51,5 +51,7 @@ export async function store(
     session.selected.stale = true;
     return { code: `MODIFIED ${formatSet(modified)}`, text: 'Some have changed since' };
   }
-  return completeOver(selection.missing, numbering, { text: 'STORE completed' });
+  // what has gone at this very moment is not among what was changed
+  const missing = selection.missing || modified.length > 0;
+  return completeOver(missing, numbering, { text: 'STORE completed' });
 }
