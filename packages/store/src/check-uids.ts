@@ -9,7 +9,7 @@ import { blockOf } from './uid-blocks.ts';
 import { UIDS_PER_BLOCK, UidSet } from './uid-set.ts';
 
 /** Looked at in one state: 16,384 UIDs. */
-const BLOCKS_PER_LOOK = 16;
+const BLOCKS_PER_LOOK = 4;
 
 export async function checkUids(
   course: CheckCourse,

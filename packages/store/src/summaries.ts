@@ -1,4 +1,7 @@
-/** What is read of messages: their summaries, page by page, and what FETCH tells of their contents. */
+/**
+ * What is read of messages: their summaries, page by page, and what FETCH tells of their contents. Pages look
+ * whether there is a mailbox only where they have not found all that they were asked for.
+ */
 import type { MessageStructure } from '@mail/message';
 import { type Kysely, sql } from 'kysely';
 import { CHUNK_BYTES } from './content.ts';
@@ -144,7 +147,6 @@ export async function readSummaries(
   mailboxId: MailboxId,
   uids: readonly Uid[],
 ): Promise<MessageSummary[]> {
-  await requireMailbox(db, mailboxId);
   const summaries: MessageSummary[] = [];
   for (const group of inUidGroups(uids)) {
     const rows = await selectSummaries(db, mailboxId)
@@ -153,6 +155,7 @@ export async function readSummaries(
       .execute();
     for (const row of rows) summaries.push(toSummary(row));
   }
+  if (summaries.length < uids.length) await requireMailbox(db, mailboxId);
   return summaries;
 }
 
@@ -162,8 +165,8 @@ export async function readFlags(
   mailboxId: MailboxId,
   uids: readonly Uid[],
 ): Promise<(readonly string[] | undefined)[]> {
-  await requireMailbox(db, mailboxId);
   const found = await readBlockFlags(db, mailboxId, uids);
+  if (found.includes(undefined)) await requireMailbox(db, mailboxId);
   const withKeywords = uids.filter((_, index) => found[index] === 'and-keywords');
   const stored = new Map<Uid, readonly string[]>();
   for (const group of inUidGroups(withKeywords)) {
@@ -252,7 +255,6 @@ export async function readStructures(
   mailboxId: MailboxId,
   uids: readonly Uid[],
 ): Promise<Map<Uid, MessageStructure>> {
-  await requireMailbox(db, mailboxId);
   const structures = new Map<Uid, MessageStructure>();
   for (const group of inUidGroups(uids)) {
     const rows = await db
@@ -266,6 +268,7 @@ export async function readStructures(
       structures.set(uid, JSON.parse(structure) as MessageStructure);
     }
   }
+  if (structures.size < uids.length) await requireMailbox(db, mailboxId);
   return structures;
 }
 
@@ -275,7 +278,6 @@ export async function readRendered(
   uids: readonly Uid[],
   item: RenderedItem,
 ): Promise<(string | null | undefined)[]> {
-  await requireMailbox(db, mailboxId);
   const column = item === 'envelope' ? 'renderings.envelope' : 'renderings.body_structure';
   const texts: (string | null | undefined)[] = [];
   for (const group of inUidGroups(uids)) {
@@ -293,6 +295,7 @@ export async function readRendered(
     }
   }
   while (texts.length < uids.length) texts.push(undefined);
+  if (texts.includes(undefined)) await requireMailbox(db, mailboxId);
   return texts;
 }
 
@@ -301,7 +304,6 @@ export async function readEmailIds(
   mailboxId: MailboxId,
   uids: readonly Uid[],
 ): Promise<Map<Uid, string>> {
-  await requireMailbox(db, mailboxId);
   const found = new Map<Uid, string>();
   for (const group of inUidGroups(uids)) {
     const rows = await selectContents(db, mailboxId)
@@ -310,6 +312,7 @@ export async function readEmailIds(
       .execute();
     for (const { uid, email_id } of rows) found.set(uid, email_id);
   }
+  if (found.size < uids.length) await requireMailbox(db, mailboxId);
   return found;
 }
 
@@ -319,7 +322,6 @@ export async function readSmall(
   mailboxId: MailboxId,
   uids: readonly Uid[],
 ): Promise<Map<Uid, Buffer>> {
-  await requireMailbox(db, mailboxId);
   const found = new Map<Uid, Buffer>();
   for (const group of inUidGroups(uids)) {
     const rows = await db
@@ -335,5 +337,6 @@ export async function readSmall(
       found.set(uid, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
     }
   }
+  if (found.size < uids.length) await requireMailbox(db, mailboxId);
   return found;
 }

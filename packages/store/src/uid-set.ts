@@ -5,7 +5,7 @@
  */
 import type { Uid } from './mail-store.ts';
 
-export const UIDS_PER_BLOCK = 1024;
+export const UIDS_PER_BLOCK = 4096;
 const BITS_PER_OCTET = 8;
 const OCTETS_PER_BLOCK = UIDS_PER_BLOCK / BITS_PER_OCTET;
 
@@ -15,13 +15,14 @@ export interface UidBlock {
   readonly bits: Uint8Array;
 }
 
-/** How many bits each octet has, and which they are. */
+/** How many bits each octet has. */
 const COUNTS = Uint8Array.from({ length: 256 }, (_, octet) => countBits(octet));
 
-function countBits(octet: number): number {
-  let count = 0;
-  for (let rest = octet; rest > 0; rest >>= 1) count += rest & 1;
-  return count;
+/** Of 32 bits: pairs, then fours, then octets are summed side by side. */
+function countBits(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** One block that can be changed, with its count. */
@@ -34,9 +35,10 @@ interface HeldBlock {
 function hold({ number, bits }: UidBlock): HeldBlock {
   const own = new Uint8Array(OCTETS_PER_BLOCK);
   own.set(bits);
+  // by words and without an iterator: a million messages are counted at every SELECT
+  const words = new Uint32Array(own.buffer);
   let count = 0;
-  // no iterator: this runs for each kilobyte of a million messages at once
-  for (let at = 0; at < bits.length; at += 1) count += COUNTS[bits[at] ?? 0] ?? 0;
+  for (let at = 0; at < words.length; at += 1) count += countBits(words[at] ?? 0);
   return { number, bits: own, count };
 }
 
