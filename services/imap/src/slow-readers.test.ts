@@ -21,7 +21,7 @@ test('clients that do not read take little memory, whatever they have asked for'
   const service = fork(PROCESS, [`${MESSAGES}`, `${MESSAGE_OCTETS}`]);
   onTestFinished(async () => {
     const gone = once(service, 'exit');
-    service.kill();
+    service.disconnect();
     await gone;
   });
   const [{ port, user }] = (await once(service, 'message')) as [SlowReadersService];
