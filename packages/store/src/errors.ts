@@ -21,6 +21,8 @@ export type StoreErrorCode =
   | 'no-such-mailbox'
   | 'mailbox-exists'
   | 'mailbox-not-deletable'
+  | 'too-many-mailboxes'
+  | 'too-many-subscriptions'
   | 'bad-mailbox-name'
   | 'bad-flag'
   | 'bad-special-use'

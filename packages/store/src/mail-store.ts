@@ -399,7 +399,7 @@ export interface Mailboxes {
   /**
    * Makes missing superior levels as well. One "/" at the end is cut (RFC 9051 §6.3.4). `specialUse` is
    * one of \\Archive, \\Drafts, \\Junk, \\Sent, \\Trash, the others being views. Throws mailbox-exists,
-   * bad-mailbox-name, no-such-account.
+   * bad-mailbox-name, too-many-mailboxes, no-such-account.
    */
   create(accountId: AccountId, name: string, specialUse?: string): Promise<Mailbox>;
   /** Inferiors stay. Throws mailbox-not-deletable for INBOX, no-such-mailbox. */
@@ -407,10 +407,10 @@ export interface Mailboxes {
   /**
    * Renames inferiors as well, and them alone where `from` is only their superior; of INBOX it moves the
    * messages (RFC 9051 §6.3.6). Subscriptions stay with their names. Throws no-such-mailbox,
-   * mailbox-exists, bad-mailbox-name.
+   * mailbox-exists, bad-mailbox-name, too-many-mailboxes.
    */
   rename(accountId: AccountId, from: string, to: string): Promise<void>;
-  /** Also names that have no mailbox can be subscribed (RFC 9051 §6.3.7). */
+  /** Also names that have no mailbox can be subscribed (RFC 9051 §6.3.7). Throws too-many-subscriptions. */
   subscribe(accountId: AccountId, name: string, subscribed: boolean): Promise<void>;
   subscriptions(accountId: AccountId): Promise<string[]>;
   status(id: MailboxId): Promise<MailboxStatus>;

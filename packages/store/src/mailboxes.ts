@@ -27,6 +27,10 @@ import type { MailboxRow, Schema } from './schema.ts';
 import { SPECIAL_USES } from './special-uses.ts';
 import type { WriteContext } from './write-context.ts';
 
+/** Of an account: LIST and its like look at all of them. */
+export const MAX_MAILBOXES = 10_000;
+export const MAX_SUBSCRIPTIONS = 10_000;
+
 function mailboxExists(name: string): StoreError {
   return new StoreError('mailbox-exists', `there is a mailbox ${JSON.stringify(name)} already`);
 }
@@ -192,6 +196,25 @@ export async function insertMailbox(
   return id;
 }
 
+/** The same, unless the account, which is locked, has all that it can have. */
+async function addMailbox(
+  context: WriteContext,
+  accountId: AccountId,
+  name: string,
+  specialUse: string | undefined,
+): Promise<MailboxId> {
+  const { existing } = await context.db
+    .selectFrom('mailboxes')
+    .select((eb) => eb.fn.countAll<number>().as('existing'))
+    .where('account_id', '=', accountId)
+    .where('name', 'is not', null)
+    .executeTakeFirstOrThrow();
+  if (existing >= MAX_MAILBOXES) {
+    throw new StoreError('too-many-mailboxes', `an account has at most ${MAX_MAILBOXES} mailboxes`);
+  }
+  return insertMailbox(context, accountId, name, specialUse);
+}
+
 export async function createMailbox(
   context: WriteContext,
   args: { accountId: AccountId; name: string; specialUse: string | undefined },
@@ -205,7 +228,7 @@ export async function createMailbox(
   await lockAccount(context, accountId);
   if ((await findMailbox(db, accountId, name)) !== undefined) throw mailboxExists(name);
   await createSuperiors(context, accountId, name);
-  await insertMailbox(context, accountId, name, specialUse);
+  await addMailbox(context, accountId, name, specialUse);
   await advanceAccount(context, accountId);
   const created = await findMailbox(db, accountId, name);
   if (created === undefined) throw noSuchMailbox();
@@ -219,7 +242,7 @@ async function createSuperiors(
 ): Promise<void> {
   for (const superior of superiorsOf(name)) {
     if ((await findMailbox(context.db, accountId, superior)) === undefined) {
-      await insertMailbox(context, accountId, superior, undefined);
+      await addMailbox(context, accountId, superior, undefined);
     }
   }
 }
@@ -285,7 +308,7 @@ export async function renameMailbox(
 async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): Promise<void> {
   await lockMailbox(context, inbox.id);
   await createSuperiors(context, inbox.accountId, to);
-  const target = await insertMailbox(context, inbox.accountId, to, undefined);
+  const target = await addMailbox(context, inbox.accountId, to, undefined);
   const modSeq = await advanceAccount(context, inbox.accountId);
   await copyAnnotations(context, {
     accountId: inbox.accountId,
@@ -311,8 +334,23 @@ export async function setSubscription(
   const { db } = context;
   await lockAccount(context, accountId);
   if (await changeSubscription(db, accountId, name, subscribed)) {
+    if (subscribed) await requireFewSubscriptions(db, accountId);
     await advanceAccount(context, accountId);
   }
+}
+
+/** With the one that has been added. */
+async function requireFewSubscriptions(db: Kysely<Schema>, accountId: AccountId): Promise<void> {
+  const { existing } = await db
+    .selectFrom('subscriptions')
+    .select((eb) => eb.fn.countAll<number>().as('existing'))
+    .where('account_id', '=', accountId)
+    .executeTakeFirstOrThrow();
+  if (existing <= MAX_SUBSCRIPTIONS) return;
+  throw new StoreError(
+    'too-many-subscriptions',
+    `an account has at most ${MAX_SUBSCRIPTIONS} subscriptions`,
+  );
 }
 
 /** Whether that has changed anything. */

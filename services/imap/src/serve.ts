@@ -192,6 +192,10 @@ function replyFor(error: unknown): ReplyError | undefined {
       return refuse('CANNOT', 'INBOX cannot be deleted', error);
     case 'bad-mailbox-name':
       return refuse('CANNOT', 'A mailbox cannot have that name', error);
+    case 'too-many-mailboxes':
+      return refuse('LIMIT', 'The account has as many mailboxes as it can have', error);
+    case 'too-many-subscriptions':
+      return refuse('LIMIT', 'The account has as many subscriptions as it can have', error);
     case 'bad-flag':
       return refuse('LIMIT', 'Too many keywords, or one too long', error);
     case 'bad-special-use':

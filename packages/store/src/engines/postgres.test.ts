@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { annotationsSuite } from '../testing/annotations-suite.ts';
 import { appendOnceSuite } from '../testing/append-once-suite.ts';
+import { boundsSuite } from '../testing/bounds-suite.ts';
 import { checkSuite } from '../testing/check-suite.ts';
 import { directorySuite } from '../testing/directory-suite.ts';
 import { loginsSuite } from '../testing/logins-suite.ts';
@@ -28,4 +29,5 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   directorySuite('PostgreSQL', create);
   quotaSuite('PostgreSQL', create);
   appendOnceSuite('PostgreSQL', create);
+  boundsSuite('PostgreSQL', create);
 });
