@@ -12,3 +12,11 @@ test('without settings: both ports on loopback, no login in the clear', () => {
   // RFC 3501 §5.4
   expect(settings.CONCERT_IMAP_IDLE_TIMEOUT).toBeGreaterThanOrEqual(30 * 60_000);
 });
+
+test('extensions can be withheld, and those that there are not are refused', () => {
+  const withheld = (text: string) => parseSettings(imapSettings, { CONCERT_IMAP_WITHHOLD: text });
+  expect(withheld('uidonly NOTIFY').CONCERT_IMAP_WITHHOLD).toEqual(['UIDONLY', 'NOTIFY']);
+  expect(() => withheld('X-NONE')).toThrow(
+    /CONCERT_IMAP_WITHHOLD.*none of this service's extensions: /,
+  );
+});

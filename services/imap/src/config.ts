@@ -1,6 +1,18 @@
 /** Settings of the IMAP service, with their defaults. */
-import { byteSize, duration, listeners, wholeNumber } from '@mail/service';
+import { byteSize, duration, list, listeners, wholeNumber } from '@mail/service';
 import { z } from 'zod';
+import { EXTENSIONS } from './commands/index.ts';
+
+const extensions = list.pipe(
+  z.array(
+    z
+      .string()
+      .toUpperCase()
+      .refine((name) => EXTENSIONS.includes(name), {
+        error: `is none of this service's extensions: ${EXTENSIONS.join(' ')}`,
+      }),
+  ),
+);
 
 export const imapSettings = z.object({
   /** Where to listen: starttls:// and tls:// URLs (@mail/service, listeners.ts). */
@@ -22,6 +34,11 @@ export const imapSettings = z.object({
    * Each process counts its own, so of N workers an account may have up to N times as many.
    */
   CONCERT_IMAP_MAX_CONNECTIONS_PER_ACCOUNT: wholeNumber(1, 1_000_000).prefault('60'),
+  /**
+   * Extensions that are neither announced nor enabled, as CAPABILITY names them: some clients enable what they
+   * see and cannot use it.
+   */
+  CONCERT_IMAP_WITHHOLD: extensions.prefault(''),
 });
 export type ImapSettings = z.output<typeof imapSettings>;
 

@@ -24,6 +24,10 @@ export interface ImapServerOptions {
   readonly tokens?: TokenVerifier | undefined;
 }
 
+function announced({ CONCERT_IMAP_WITHHOLD: withheld }: ImapSettings): string[] {
+  return EXTENSIONS.filter((name) => !withheld.includes(name));
+}
+
 /** Opens all listeners or none. Throws ServiceError. */
 export function openImapServer(options: ImapServerOptions): Promise<LineServer> {
   const { service, settings, store, tls } = options;
@@ -40,7 +44,7 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
       tokens: options.tokens,
     }),
     logger: service.logger,
-    extensions: [...EXTENSIONS, `APPENDLIMIT=${maxMessageOctets}`].sort(),
+    extensions: [...announced(settings), `APPENDLIMIT=${maxMessageOctets}`].sort(),
     appendLimit: maxMessageOctets,
     countStored: (messages) => stored.inc({ way: 'append' }, messages),
     countRead: () => read.inc({ way: 'fetch' }),

@@ -226,3 +226,13 @@ test('whatever others do, who believes what it is told knows every UID and its f
     { numRuns: 40 },
   );
 });
+
+test('where it is withheld it is neither announced nor enabled', async () => {
+  const other = await startTestServer({ CONCERT_IMAP_WITHHOLD: 'UIDONLY' });
+  onTestFinished(() => other.close());
+  const { address } = await other.addAccount();
+  const talk = await Talk.open(other.ports.plain, address, PASSWORD, 'INBOX');
+  onTestFinished(() => talk.close());
+  expect((await talk.say('CAPABILITY'))[0]).not.toContain('UIDONLY');
+  expect((await talk.say('ENABLE UIDONLY CONDSTORE'))[0]).toBe('* ENABLED CONDSTORE');
+});

@@ -12,9 +12,10 @@ const EXTENSIONS: readonly Extension[] = [
 
 /** Names in upper case; those that mean nothing here are passed over without a word (RFC 5161 §3.1). */
 export async function enable(session: Session, names: readonly string[]): Promise<Completion> {
-  const { enabled, response } = session;
+  const { enabled, response, context } = session;
+  const offered = ['IMAP4rev2', ...context.extensions];
   const fresh = EXTENSIONS.filter(
-    (name) => names.includes(name.toUpperCase()) && !enabled.has(name),
+    (name) => offered.includes(name) && names.includes(name.toUpperCase()) && !enabled.has(name),
   );
   for (const name of fresh) enabled.add(name);
   // QRESYNC has CONDSTORE in it (RFC 7162 §3.2.3)
