@@ -11,6 +11,7 @@ import { METRICS, messageBudget, type ServiceContext } from '@mail/service';
 import { type Account, type MailStore, parseAddress } from '@mail/store';
 import { EXTENSIONS } from './commands/index.ts';
 import { type ImapSettings, WRITE_TIMEOUT_MS } from './config.ts';
+import { OneByOne } from './one-by-one.ts';
 import { MAX_LINE_OCTETS } from './parser/limits.ts';
 import { type ServeOptions, serve } from './serve.ts';
 import type { SessionContext } from './session.ts';
@@ -50,6 +51,7 @@ export function openImapServer(options: ImapServerOptions): Promise<LineServer> 
     countRead: () => read.inc({ way: 'fetch' }),
     idleTimeoutMs: settings.CONCERT_IMAP_IDLE_TIMEOUT,
     places: new Places(settings.CONCERT_IMAP_MAX_CONNECTIONS_PER_ACCOUNT),
+    refreshes: new OneByOne(),
   };
   const serving: ServeOptions = {
     context,

@@ -9,6 +9,7 @@ import {
   type Account,
   type AccountId,
   type Mailbox,
+  type MailboxId,
   type MailStore,
   type OpenedMailbox,
   StoreError,
@@ -24,10 +25,15 @@ import {
   type Update,
 } from './mailbox-view.ts';
 import { Notifications } from './notify/notifications.ts';
+import type { OneByOne } from './one-by-one.ts';
 import { formatSet, type MessageSet } from './parser/sequence-set.ts';
 import { encodeFlags, type ResponseWriter, type StatusCode } from './response.ts';
 import type { Selected, SessionState } from './state.ts';
 import { ASCII_STRINGS, type StringEncoder, UTF8_STRINGS } from './strings.ts';
+import { Turns } from './turns.ts';
+
+/** Changes of a mailbox that a session takes in or tells before others have their turn. */
+const TURN_CHANGES = 1024;
 
 /** What all sessions of a process share. */
 export interface SessionContext {
@@ -46,6 +52,8 @@ export interface SessionContext {
   readonly idleTimeoutMs: number;
   /** Those of each account for connections that are logged in. */
   readonly places: Places<AccountId>;
+  /** How sessions take in what has happened in a mailbox. */
+  readonly refreshes: OneByOne<MailboxId>;
 }
 
 /** How a command ended well. */
@@ -88,6 +96,8 @@ export class Session {
   readonly notifications: Notifications;
   #state: SessionState = { name: 'not-authenticated' };
   #givePlaceBack = (): void => {};
+  /** In changes that are taken in or told. */
+  readonly #turns = new Turns(TURN_CHANGES);
 
   constructor(connection: Connection, response: ResponseWriter, context: SessionContext) {
     this.connection = connection;
@@ -214,18 +224,24 @@ export class Session {
   /** Takes in what the store has of the selected mailbox; says nothing yet. */
   async refresh(): Promise<void> {
     const { selected } = this;
-    selected.stale = false;
     try {
-      const { mailbox, view } = selected;
-      const { highestModSeq, ownModSeqs } = view;
-      const { messages } = this.store;
-      view.apply(await messages.changesSince(mailbox.id, highestModSeq, ownModSeqs));
+      // all that watch the mailbox may want the same now
+      await this.context.refreshes.run(selected.mailbox.id, () => this.#takeChanges(selected));
     } catch (error) {
       // what could not be read is told another time
       selected.stale = true;
       if (!(error instanceof StoreError && error.code === 'no-such-mailbox')) throw error;
       throw new SessionEnd('The selected mailbox was deleted', { cause: error });
     }
+  }
+
+  async #takeChanges(selected: Selected): Promise<void> {
+    const { mailbox, view } = selected;
+    const { highestModSeq, ownModSeqs } = view;
+    selected.stale = false;
+    const changes = await this.store.messages.changesSince(mailbox.id, highestModSeq, ownModSeqs);
+    view.apply(changes);
+    await this.#turns.spend(changes.changed.length + changes.expunged.length);
   }
 
   /** Whether there may be something that the client wants to hear. */
@@ -281,6 +297,8 @@ export class Session {
           this.tellFlags(update.sequence, update.message);
       }
       await this.response.room;
+      const turn = this.#turns.spend(1);
+      if (turn !== undefined) await turn;
     }
     const expunged = updates.filter(({ kind }) => kind === 'expunge').length;
     const { count } = selected.view;
