@@ -9,6 +9,7 @@ import { lockMailboxes } from './locks.ts';
 import type { Account, AccountId, NewPassword, StoredCredentials } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
+import { removeRightsTo } from './rights.ts';
 import type { Schema } from './schema.ts';
 import type { WriteContext } from './write-context.ts';
 
@@ -170,4 +171,6 @@ export async function removeAccount(context: WriteContext, args: { id: AccountId
   touchAccount(args.id);
   await db.deleteFrom('subscriptions').where('account_id', '=', args.id).execute();
   await db.deleteFrom('app_passwords').where('account_id', '=', args.id).execute();
+  await db.deleteFrom('mailbox_rights').where('account_id', '=', args.id).execute();
+  await removeRightsTo(context, ids);
 }

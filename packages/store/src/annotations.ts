@@ -1,7 +1,7 @@
 /**
- * Annotations: named values of a mailbox, or of an account itself (RFC 5464 §3). All are their account's own
- * while each mailbox has one user. A mailbox that is shared would hold "/shared/..." under its owner's account
- * and "/private/..." under that of whoever set it: the key of the table has both.
+ * Annotations: named values of a mailbox, or of an account itself (RFC 5464 §3). Each lies with an account, its
+ * holder: "/private/..." of a mailbox with whoever set it, "/shared/..." with the mailbox's owner, for all that
+ * have it.
  */
 import { type Kysely, sql } from 'kysely';
 import { advanceAccount } from './advance-account.ts';
@@ -17,6 +17,7 @@ import type {
   ModSeq,
 } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
+import { isShared } from './rights.ts';
 import type { Schema } from './schema.ts';
 import { SPECIAL_USES } from './special-uses.ts';
 import type { WriteContext } from './write-context.ts';
@@ -31,11 +32,14 @@ export const MAX_ANNOTATION_NAME_OCTETS = 512;
 /** A mailbox's use, which is kept where LIST finds it (RFC 6154 §4). */
 export const SPECIAL_USE_ANNOTATION = '/private/specialuse';
 
+/** What those begin with that are each account's own. */
+const PRIVATE = '/private/';
+
 /** Two components or more of printable ASCII; no wildcards, no capitals: names have no case (RFC 5464 §3.2). */
 const NAME = /^\/(?:private|shared)(?:\/[ -$&-)+-.0-@[-~]+)+$/;
 
-/** A mailbox, or the account itself. */
-export interface AnnotationOwner {
+/** A mailbox as an account has it, or the account itself. */
+export interface Annotated {
   readonly accountId: AccountId;
   readonly mailboxId: MailboxId | undefined;
 }
@@ -43,33 +47,55 @@ export interface AnnotationOwner {
 /** Undefined removes. */
 export type AnnotationValue = readonly [name: string, value: Uint8Array | undefined];
 
-function selectAnnotations(db: Kysely<Schema>, { accountId, mailboxId = 0 }: AnnotationOwner) {
+function selectHeld(db: Kysely<Schema>, { accountId, mailboxId = 0 }: Annotated) {
   return db
     .selectFrom('annotations')
     .where('account_id', '=', accountId)
     .where('mailbox_id', '=', mailboxId);
 }
 
-/** The use of a mailbox, as its annotation; undefined where it has none. Throws no-such-mailbox. */
-async function readUse(
-  db: Kysely<Schema>,
-  { accountId, mailboxId }: AnnotationOwner,
-): Promise<string | undefined> {
+/** What is annotated, as it is there. */
+interface Found extends Annotated {
+  readonly ownerId: AccountId;
+  /** A mailbox's, told to its owner; undefined where there is none. */
+  readonly use: string | undefined;
+}
+
+/** Throws no-such-mailbox, no-such-account. */
+async function findAnnotated(db: Kysely<Schema>, annotated: Annotated): Promise<Found> {
+  const { accountId, mailboxId } = annotated;
   if (mailboxId === undefined) {
     await requireAccount(db, accountId);
-    return undefined;
+    return { ...annotated, ownerId: accountId, use: undefined };
   }
-  const mailbox = await requireMailbox(db, mailboxId);
-  if (mailbox.account_id !== accountId) throw noSuchMailbox();
-  return mailbox.special_use ?? undefined;
+  const { account_id: ownerId, special_use } = await requireMailbox(db, mailboxId);
+  if (ownerId === accountId) return { ...annotated, ownerId, use: special_use ?? undefined };
+  if (!(await isShared(db, mailboxId, accountId))) throw noSuchMailbox();
+  return { ...annotated, ownerId, use: undefined };
+}
+
+/** Its own, and those that it has with others. */
+function selectAnnotations(db: Kysely<Schema>, { ownerId, ...annotated }: Found) {
+  const { accountId, mailboxId = 0 } = annotated;
+  if (ownerId === accountId) return selectHeld(db, annotated);
+  return db
+    .selectFrom('annotations')
+    .where('mailbox_id', '=', mailboxId)
+    .where(({ eb, and, or }) =>
+      or([
+        and([eb('account_id', '=', accountId), eb('name', 'like', `${PRIVATE}%`)]),
+        and([eb('account_id', '=', ownerId), eb('name', 'not like', `${PRIVATE}%`)]),
+      ]),
+    );
 }
 
 export async function listAnnotations(
   db: Kysely<Schema>,
-  owner: AnnotationOwner,
+  annotated: Annotated,
 ): Promise<AnnotationSummary[]> {
-  const use = await readUse(db, owner);
-  const rows = await selectAnnotations(db, owner)
+  const found = await findAnnotated(db, annotated);
+  const { use } = found;
+  const rows = await selectAnnotations(db, found)
     .select(['name', sql<number>`length(value)`.as('size')])
     .where('value', 'is not', null)
     .orderBy('name')
@@ -81,15 +107,16 @@ export async function listAnnotations(
 
 export async function readAnnotations(
   db: Kysely<Schema>,
-  { owner, names }: { owner: AnnotationOwner; names: readonly string[] },
+  { annotated, names }: { annotated: Annotated; names: readonly string[] },
 ): Promise<Map<string, Uint8Array>> {
   const values = new Map<string, Uint8Array>();
-  const use = await readUse(db, owner);
+  const found = await findAnnotated(db, annotated);
+  const { use } = found;
   if (use !== undefined && names.includes(SPECIAL_USE_ANNOTATION)) {
     values.set(SPECIAL_USE_ANNOTATION, Buffer.from(use));
   }
   for (const group of inGroups(names)) {
-    const rows = await selectAnnotations(db, owner)
+    const rows = await selectAnnotations(db, found)
       .select(['name', 'value'])
       .where('name', 'in', group)
       .execute();
@@ -133,29 +160,36 @@ function requireStorable([name, value]: AnnotationValue): void {
 
 export async function setAnnotations(
   context: WriteContext,
-  { owner, values }: { owner: AnnotationOwner; values: readonly AnnotationValue[] },
+  { annotated, values }: { annotated: Annotated; values: readonly AnnotationValue[] },
 ): Promise<ModSeq> {
-  const { accountId, mailboxId } = owner;
+  const { accountId, mailboxId } = annotated;
   for (const value of values) requireStorable(value);
-  await lockAccount(context, accountId);
-  const mailbox = mailboxId === undefined ? undefined : await lockMailbox(context, mailboxId);
-  if (mailbox !== undefined && mailbox.account_id !== accountId) throw noSuchMailbox();
-  const modSeq = await advanceAccount(context, accountId);
-  for (const [name, value] of values) {
-    if (mailbox === undefined || name !== SPECIAL_USE_ANNOTATION) {
-      await setValue(context, owner, name, value, modSeq);
-    } else {
-      await setUse(context, mailbox, value, modSeq);
-    }
+  const { ownerId } = await findAnnotated(context.db, annotated);
+  const holderOf = (name: string): AccountId => (name.startsWith(PRIVATE) ? accountId : ownerId);
+  const holders = new Set([accountId, ...values.map(([name]) => holderOf(name))]);
+  const modSeqs = new Map<AccountId, ModSeq>();
+  for (const holder of [...holders].sort((a, b) => a - b)) {
+    await lockAccount(context, holder);
+    modSeqs.set(holder, await advanceAccount(context, holder));
   }
-  await requireRoom(context, owner);
-  await forgetRemoved(context, owner);
-  return modSeq;
+  const mailbox = mailboxId === undefined ? undefined : await lockMailbox(context, mailboxId);
+  for (const [name, value] of values) {
+    const holder = { accountId: holderOf(name), mailboxId };
+    const modSeq = modSeqs.get(holder.accountId) ?? 0;
+    if (mailbox !== undefined && name === SPECIAL_USE_ANNOTATION) {
+      await setUse(context, { ...mailbox, isOwn: ownerId === accountId }, value, modSeq);
+    } else await setValue(context, holder, name, value, modSeq);
+  }
+  for (const holder of holders) {
+    await requireRoom(context, { accountId: holder, mailboxId });
+    await forgetRemoved(context, { accountId: holder, mailboxId });
+  }
+  return modSeqs.get(accountId) ?? 0;
 }
 
 async function setValue(
   { db }: WriteContext,
-  { accountId, mailboxId = 0 }: AnnotationOwner,
+  { accountId, mailboxId = 0 }: Annotated,
   name: string,
   value: Uint8Array | undefined,
   modSeq: ModSeq,
@@ -183,13 +217,13 @@ async function setValue(
 /** The row says when it changed, and holds no value. */
 async function setUse(
   { db }: WriteContext,
-  mailbox: { id: MailboxId; account_id: AccountId; name: string | null },
+  mailbox: { id: MailboxId; account_id: AccountId; name: string | null; isOwn: boolean },
   value: Uint8Array | undefined,
   modSeq: ModSeq,
 ): Promise<void> {
   const asked = value && Buffer.from(value).toString('latin1').toLowerCase();
   const use = SPECIAL_USES.find((one) => one.toLowerCase() === asked);
-  if (asked !== undefined && (use === undefined || mailbox.name === INBOX)) {
+  if (!mailbox.isOwn || (asked !== undefined && (use === undefined || mailbox.name === INBOX))) {
     throw new StoreError('bad-special-use', 'no mailbox can have that use, and INBOX none');
   }
   await db
@@ -212,15 +246,15 @@ async function setUse(
     .execute();
 }
 
-async function requireRoom({ db }: WriteContext, owner: AnnotationOwner): Promise<void> {
-  const { count } = await selectAnnotations(db, owner)
+async function requireRoom({ db }: WriteContext, holder: Annotated): Promise<void> {
+  const { count } = await selectHeld(db, holder)
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .where('value', 'is not', null)
     .executeTakeFirstOrThrow();
   const { octets } = await db
     .selectFrom('annotations')
     .select(sql<number | string>`coalesce(sum(length(value)), 0)`.as('octets'))
-    .where('account_id', '=', owner.accountId)
+    .where('account_id', '=', holder.accountId)
     .executeTakeFirstOrThrow();
   if (Number(count) > MAX_ANNOTATIONS || Number(octets) > MAX_ANNOTATIONS_OCTETS) {
     throw new StoreError('too-many-annotations', 'there are as many annotations as there can be');
@@ -228,8 +262,8 @@ async function requireRoom({ db }: WriteContext, owner: AnnotationOwner): Promis
 }
 
 /** What is removed stays for who has not heard of it; of those that were removed first, not for ever. */
-async function forgetRemoved({ db }: WriteContext, owner: AnnotationOwner): Promise<void> {
-  const removed = await selectAnnotations(db, owner)
+async function forgetRemoved({ db }: WriteContext, holder: Annotated): Promise<void> {
+  const removed = await selectHeld(db, holder)
     .select('name')
     .where('value', 'is', null)
     .orderBy('modseq', 'desc')
@@ -238,8 +272,8 @@ async function forgetRemoved({ db }: WriteContext, owner: AnnotationOwner): Prom
   for (const group of inGroups(removed.slice(MAX_ANNOTATIONS).map(({ name }) => name))) {
     await db
       .deleteFrom('annotations')
-      .where('account_id', '=', owner.accountId)
-      .where('mailbox_id', '=', owner.mailboxId ?? 0)
+      .where('account_id', '=', holder.accountId)
+      .where('mailbox_id', '=', holder.mailboxId ?? 0)
       .where('name', 'in', group)
       .execute();
   }
@@ -275,14 +309,18 @@ export async function copyAnnotations(
     .execute();
 }
 
-/** Those of a mailbox that is swept, or of the account itself: they are few. */
-export async function sweepAnnotations(
+/** Everybody's of a mailbox that is swept: they are few. */
+export async function sweepAnnotationsOf(
   { db }: WriteContext,
-  { accountId, mailboxId = 0 }: AnnotationOwner,
+  mailboxId: MailboxId,
 ): Promise<void> {
-  await db
-    .deleteFrom('annotations')
-    .where('account_id', '=', accountId)
-    .where('mailbox_id', '=', mailboxId)
-    .execute();
+  await db.deleteFrom('annotations').where('mailbox_id', '=', mailboxId).execute();
+}
+
+/** All that an account held that is swept, of mailboxes of others too. */
+export async function sweepAnnotationsBy(
+  { db }: WriteContext,
+  accountId: AccountId,
+): Promise<void> {
+  await db.deleteFrom('annotations').where('account_id', '=', accountId).execute();
 }

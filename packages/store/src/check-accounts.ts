@@ -1,4 +1,4 @@
-/** Accounts and what hangs on them: their domains, subscriptions, annotations, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
+/** Accounts and what hangs on them: their domains, subscriptions, annotations, rights, the INBOX that mail is delivered to, the UIDVALIDITY counter. */
 import type { Kysely } from 'kysely';
 import type { CheckCourse } from './check-course.ts';
 import { inPages } from './check-course.ts';
@@ -11,6 +11,7 @@ export async function checkAccounts(course: CheckCourse): Promise<void> {
   await checkDomains(course);
   await checkSubscriptions(course);
   await checkAnnotations(course);
+  await checkRights(course);
   await checkInboxes(course);
   await checkUidValidity(course);
 }
@@ -90,24 +91,49 @@ async function checkAnnotations(course: CheckCourse): Promise<void> {
     db
       .selectFrom('annotations')
       .leftJoin('mailboxes', 'mailboxes.id', 'annotations.mailbox_id')
-      .select((eb) => [
-        'annotations.account_id as accountId',
-        'annotations.mailbox_id as mailboxId',
-        eb.fn.countAll<number>().as('count'),
-      ])
+      .select((eb) => ['annotations.mailbox_id as mailboxId', eb.fn.countAll<number>().as('count')])
       .where('annotations.mailbox_id', '<>', 0)
       .where('mailboxes.id', 'is', null)
-      .groupBy(['annotations.account_id', 'annotations.mailbox_id'])
+      .groupBy('annotations.mailbox_id')
       .limit(PAGE)
       .execute(),
   );
-  for (const { accountId, mailboxId, count } of owners ?? []) {
-    const where = `mailbox ${mailboxId} of account ${accountId}`;
+  for (const { mailboxId, count } of owners ?? []) {
+    const where = `mailbox ${mailboxId}`;
     await course.settle(`annotations of ${where}`, async () => ({
       faults: [
         { code: 'annotation-of-nothing', where, what: `${count} annotations, and no such mailbox` },
       ],
-      repair: { kind: 'annotations', accountId, mailboxId },
+      repair: { kind: 'annotations', mailboxId },
+    }));
+  }
+}
+
+/** They go in the transaction that deletes the mailbox, or removes the account. */
+async function checkRights(course: CheckCourse): Promise<void> {
+  const grants = await course.look('rights', (db) =>
+    db
+      .selectFrom('mailbox_rights')
+      .leftJoin('mailboxes', 'mailboxes.id', 'mailbox_rights.mailbox_id')
+      .leftJoin('accounts', 'accounts.id', 'mailbox_rights.account_id')
+      .select(['mailbox_rights.mailbox_id as mailboxId', 'mailbox_rights.account_id as accountId'])
+      .where(({ eb, or }) =>
+        or([eb('mailboxes.name', 'is', null), eb('accounts.address_key', 'is', null)]),
+      )
+      .limit(PAGE)
+      .execute(),
+  );
+  for (const { mailboxId, accountId } of grants ?? []) {
+    const where = `mailbox ${mailboxId}`;
+    await course.settle(`rights to ${where}`, async () => ({
+      faults: [
+        {
+          code: 'rights-of-nothing',
+          where,
+          what: `account ${accountId} has rights, and one of them is gone`,
+        },
+      ],
+      repair: { kind: 'rights', mailboxId, accountId },
     }));
   }
 }

@@ -3,7 +3,7 @@
  * nothing where that has changed since, so that none needs a long look inside its transaction.
  */
 import { sql } from 'kysely';
-import { sweepAnnotations } from './annotations.ts';
+import { sweepAnnotationsOf } from './annotations.ts';
 import type { MessagesCounters } from './check-mailboxes.ts';
 import { type Content, insertStructure } from './content.ts';
 import { ensureDomain } from './domains.ts';
@@ -12,6 +12,7 @@ import { lockMailbox } from './locks.ts';
 import type { AccountId, MailboxId, ModSeq, Uid } from './mail-store.ts';
 import { INBOX } from './mailbox-names.ts';
 import { insertMailbox, setSubscription } from './mailboxes.ts';
+import { removeGrant } from './rights.ts';
 import { addToBlocks, type FlaggedUid } from './uid-blocks.ts';
 import type { WriteContext } from './write-context.ts';
 
@@ -63,11 +64,8 @@ export type Repair =
       readonly size: number;
     }
   | { readonly kind: 'subscriptions'; readonly accountId: AccountId }
-  | {
-      readonly kind: 'annotations';
-      readonly accountId: AccountId;
-      readonly mailboxId: MailboxId;
-    }
+  | { readonly kind: 'annotations'; readonly mailboxId: MailboxId }
+  | { readonly kind: 'rights'; readonly mailboxId: MailboxId; readonly accountId: AccountId }
   | { readonly kind: 'inbox'; readonly accountId: AccountId }
   | { readonly kind: 'domain'; readonly name: string }
   | { readonly kind: 'uid-validity'; readonly atLeast: number };
@@ -93,7 +91,11 @@ export async function repair(context: WriteContext, args: Repair): Promise<boole
       return removeSubscriptions(context, args);
     case 'annotations':
       // ids are never used again: what is gone stays gone
-      await sweepAnnotations(context, args);
+      await sweepAnnotationsOf(context, args.mailboxId);
+      return true;
+    case 'rights':
+      // and so does who has been removed
+      await removeGrant(context, args);
       return true;
     case 'inbox':
       return addInbox(context, args);

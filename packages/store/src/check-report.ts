@@ -7,6 +7,8 @@ export type FaultCode =
   | 'rows-of-nothing'
   | 'subscription-of-nobody'
   | 'annotation-of-nothing'
+  /** To a mailbox that is gone, or of an account that is. */
+  | 'rights-of-nothing'
   | 'inbox-missing'
   /** An account's domain is not here: only whole addresses of accounts get mail. */
   | 'domain-missing'

@@ -23,6 +23,8 @@ export type StoreErrorCode =
   | 'mailbox-not-deletable'
   | 'too-many-mailboxes'
   | 'too-many-subscriptions'
+  | 'rights-of-owner'
+  | 'too-many-rights'
   | 'bad-mailbox-name'
   | 'bad-flag'
   | 'bad-special-use'

@@ -1,6 +1,6 @@
 /** Flags as they are stored: system flags in bits, keywords between spaces (RFC 9051 §2.3.2). */
 import { StoreError } from './errors.ts';
-import type { FlagChange } from './mail-store.ts';
+import type { FlagChange, FlagKind } from './mail-store.ts';
 
 export interface StoredFlags {
   readonly flags: number;
@@ -17,6 +17,32 @@ const SYSTEM_FLAGS: readonly (readonly [string, number])[] = [
   ['\\Deleted', DELETED],
   ['\\Draft', 16],
 ];
+
+const ALL_BITS = SYSTEM_FLAGS.reduce((bits, [, bit]) => bits | bit, 0);
+
+/** Which flags may be touched. */
+export interface FlagMask {
+  readonly bits: number;
+  readonly keywords: boolean;
+}
+
+export const ALL_FLAGS: FlagMask = { bits: ALL_BITS, keywords: true };
+
+export function flagMask(kinds: readonly FlagKind[] | undefined): FlagMask {
+  if (kinds === undefined) return ALL_FLAGS;
+  const others = kinds.includes('other');
+  return {
+    bits:
+      (kinds.includes('seen') ? SEEN : 0) |
+      (kinds.includes('deleted') ? DELETED : 0) |
+      (others ? ALL_BITS & ~(SEEN | DELETED) : 0),
+    keywords: others,
+  };
+}
+
+export function maskFlags({ flags, keywords }: StoredFlags, mask: FlagMask): StoredFlags {
+  return { flags: flags & mask.bits, keywords: mask.keywords ? keywords : '' };
+}
 
 const BIT_BY_NAME = new Map(SYSTEM_FLAGS.map(([name, bit]) => [name.toLowerCase(), bit]));
 
@@ -68,15 +94,19 @@ export function decodeFlags({ flags, keywords }: StoredFlags): readonly string[]
   return keywords === '' ? system : [...system, ...splitKeywords(keywords)];
 }
 
-/** Throws StoreError (bad-flag) where the sum would be too many keywords. */
+/** `given` are masked already. Throws StoreError (bad-flag) where the sum would be too many keywords. */
 export function applyFlags(
   before: StoredFlags,
   change: FlagChange,
   given: StoredFlags,
+  mask: FlagMask = ALL_FLAGS,
 ): StoredFlags {
   switch (change) {
     case 'replace':
-      return given;
+      return {
+        flags: (before.flags & ~mask.bits) | given.flags,
+        keywords: mask.keywords ? given.keywords : before.keywords,
+      };
     case 'add':
       return {
         flags: before.flags | given.flags,

@@ -12,6 +12,7 @@ export * from './mail-store.ts';
 export { compareNames, INBOX, isInferior, parseMailboxName, superiorsOf } from './mailbox-names.ts';
 export { decodeModifiedUtf7, encodeModifiedUtf7 } from './modified-utf7.ts';
 export * from './open-store.ts';
+export { MAX_GRANTS, RIGHTS } from './rights.ts';
 export * from './settings.ts';
 export { SPECIAL_USES } from './special-uses.ts';
 export { type UidBlock, UidSet } from './uid-set.ts';

@@ -136,6 +136,25 @@ export interface TextPage {
 
 export type FlagChange = 'replace' | 'add' | 'remove';
 
+/** Flags that one may be kept from: \\Seen, \\Deleted, and all others (RFC 4314 §4). */
+export type FlagKind = 'seen' | 'deleted' | 'other';
+
+/** A mailbox of somebody else, by what a user may do with it. */
+export interface SharedMailbox {
+  /** As its owner has it. */
+  readonly mailbox: Mailbox;
+  readonly owner: Account;
+  /** Letters of RIGHTS, in its order (RFC 4314 §2.1); empty where the user has none. */
+  readonly rights: string;
+}
+
+/** What a mailbox's owner, or who may, has given somebody. */
+export interface Grant {
+  readonly account: Account;
+  /** As in SharedMailbox, at least one. */
+  readonly rights: string;
+}
+
 /** A mailbox with what it counts. */
 export interface MailboxOverview extends Mailbox {
   readonly status: MailboxStatus;
@@ -419,8 +438,35 @@ export interface Mailboxes {
 }
 
 /**
+ * Mailboxes that several accounts have (RFC 4314). The owner has all rights; what others have is told here,
+ * and whoever asks keeps to it: other methods do what they are asked, for anybody. Rights stay with a mailbox
+ * that is renamed and go with it when it is deleted; one that is made gets those of the mailbox above.
+ */
+export interface Sharing {
+  /** What others have given this account rights to, of very many the oldest; in order of owner and name. */
+  list(accountId: AccountId): Promise<SharedMailbox[]>;
+  /** Of the owner with that address; undefined where that is the account itself. */
+  find(accountId: AccountId, owner: string, name: string): Promise<SharedMailbox | undefined>;
+  /** As find, by id. */
+  read(accountId: AccountId, mailboxId: MailboxId): Promise<SharedMailbox | undefined>;
+  /** In order of address, the owner aside. Throws no-such-mailbox. */
+  grants(mailboxId: MailboxId): Promise<Grant[]>;
+  /**
+   * Durable; counts as a change of the mailbox. Throws no-such-mailbox, no-such-account, rights-of-owner
+   * where the owner would not have all, too-many-rights.
+   */
+  change(
+    mailboxId: MailboxId,
+    accountId: AccountId,
+    change: FlagChange,
+    rights: string,
+  ): Promise<void>;
+}
+
+/**
  * Named values of mailboxes, and of the account itself where no mailbox is named (RFC 5464). A mailbox's use
  * is one, "/private/specialuse" (RFC 6154 §4). They go with their mailbox, and stay with it when it is renamed.
+ * Of a mailbox that is shared each account has "/private/..." for itself, and all have "/shared/..." together.
  */
 export interface Annotations {
   /** In order of name. Throws no-such-mailbox, no-such-account, as read does. */
@@ -533,7 +579,11 @@ export interface Messages {
     uids: readonly Uid[],
     change: FlagChange,
     flags: readonly string[],
-    options?: { readonly unchangedSince: ModSeq },
+    options?: {
+      readonly unchangedSince?: ModSeq | undefined;
+      /** Others stay as they are, whatever is asked. */
+      readonly only?: readonly FlagKind[] | undefined;
+    },
   ): Promise<ChangedFlags[]>;
   /**
    * Removes those of `uids` that exist, with `onlyDeleted` those that have \\Deleted at that moment,
@@ -546,18 +596,20 @@ export interface Messages {
   ): Promise<Uid[]>;
   /**
    * Copies what exists of `uids`, in the order of UIDs, flags and dates kept; content is not stored again, and counts
-   * for quotas all the same. Throws over-quota.
+   * for quotas all the same. Only flags of the kinds to `keep` go along. Throws over-quota.
    */
   copy(
     mailboxId: MailboxId,
     uids: readonly Uid[],
     target: MailboxId,
+    keep?: readonly FlagKind[],
   ): Promise<{ from: Uid[]; to: Uid[]; uidValidity: number }>;
   /** As copy, and gone from the source in the same transaction (RFC 6851): within an account nothing grows. */
   move(
     mailboxId: MailboxId,
     uids: readonly Uid[],
     target: MailboxId,
+    keep?: readonly FlagKind[],
   ): Promise<{ from: Uid[]; to: Uid[]; uidValidity: number }>;
 }
 
@@ -584,6 +636,7 @@ export interface MailStore {
   readonly directory: Directory;
   readonly quotas: Quotas;
   readonly mailboxes: Mailboxes;
+  readonly sharing: Sharing;
   readonly annotations: Annotations;
   readonly messages: Messages;
   /** With annotations that have changed after `since`, none where it is undefined. Throws no-such-account. */

@@ -23,6 +23,7 @@ import {
   superiorsOf,
 } from './mailbox-names.ts';
 import { moveMessages } from './messages.ts';
+import { inheritRights, removeRightsTo } from './rights.ts';
 import type { MailboxRow, Schema } from './schema.ts';
 import { SPECIAL_USES } from './special-uses.ts';
 import type { WriteContext } from './write-context.ts';
@@ -35,7 +36,8 @@ function mailboxExists(name: string): StoreError {
   return new StoreError('mailbox-exists', `there is a mailbox ${JSON.stringify(name)} already`);
 }
 
-function selectMailboxes(db: Kysely<Schema>, accountId: AccountId) {
+/** Those that there are, whoever's. */
+export function selectMailboxes(db: Kysely<Schema>) {
   return db
     .selectFrom('mailboxes')
     .leftJoin('subscriptions', (join) =>
@@ -51,9 +53,12 @@ function selectMailboxes(db: Kysely<Schema>, accountId: AccountId) {
       'mailboxes.special_use',
       'subscriptions.name as subscription',
     ])
-    .where('mailboxes.account_id', '=', accountId)
     .where('mailboxes.name', 'is not', null)
     .$narrowType<{ name: string }>();
+}
+
+function selectOwn(db: Kysely<Schema>, accountId: AccountId) {
+  return selectMailboxes(db).where('mailboxes.account_id', '=', accountId);
 }
 
 type SelectedMailbox = Pick<MailboxRow, 'id' | 'object_id' | 'uid_validity' | 'special_use'> & {
@@ -61,7 +66,7 @@ type SelectedMailbox = Pick<MailboxRow, 'id' | 'object_id' | 'uid_validity' | 's
   subscription: string | null;
 };
 
-function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
+export function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
   return {
     id: row.id,
     accountId,
@@ -74,7 +79,7 @@ function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
 }
 
 export async function listMailboxes(db: Kysely<Schema>, accountId: AccountId): Promise<Mailbox[]> {
-  const rows = await selectMailboxes(db, accountId).execute();
+  const rows = await selectOwn(db, accountId).execute();
   // every account has an INBOX
   if (rows.length === 0) await requireAccount(db, accountId);
   return rows.map((row) => toMailbox(accountId, row)).sort((a, b) => compareNames(a.name, b.name));
@@ -87,9 +92,7 @@ export async function findMailbox(
 ): Promise<Mailbox | undefined> {
   const name = parseMailboxName(text);
   if (name === undefined) return undefined;
-  const row = await selectMailboxes(db, accountId)
-    .where('mailboxes.name', '=', name)
-    .executeTakeFirst();
+  const row = await selectOwn(db, accountId).where('mailboxes.name', '=', name).executeTakeFirst();
   return row && toMailbox(accountId, row);
 }
 
@@ -119,7 +122,7 @@ export async function listOverviews(
   db: Kysely<Schema>,
   accountId: AccountId,
 ): Promise<MailboxOverview[]> {
-  const rows = await selectMailboxes(db, accountId)
+  const rows = await selectOwn(db, accountId)
     .select([
       'mailboxes.messages',
       'mailboxes.unseen',
@@ -196,12 +199,13 @@ export async function insertMailbox(
   return id;
 }
 
-/** The same, unless the account, which is locked, has all that it can have. */
+/** The same, below another or none, unless the account, which is locked, has all that it can have. */
 async function addMailbox(
   context: WriteContext,
   accountId: AccountId,
   name: string,
   specialUse: string | undefined,
+  above: MailboxId | undefined,
 ): Promise<MailboxId> {
   const { existing } = await context.db
     .selectFrom('mailboxes')
@@ -212,7 +216,9 @@ async function addMailbox(
   if (existing >= MAX_MAILBOXES) {
     throw new StoreError('too-many-mailboxes', `an account has at most ${MAX_MAILBOXES} mailboxes`);
   }
-  return insertMailbox(context, accountId, name, specialUse);
+  const id = await insertMailbox(context, accountId, name, specialUse);
+  if (above !== undefined) await inheritRights(context, { from: above, to: id });
+  return id;
 }
 
 export async function createMailbox(
@@ -227,24 +233,26 @@ export async function createMailbox(
   }
   await lockAccount(context, accountId);
   if ((await findMailbox(db, accountId, name)) !== undefined) throw mailboxExists(name);
-  await createSuperiors(context, accountId, name);
-  await addMailbox(context, accountId, name, specialUse);
+  const superior = await createSuperiors(context, accountId, name);
+  await addMailbox(context, accountId, name, specialUse, superior);
   await advanceAccount(context, accountId);
   const created = await findMailbox(db, accountId, name);
   if (created === undefined) throw noSuchMailbox();
   return created;
 }
 
+/** Returns the mailbox right above; undefined for a name of the first level. */
 async function createSuperiors(
   context: WriteContext,
   accountId: AccountId,
   name: string,
-): Promise<void> {
+): Promise<MailboxId | undefined> {
+  let above: MailboxId | undefined;
   for (const superior of superiorsOf(name)) {
-    if ((await findMailbox(context.db, accountId, superior)) === undefined) {
-      await addMailbox(context, accountId, superior, undefined);
-    }
+    const present = await findMailbox(context.db, accountId, superior);
+    above = present?.id ?? (await addMailbox(context, accountId, superior, undefined, above));
   }
+  return above;
 }
 
 /** Takes the mailbox out of sight at once; its messages are left to sweeps (sweep.ts). */
@@ -261,6 +269,7 @@ export async function deleteMailbox(context: WriteContext, args: { id: MailboxId
     .set({ name: null, highest_modseq: highest_modseq + 1 })
     .where('id', '=', args.id)
     .execute();
+  await removeRightsTo(context, [args.id]);
   touch(args.id, highest_modseq + 1);
   await advanceAccount(context, accountId);
 }
@@ -307,8 +316,8 @@ export async function renameMailbox(
 /** INBOX stays, empty, and so do its inferiors (RFC 9051 §6.3.6). */
 async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): Promise<void> {
   await lockMailbox(context, inbox.id);
-  await createSuperiors(context, inbox.accountId, to);
-  const target = await addMailbox(context, inbox.accountId, to, undefined);
+  const superior = await createSuperiors(context, inbox.accountId, to);
+  const target = await addMailbox(context, inbox.accountId, to, undefined, superior);
   const modSeq = await advanceAccount(context, inbox.accountId);
   await copyAnnotations(context, {
     accountId: inbox.accountId,
@@ -322,7 +331,8 @@ async function renameInbox(context: WriteContext, inbox: Mailbox, to: string): P
     .where('mailbox_id', '=', inbox.id)
     .orderBy('uid')
     .execute();
-  await moveMessages(context, { mailboxId: inbox.id, uids: rows.map(({ uid }) => uid), target });
+  const uids = rows.map(({ uid }) => uid);
+  await moveMessages(context, { mailboxId: inbox.id, uids, target, keep: undefined });
 }
 
 export async function setSubscription(

@@ -12,7 +12,18 @@ import {
 } from './content.ts';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox, requireMailbox } from './existence.ts';
-import { applyFlags, DELETED, decodeFlags, encodeFlags, SEEN, type StoredFlags } from './flags.ts';
+import {
+  ALL_FLAGS,
+  applyFlags,
+  DELETED,
+  decodeFlags,
+  encodeFlags,
+  type FlagMask,
+  flagMask,
+  maskFlags,
+  SEEN,
+  type StoredFlags,
+} from './flags.ts';
 import { inGroups } from './id-groups.ts';
 import { noteKeywords } from './keywords-in-use.ts';
 import { lockContents, lockMailbox, lockMailboxes } from './locks.ts';
@@ -21,6 +32,7 @@ import type {
   AppendedMessage,
   ChangedFlags,
   FlagChange,
+  FlagKind,
   MailboxId,
   ModSeq,
   Uid,
@@ -260,11 +272,13 @@ export async function changeFlags(
     change: FlagChange;
     flags: readonly string[];
     unchangedSince: ModSeq | undefined;
+    only: readonly FlagKind[] | undefined;
   },
 ): Promise<ChangedFlags[]> {
   const { db } = context;
   const { mailboxId, unchangedSince = Number.POSITIVE_INFINITY } = args;
-  const given = encodeFlags(args.flags);
+  const mask = flagMask(args.only);
+  const given = maskFlags(encodeFlags(args.flags), mask);
   await lockMailbox(context, mailboxId);
   const asked = await selectRows(db, mailboxId, args.uids);
   const before: MessageRow[] = [];
@@ -272,7 +286,7 @@ export async function changeFlags(
   const unchanged: MessageRow[] = [];
   for (const row of asked) {
     if (row.modseq > unchangedSince) continue;
-    const changed = applyFlags(row, args.change, given);
+    const changed = applyFlags(row, args.change, given, mask);
     if (changed.flags === row.flags && changed.keywords === row.keywords) unchanged.push(row);
     else {
       before.push(row);
@@ -362,18 +376,21 @@ async function deleteRows(
   }
 }
 
-export async function copyMessages(
-  context: WriteContext,
-  args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
-): Promise<Copied> {
+/** What to copy, and which of its flags go along. */
+export interface CopyArguments {
+  readonly mailboxId: MailboxId;
+  readonly uids: readonly Uid[];
+  readonly target: MailboxId;
+  /** All where it is undefined. */
+  readonly keep: readonly FlagKind[] | undefined;
+}
+
+export async function copyMessages(context: WriteContext, args: CopyArguments): Promise<Copied> {
   const { copied } = await copyRows(context, args, 'copy');
   return copied;
 }
 
-export async function moveMessages(
-  context: WriteContext,
-  args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
-): Promise<Copied> {
+export async function moveMessages(context: WriteContext, args: CopyArguments): Promise<Copied> {
   const { rows, copied } = await copyRows(context, args, 'move');
   await removeRows(context, args.mailboxId, rows);
   return copied;
@@ -381,7 +398,7 @@ export async function moveMessages(
 
 async function copyRows(
   context: WriteContext,
-  args: { mailboxId: MailboxId; uids: readonly Uid[]; target: MailboxId },
+  args: CopyArguments,
   purpose: 'copy' | 'move',
 ): Promise<{ rows: MessageRow[]; copied: Copied }> {
   const { account_id: giver } = await requireMailbox(context.db, args.mailboxId);
@@ -398,7 +415,7 @@ async function copyRows(
   const contentIds = rows.map(({ content_id }) => content_id);
   await lockContents(context, contentIds);
   await addReferences(context, contentIds);
-  const to = await placeCopies(context, args.target, rows);
+  const to = await placeCopies(context, args.target, rows, flagMask(args.keep));
   return { rows, copied: { from: rows.map(({ uid }) => uid), to, uidValidity } };
 }
 
@@ -406,15 +423,18 @@ async function copyRows(
 async function placeCopies(
   context: WriteContext,
   target: MailboxId,
-  rows: readonly MessageRow[],
+  originals: readonly MessageRow[],
+  mask: FlagMask,
 ): Promise<Uid[]> {
+  const rows =
+    mask === ALL_FLAGS ? originals : originals.map((row) => ({ ...row, ...maskFlags(row, mask) }));
   const { modSeq, firstUid } = await advanceMailbox(context, target, {
     plus: tally(rows),
     uids: rows.length,
   });
   let placed = 0;
   for (const group of cut(rows, ROWS_PER_COPY)) {
-    await copyGroup(context, group, { target, modSeq, firstUid: firstUid + placed });
+    await copyGroup(context, group, { target, modSeq, firstUid: firstUid + placed, mask });
     placed += group.length;
   }
   const copies = rows.map((row, index) => ({ ...row, uid: firstUid + index }));
@@ -431,7 +451,12 @@ async function placeCopies(
 async function copyGroup(
   { db, now }: WriteContext,
   group: readonly MessageRow[],
-  to: { readonly target: MailboxId; readonly modSeq: ModSeq; readonly firstUid: Uid },
+  to: {
+    readonly target: MailboxId;
+    readonly modSeq: ModSeq;
+    readonly firstUid: Uid;
+    readonly mask: FlagMask;
+  },
 ): Promise<void> {
   const [{ mailbox_id: source } = { mailbox_id: 0 }] = group;
   const uid = sql<number>`${whole(to.firstUid - 1)} + row_number() over (order by uid)`;
@@ -456,8 +481,8 @@ async function copyGroup(
           uid.as('uid'),
           'content_id',
           whole(to.modSeq).as('modseq'),
-          'flags',
-          'keywords',
+          sql<number>`flags & ${whole(to.mask.bits)}`.as('flags'),
+          to.mask.keywords ? 'keywords' : sql<string>`''`.as('keywords'),
           'internal_date',
           whole(now.getTime()).as('saved_at'),
           'size',

@@ -11,6 +11,7 @@ import * as logins from './migrations/0003-logins.ts';
 import * as searchTexts from './migrations/0004-search-texts.ts';
 import * as directory from './migrations/0005-directory.ts';
 import * as annotations from './migrations/0006-annotations.ts';
+import * as sharing from './migrations/0007-sharing.ts';
 import type { Schema } from './schema.ts';
 
 /** How an engine spells what DDL needs. */
@@ -40,6 +41,7 @@ const MIGRATIONS: readonly Migration[] = [
   searchTexts,
   directory,
   annotations,
+  sharing,
 ];
 
 /** Throws StoreError (schema-too-new). */

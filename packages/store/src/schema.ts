@@ -86,6 +86,14 @@ export interface AnnotationsTable {
   modseq: number;
 }
 
+/** What others than the owner may do with a mailbox. */
+export interface MailboxRightsTable {
+  mailbox_id: Fixed<number>;
+  account_id: Fixed<number>;
+  /** Letters of RIGHTS, in its order; at least one. */
+  rights: string;
+}
+
 export interface SubscriptionsTable {
   account_id: number;
   name: string;
@@ -226,6 +234,7 @@ export interface Schema {
   aliases: AliasesTable;
   alias_targets: AliasTargetsTable;
   mailboxes: MailboxesTable;
+  mailbox_rights: MailboxRightsTable;
   subscriptions: SubscriptionsTable;
   annotations: AnnotationsTable;
   messages: MessagesTable;

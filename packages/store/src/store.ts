@@ -22,11 +22,13 @@ import type {
   MailStore,
   Messages,
   Quotas,
+  Sharing,
 } from './mail-store.ts';
 import { findMailbox, listMailboxes, listSubscriptions, readStatus } from './mailboxes.ts';
 import { listQuotas, readQuota } from './quotas.ts';
 import { resolveAddress } from './resolve.ts';
 import { TextIndexer } from './search-indexer.ts';
+import { findShared, listGrants, listShared, readShared } from './shared-mailboxes.ts';
 import {
   listMessages,
   openMailbox,
@@ -118,13 +120,24 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     deletedSize: (id) => engine.read((db) => readDeletedSize(db, id)),
   };
 
+  const sharing: Sharing = {
+    list: (accountId) => engine.read((db) => listShared(db, accountId)),
+    find: (accountId, owner, name) => engine.read((db) => findShared(db, accountId, owner, name)),
+    read: (accountId, mailboxId) => engine.read((db) => readShared(db, accountId, mailboxId)),
+    grants: (mailboxId) => engine.readAtOnce((db) => listGrants(db, mailboxId)),
+    change: (mailboxId, accountId, change, rights) =>
+      engine.write('changeRights', { mailboxId, accountId, change, rights }),
+  };
+
   const annotations: Annotations = {
     list: (accountId, mailboxId) =>
       engine.readAtOnce((db) => listAnnotations(db, { accountId, mailboxId })),
     read: (accountId, mailboxId, names) =>
-      engine.readAtOnce((db) => readAnnotations(db, { owner: { accountId, mailboxId }, names })),
+      engine.readAtOnce((db) =>
+        readAnnotations(db, { annotated: { accountId, mailboxId }, names }),
+      ),
     set: (accountId, mailboxId, values) =>
-      engine.write('setAnnotations', { owner: { accountId, mailboxId }, values }),
+      engine.write('setAnnotations', { annotated: { accountId, mailboxId }, values }),
   };
 
   const messages: Messages = {
@@ -169,11 +182,14 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
         change,
         flags,
         unchangedSince: options?.unchangedSince,
+        only: options?.only,
       }),
     expunge: (mailboxId, uids, { onlyDeleted } = { onlyDeleted: false }) =>
       engine.write('expunge', { mailboxId, uids, onlyDeleted }),
-    copy: (mailboxId, uids, target) => engine.write('copy', { mailboxId, uids, target }),
-    move: (mailboxId, uids, target) => engine.write('move', { mailboxId, uids, target }),
+    copy: (mailboxId, uids, target, keep) =>
+      engine.write('copy', { mailboxId, uids, target, keep }),
+    move: (mailboxId, uids, target, keep) =>
+      engine.write('move', { mailboxId, uids, target, keep }),
   };
 
   // what a process that died had begun to remove
@@ -186,6 +202,7 @@ export function createStore(engine: Engine, logger: Logger): MailStore {
     directory,
     quotas,
     mailboxes,
+    sharing,
     annotations,
     messages,
     overview: (accountId, since) => engine.readAtOnce((db) => readOverview(db, accountId, since)),

@@ -4,7 +4,7 @@
  * waits long for it. What is expunged stays for a while for who is reading it. After a crash the next
  * process to open the store goes on.
  */
-import { sweepAnnotations } from './annotations.ts';
+import { sweepAnnotationsBy, sweepAnnotationsOf } from './annotations.ts';
 import { sweepContents } from './content.ts';
 import { sweepMessages } from './messages.ts';
 import type { WriteContext } from './write-context.ts';
@@ -22,7 +22,7 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
   const { db } = context;
   const mailbox = await db
     .selectFrom('mailboxes')
-    .select(['id', 'account_id'])
+    .select('id')
     .where('name', 'is', null)
     .limit(1)
     .executeTakeFirst();
@@ -37,7 +37,7 @@ async function sweepMailbox(context: WriteContext): Promise<boolean> {
     .execute();
   const upTo = tombstones.at(-1)?.modseq;
   if (upTo === undefined) {
-    await sweepAnnotations(context, { accountId: mailbox.account_id, mailboxId: mailbox.id });
+    await sweepAnnotationsOf(context, mailbox.id);
     await db.deleteFrom('uid_blocks').where('mailbox_id', '=', mailbox.id).execute();
     await db.deleteFrom('mailbox_keywords').where('mailbox_id', '=', mailbox.id).execute();
     await db.deleteFrom('mailboxes').where('id', '=', mailbox.id).execute();
@@ -70,7 +70,7 @@ async function sweepAccount(context: WriteContext): Promise<boolean> {
     .limit(1)
     .executeTakeFirst();
   if (account === undefined) return false;
-  await sweepAnnotations(context, { accountId: account.id, mailboxId: undefined });
+  await sweepAnnotationsBy(context, account.id);
   await db.deleteFrom('accounts').where('id', '=', account.id).execute();
   return true;
 }

@@ -34,6 +34,7 @@ import {
 } from './messages.ts';
 import { joinOctets } from './octets.ts';
 import { changeQuota } from './quotas.ts';
+import { changeRights } from './rights.ts';
 import { fillTexts } from './search-fill.ts';
 import { indexTexts } from './search-index.ts';
 import { sweep } from './sweep.ts';
@@ -145,6 +146,7 @@ const writes = {
   deleteMailbox: write(deleteMailbox),
   renameMailbox: write(renameMailbox),
   setSubscription: write(setSubscription),
+  changeRights: write(changeRights),
   setAnnotations: write(setAnnotations),
   deliver,
   append,

@@ -8,6 +8,7 @@ import { loginsSuite } from '../testing/logins-suite.ts';
 import { PostgresServer, postgresIsMissing } from '../testing/postgres-server.ts';
 import { processesSuite } from '../testing/processes-suite.ts';
 import { quotaSuite } from '../testing/quota-suite.ts';
+import { rightsSuite } from '../testing/rights-suite.ts';
 import { storeSuite } from '../testing/store-suite.ts';
 import { sweepSuite } from '../testing/sweep-suite.ts';
 
@@ -30,4 +31,5 @@ describe.skipIf(postgresIsMissing())('on one server', () => {
   quotaSuite('PostgreSQL', create);
   appendOnceSuite('PostgreSQL', create);
   boundsSuite('PostgreSQL', create);
+  rightsSuite('PostgreSQL', create);
 });

@@ -166,8 +166,23 @@ const MENDABLE: readonly (readonly [string, Planted])[] = [
           select id, 1000000, '/private/comment', null, 1 from accounts where address = 'bob@x.test'`,
       ],
       code: 'annotation-of-nothing',
-      where: /^mailbox 1000000 of account \d+$/,
+      where: /^mailbox 1000000$/,
       what: /^1 annotations/,
+    },
+  ],
+  [
+    'rights of an account that was removed',
+    {
+      sql: [
+        `insert into mailbox_rights (mailbox_id, account_id, rights)
+          select ${INBOX}, id, 'lr' from accounts where address = 'bob@x.test'`,
+        `delete from subscriptions where account_id = (select id from accounts where address = 'bob@x.test')`,
+        `update accounts set address_key = null where address = 'bob@x.test'`,
+        `update mailboxes set name = null where account_id = (select id from accounts where address = 'bob@x.test')`,
+      ],
+      code: 'rights-of-nothing',
+      where: /^mailbox \d+$/,
+      what: /^account \d+ has rights/,
     },
   ],
   [
