@@ -164,14 +164,14 @@ export class CommandReader {
   readonly #connection: Wire;
   readonly #response: Pick<ResponseWriter, 'goAhead'>;
   readonly #limits: ReaderLimits;
-  readonly #hasRoom: (coming: Coming) => Promise<boolean>;
+  readonly #hasRoom: (coming: Coming, begun: CommandText) => Promise<boolean>;
 
-  /** `hasRoom` is asked of the messages of a client that is logged in, those of one command together. */
+  /** `hasRoom` is asked of the messages of a client that is logged in, those of one command together; `begun` is what of that has come. */
   constructor(
     connection: Wire,
     response: Pick<ResponseWriter, 'goAhead'>,
     limits: ReaderLimits,
-    hasRoom: (coming: Coming) => Promise<boolean>,
+    hasRoom: (coming: Coming, begun: CommandText) => Promise<boolean>,
   ) {
     this.#connection = connection;
     this.#response = response;
@@ -224,7 +224,7 @@ export class CommandReader {
       }
       const refusal =
         allowance.refusal(line, head.octets, isMessage, isValue) ??
-        (await this.#refusalOf(coming, lines));
+        (await this.#refusalOf(coming, text));
       if (refusal !== undefined) {
         await this.#skip(head, allowance);
         return { text, refusal };
@@ -244,9 +244,10 @@ export class CommandReader {
   }
 
   /** Small ones are heard and refused where they are kept; of REPLACE that alone knows what grows. */
-  async #refusalOf(coming: Coming, lines: readonly string[]): Promise<ReplyError | undefined> {
-    if (coming.octets <= MAX_SMALL_LITERAL_OCTETS || !APPEND_ALONE.test(lines[0] ?? '')) return;
-    return (await this.#hasRoom(coming)) ? undefined : overQuota();
+  async #refusalOf(coming: Coming, begun: CommandText): Promise<ReplyError | undefined> {
+    if (coming.octets <= MAX_SMALL_LITERAL_OCTETS) return;
+    if (!APPEND_ALONE.test(begun.lines[0] ?? '')) return;
+    return (await this.#hasRoom(coming, begun)) ? undefined : overQuota();
   }
 
   /** As it is to be stored. What is refused on the way is read to its end all the same: it comes anyway. */

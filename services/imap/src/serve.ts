@@ -86,8 +86,8 @@ async function answerCommands(
   limits: ReaderLimits,
   onLogin: () => void,
 ): Promise<void> {
-  const reader = new CommandReader(session.connection, session.response, limits, (coming) =>
-    hasRoom(session.store.quotas, session.account.id, coming),
+  const reader = new CommandReader(session.connection, session.response, limits, (coming, begun) =>
+    hasRoom(session, begun, coming),
   );
   const turns = new Turns(COMMANDS_PER_TURN);
   let badInARow = 0;
@@ -132,7 +132,9 @@ async function perform(
       throw new ReplyError('BAD', undefined, 'Not in this state');
     }
     keepsNumbers = rule.keepsNumbers;
-    const completion = await rule.prepare(lexer)(session);
+    const handle = rule.prepare(lexer);
+    await session.renewRights();
+    const completion = await handle(session);
     await session.tellChanges(!keepsNumbers);
     return await complete(session, tag, completion);
   } catch (error) {
@@ -190,6 +192,10 @@ function replyFor(error: unknown): ReplyError | undefined {
       return refuse('ALREADYEXISTS', 'There is a mailbox of that name', error);
     case 'mailbox-not-deletable':
       return refuse('CANNOT', 'INBOX cannot be deleted', error);
+    case 'rights-of-owner':
+      return refuse('CANNOT', 'The owner of a mailbox has all rights', error);
+    case 'too-many-rights':
+      return refuse('LIMIT', 'The mailbox is shared with too many', error);
     case 'bad-mailbox-name':
       return refuse('CANNOT', 'A mailbox cannot have that name', error);
     case 'too-many-mailboxes':

@@ -8,12 +8,26 @@ import type { Logger } from '@mail/service';
 import {
   type Account,
   type AccountId,
-  type Mailbox,
   type MailboxId,
   type MailStore,
   type OpenedMailbox,
   StoreError,
 } from '@mail/store';
+import {
+  type AccessibleMailbox,
+  lookUpAgain,
+  lookUpMailbox,
+  requireAccess,
+} from './access/mailboxes.ts';
+import {
+  amongKinds,
+  canWrite,
+  changeableFlags,
+  has,
+  type Needs,
+  type Right,
+  withoutWriting,
+} from './access/rights.ts';
 import { LastDecoded } from './decoded-part.ts';
 import { ReplyError, refuse, SessionEnd } from './errors.ts';
 import {
@@ -157,7 +171,7 @@ export class Session {
   }
 
   /** Makes `mailbox` the selected one, and returns how it was at that moment. Throws StoreError. */
-  async select(mailbox: Mailbox, readOnly: boolean): Promise<OpenedMailbox> {
+  async select(mailbox: AccessibleMailbox, readOnly: boolean): Promise<OpenedMailbox> {
     this.deselect();
     const { account, store } = this;
     let selected: Selected | undefined;
@@ -244,6 +258,37 @@ export class Session {
     await this.#turns.spend(changes.changed.length + changes.expunged.length);
   }
 
+  /** What the user may do with the selected mailbox. */
+  get rights(): string {
+    const { mailbox, readOnly } = this.selected;
+    return readOnly ? withoutWriting(mailbox.rights) : mailbox.rights;
+  }
+
+  /**
+   * Asks anew what the user may do with the selected mailbox, where it is somebody else's, and tells what has
+   * changed (RFC 4314 §5.1.1). Throws SessionEnd where it can be read no more.
+   */
+  async renewRights(): Promise<void> {
+    if (this.#state.name !== 'selected') return;
+    const { account, selected } = this.#state;
+    if (selected.mailbox.accountId === account.id) return;
+    const before = this.rights;
+    const mailbox = await lookUpAgain(this, selected.mailbox.id);
+    if (mailbox === undefined || !has('r')(mailbox.rights)) {
+      throw new SessionEnd('The selected mailbox can be read no more');
+    }
+    selected.mailbox = mailbox;
+    if (this.rights === before) return;
+    this.tellFlagsInUse(selected.view.flagsInUse);
+    if (canWrite(this.rights) === canWrite(before)) return;
+    this.response.notice(this.access, 'What may be done here has changed');
+  }
+
+  /** What SELECT says of it (RFC 4314 §5.2). */
+  get access(): 'READ-ONLY' | 'READ-WRITE' {
+    return canWrite(this.rights) ? 'READ-WRITE' : 'READ-ONLY';
+  }
+
   /** Whether there may be something that the client wants to hear. */
   get stale(): boolean {
     const { watch, heard } = this.notifications;
@@ -276,7 +321,10 @@ export class Session {
   async #tellSelected(expunges: boolean, heard: Heard): Promise<void> {
     if (this.#state.name !== 'selected') return;
     const { selected } = this.#state;
-    if (selected.stale) await this.refresh();
+    if (selected.stale) {
+      await this.renewRights();
+      await this.refresh();
+    }
     this.notifications.expunging = false;
     const before = selected.view.count;
     const updates = selected.view.release(expunges, heard);
@@ -335,15 +383,20 @@ export class Session {
   /** FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1). */
   tellFlagsInUse(flags: readonly string[]): void {
     this.response.untagged(`FLAGS ${encodeFlags(flags)}`);
-    const permanent = this.selected.readOnly ? [] : [...flags, '\\*'];
+    const permanent = [
+      ...amongKinds(flags, changeableFlags(this.rights)),
+      ...(has('w')(this.rights) ? ['\\*'] : []),
+    ];
     this.response.notice(`PERMANENTFLAGS ${encodeFlags(permanent)}`, 'Flags that are kept');
   }
 
-  /** The mailbox of that name. Throws ReplyError with `code`. */
-  async findMailbox(name: string, code: 'NONEXISTENT' | 'TRYCREATE'): Promise<Mailbox> {
-    const mailbox = await this.store.mailboxes.find(this.account.id, name);
-    if (mailbox === undefined) throw refuse(code, 'No such mailbox');
-    return mailbox;
+  /** The mailbox of that name, where the user may do with it what is needed. Throws ReplyError. */
+  async findMailbox(
+    name: string,
+    needs: Needs,
+    missing: 'NONEXISTENT' | 'TRYCREATE' = 'NONEXISTENT',
+  ): Promise<AccessibleMailbox> {
+    return requireAccess(await lookUpMailbox(this, name), needs, missing);
   }
 
   /** The messages that `set` names. Throws ReplyError BAD for sequence numbers that are not in use. */
@@ -355,9 +408,16 @@ export class Session {
     return selection;
   }
 
-  /** Throws ReplyError where the mailbox was opened by EXAMINE. */
-  requireWritable(): void {
-    if (this.selected.readOnly) throw refuse(undefined, 'The mailbox was opened read-only');
+  /** Throws ReplyError where the user has not all of these rights to the selected mailbox. */
+  requireRights(...rights: readonly Right[]): void {
+    if (!rights.every((right) => has(right)(this.rights))) throw this.refusal();
+  }
+
+  /** Of what the user may not do with the selected mailbox. */
+  refusal(): ReplyError {
+    return this.selected.readOnly
+      ? refuse(undefined, 'The mailbox was opened read-only')
+      : refuse('NOPERM', 'You may not do that with this mailbox');
   }
 }
 

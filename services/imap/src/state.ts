@@ -1,10 +1,12 @@
 /** The states of a session (RFC 3501 §3) and what each holds. */
-import type { Account, Mailbox } from '@mail/store';
+import type { Account } from '@mail/store';
+import type { AccessibleMailbox } from './access/mailboxes.ts';
 import type { MailboxView } from './mailbox-view.ts';
 
 /** A mailbox while it is selected. */
 export interface Selected {
-  readonly mailbox: Mailbox;
+  /** With what its user may do with it, as far as that is known. */
+  mailbox: AccessibleMailbox;
   readonly view: MailboxView;
   /** By EXAMINE. */
   readonly readOnly: boolean;

@@ -1,11 +1,13 @@
 /**
  * The written dialogues of transcripts/, each against the real service with an account of its own whose
  * INBOX holds testing/messages.ts. Those of before-login/ begin with the greeting, others logged in; a line
- * "# limits: ..." is the account's quota.
+ * "# limits: ..." is the account's quota; "# shared: ..." shares mailboxes of another account, <other>, by rights.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Account } from '@mail/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from './commands/index.ts';
+import { INBOX_MESSAGES } from './testing/messages.ts';
 import { startTestServer, type TestServer } from './testing/test-server.ts';
 
 const FOLDER = new URL('./transcripts/', import.meta.url);
@@ -30,6 +32,21 @@ function readTranscript(file: URL): string {
   return readFileSync(file, 'latin1');
 }
 
+/** The account that shares what `text` says, with the mail of testing/messages.ts in each mailbox. */
+async function share(text: string, { id }: Account): Promise<Account | undefined> {
+  const shared = [...text.matchAll(/^# shared: (\S+) (\w+)$/gm)];
+  if (shared.length === 0) return undefined;
+  const { mailboxes, messages, sharing } = server.store;
+  const owner = await server.addAccount();
+  for (const [, name = '', rights = ''] of shared) {
+    const mailbox =
+      (await mailboxes.find(owner.id, name)) ?? (await mailboxes.create(owner.id, name));
+    await messages.append(mailbox.id, INBOX_MESSAGES);
+    await sharing.change(mailbox.id, id, 'replace', rights === 'none' ? '' : rights);
+  }
+  return owner;
+}
+
 describe('logged in', () => {
   test.each(transcripts(FOLDER))('%s', async (name) => {
     const account = await server.addAccountWithMail();
@@ -39,7 +56,7 @@ describe('logged in', () => {
       const limits = { octets: Number(octets), messages: Number(messages) };
       await server.store.quotas.change(account.id, limits);
     }
-    await server.run(LOG_IN + text, account);
+    await server.run(LOG_IN + text, account, 'plain', await share(text, account));
   });
 });
 

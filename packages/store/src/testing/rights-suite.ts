@@ -235,7 +235,7 @@ export function rightsSuite(engine: string, create: () => Promise<DatabaseUnderT
             const { messages } = store;
             const carry = moves ? messages.move : messages.copy;
             const { to } = await carry(work.id, [uid], play.id, only);
-            const copy = (await messages.flags(play.id, to)).get(to[0] ?? 0);
+            const [copy] = await messages.flags(play.id, to);
             expect(new Set(copy)).toEqual(new Set(changed?.flags.filter(may)));
             const [summary] = await messages.summaries(play.id, to);
             expect(new Set(summary?.flags)).toEqual(new Set(copy));

@@ -3,13 +3,19 @@
  * ready for the store, which takes all of them or none.
  */
 import type { NewMessage } from '@mail/store';
+import { amongKinds, changeableFlags, has } from '../access/rights.ts';
 import { refuse } from '../errors.ts';
 import type { AppendArguments, AppendedText } from '../parser/append.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import type { Completion, Session } from '../session.ts';
 
-export function newMessage({ flags, internalDate, octets }: AppendedText): NewMessage {
-  return { raw: octets, flags, ...(internalDate && { internalDate }) };
+/** With those flags that `rights` to its mailbox let it have (RFC 4314 §4). */
+export function newMessage(
+  { flags, internalDate, octets }: AppendedText,
+  rights: string,
+): NewMessage {
+  const kept = amongKinds(flags, changeableFlags(rights));
+  return { raw: octets, flags: kept, ...(internalDate && { internalDate }) };
 }
 
 export async function append(
@@ -20,8 +26,8 @@ export async function append(
   if (messages.some(({ octets }) => octets.every(({ length }) => length === 0))) {
     throw refuse(undefined, 'An empty message: nothing is appended');
   }
-  const ready = messages.map(newMessage);
-  const mailbox = await session.findMailbox(name, 'TRYCREATE');
+  const mailbox = await session.findMailbox(name, has('i'), 'TRYCREATE');
+  const ready = messages.map((message) => newMessage(message, mailbox.rights));
   const appended = await session.store.messages.append(mailbox.id, ready);
   session.context.countStored(appended.length);
   if (session.state.name === 'selected') session.selected.stale = true;

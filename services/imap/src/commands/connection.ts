@@ -1,4 +1,5 @@
 /** Commands about the connection itself: CAPABILITY, NOOP, LOGOUT, STARTTLS, ID, NAMESPACE. */
+import { OTHER_USERS } from '../access/shared-names.ts';
 import { ReplyError } from '../errors.ts';
 import { DELIMITER } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
@@ -39,8 +40,10 @@ export function id(
   return { text: 'ID completed' };
 }
 
-/** RFC 2342: one personal namespace, no others. */
+/** RFC 2342: one personal namespace, and that of other users. */
 export function namespace({ response }: Session): Completion {
-  response.untagged(`NAMESPACE (("" ${encodeString(DELIMITER)})) NIL NIL`);
+  const delimiter = encodeString(DELIMITER);
+  const others = `((${encodeString(OTHER_USERS)} ${delimiter}))`;
+  response.untagged(`NAMESPACE (("" ${delimiter})) ${others} NIL`);
   return { text: 'NAMESPACE completed' };
 }

@@ -1,4 +1,5 @@
 /** COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851), by sequence number or UID, with COPYUID (RFC 4315 §3). */
+import { changeableFlags, has } from '../access/rights.ts';
 import type { CopyArguments } from '../parser/command.ts';
 import { formatSet } from '../parser/sequence-set.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
@@ -17,13 +18,15 @@ export async function copy(
   { set, mailbox }: CopyArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  const target = await session.findMailbox(mailbox, 'TRYCREATE');
+  const target = await session.findMailbox(mailbox, has('i'), 'TRYCREATE');
   if (session.selected.stale) await session.refresh();
   const selection = session.resolve(set, numbering);
   // RFC 2180 §4.4: all of them or none
   completeOver(selection.missing, numbering, { text: '' });
   const uids = selection.all().map(({ uid }) => uid);
-  const copied = await session.store.messages.copy(session.selected.mailbox.id, uids, target.id);
+  const keep = changeableFlags(target.rights);
+  const { mailbox: source } = session.selected;
+  const copied = await session.store.messages.copy(source.id, uids, target.id, keep);
   session.selected.stale = true;
   session.notifications.noteArrivals(target.id, copied.to);
   const code = copyUid(copied);
@@ -35,11 +38,14 @@ export async function move(
   { set, mailbox }: CopyArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  session.requireWritable();
+  // as STORE and EXPUNGE need them
+  session.requireRights('t', 'e');
   const selection = session.resolve(set, numbering);
-  const target = await session.findMailbox(mailbox, 'TRYCREATE');
+  const target = await session.findMailbox(mailbox, has('i'), 'TRYCREATE');
   const uids = selection.all().map(({ uid }) => uid);
-  const moved = await session.store.messages.move(session.selected.mailbox.id, uids, target.id);
+  const keep = changeableFlags(target.rights);
+  const { mailbox: source } = session.selected;
+  const moved = await session.store.messages.move(source.id, uids, target.id, keep);
   session.selected.stale = true;
   session.notifications.expunging = true;
   session.notifications.noteArrivals(target.id, moved.to);

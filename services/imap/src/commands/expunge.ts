@@ -20,7 +20,7 @@ export async function expungeDeleted(session: Session, among?: MessageSet): Prom
 }
 
 export async function expunge(session: Session, among?: MessageSet): Promise<Completion> {
-  session.requireWritable();
+  session.requireRights('e');
   session.notifications.expunging = true;
   await expungeDeleted(session, among);
   const text = 'EXPUNGE completed';

@@ -3,6 +3,7 @@
  * which order, and what is read of them at once. How items are told is fetch-items.ts's and fetch-sections.ts's.
  */
 import { CHUNK_BYTES, type ChangedFlags } from '@mail/store';
+import { has } from '../access/rights.ts';
 import { ReplyError, refuse } from '../errors.ts';
 import type { Numbered, Selection } from '../mailbox-view.ts';
 import type { FetchArguments, FetchItem } from '../parser/fetch.ts';
@@ -183,7 +184,7 @@ class Teller {
     this.#items = items;
     this.#itemsWithFlags = withFlags(session, items);
     this.#needs = needsOf(items);
-    this.#marksSeen = !session.selected.readOnly && items.some(marksSeen);
+    this.#marksSeen = has('s')(session.rights) && items.some(marksSeen);
     this.#areColumns = areColumns(items);
     this.#decodes = items.some(({ kind }) => kind === 'binary' || kind === 'binary-size');
   }

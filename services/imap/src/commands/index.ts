@@ -2,6 +2,7 @@
  * The table of commands: where each may come, how it is read, what it does, what CAPABILITY says because
  * of it. To add one: parser/x.ts, commands/x.ts, a line here.
  */
+import { parseIdentified, parseSetAcl } from '../parser/acl.ts';
 import { parseAppend, parseReplace } from '../parser/append.ts';
 import {
   parseAuthenticate,
@@ -29,6 +30,7 @@ import { parseEnable, parseSelect } from '../parser/select.ts';
 import { parseSort, parseThread } from '../parser/sort.ts';
 import type { Completion, Numbering, Session } from '../session.ts';
 import type { StateName } from '../state.ts';
+import { deleteAcl, getAcl, listRights, myRights, setAcl } from './acl.ts';
 import { append } from './append.ts';
 import { type Command, type CommandRule, command } from './command.ts';
 import { capability, id, logout, namespace, noop, startTls } from './connection.ts';
@@ -147,7 +149,14 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       states: LOGGED_IN,
       parse: parseList,
       handle: list,
-      capability: ['CHILDREN', 'LIST-EXTENDED', 'LIST-METADATA', 'LIST-STATUS', 'SPECIAL-USE'],
+      capability: [
+        'CHILDREN',
+        'LIST-EXTENDED',
+        'LIST-METADATA',
+        'LIST-MYRIGHTS',
+        'LIST-STATUS',
+        'SPECIAL-USE',
+      ],
     }),
   ],
   ['LSUB', command({ states: LOGGED_IN, parse: parseLsub, handle: lsub })],
@@ -205,6 +214,19 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       capability: ['QUOTA=RES-MESSAGE', 'QUOTA=RES-STORAGE'],
     }),
   ],
+  ['GETACL', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: getAcl })],
+  [
+    'SETACL',
+    command({
+      states: LOGGED_IN,
+      parse: parseSetAcl,
+      handle: setAcl,
+      capability: ['ACL', 'RIGHTS=kxte'],
+    }),
+  ],
+  ['DELETEACL', command({ states: LOGGED_IN, parse: parseIdentified, handle: deleteAcl })],
+  ['LISTRIGHTS', command({ states: LOGGED_IN, parse: parseIdentified, handle: listRights })],
+  ['MYRIGHTS', command({ states: LOGGED_IN, parse: parseOneMailbox, handle: myRights })],
   ['SETQUOTA', command({ states: LOGGED_IN, parse: parseSetQuota, handle: setQuota })],
   ['IDLE', command({ states: LOGGED_IN, parse: parseNothing, handle: idle, capability: ['IDLE'] })],
 

@@ -1,7 +1,7 @@
 /**
  * LIST and LSUB (RFC 3501 §6.3.8, §6.3.9), with CHILDREN (RFC 3348), SPECIAL-USE (RFC 6154), LIST-EXTENDED
- * (RFC 5258), LIST-STATUS (RFC 5819) and LIST-METADATA (RFC 9590); and the LIST that others tell: commands of
- * IMAP4rev2, and NOTIFY.
+ * (RFC 5258), LIST-STATUS (RFC 5819), LIST-METADATA (RFC 9590) and LIST-MYRIGHTS (RFC 8440), of mailboxes of
+ * others too (RFC 4314 §4); and the LIST that others tell: commands of IMAP4rev2, and NOTIFY.
  */
 import {
   type AccountOverview,
@@ -12,6 +12,8 @@ import {
   StoreError,
   superiorsOf,
 } from '@mail/store';
+import { type AccessibleMailbox, listMailboxes } from '../access/mailboxes.ts';
+import { canAnnotate, has } from '../access/rights.ts';
 import { ListPattern } from '../list-pattern.ts';
 import {
   DELIMITER,
@@ -22,6 +24,7 @@ import {
 import type { Completion, Session } from '../session.ts';
 import { encodeString } from '../strings.ts';
 import { Turns } from '../turns.ts';
+import { tellMyRights } from './acl.ts';
 import { tellListedMetadata } from './metadata.ts';
 import { tellStatus } from './status.ts';
 
@@ -83,16 +86,21 @@ function tell(
   );
 }
 
+type Listed = Pick<Mailbox, 'name' | 'specialUse'>;
+
 /** A name with what is there: a mailbox, or only inferiors or a subscription. */
-interface Entry {
+interface Entry<Kind extends Listed = Listed> {
   readonly name: string;
-  readonly mailbox: Mailbox | undefined;
+  readonly mailbox: Kind | undefined;
   readonly hasChildren: boolean;
   readonly subscribed: boolean;
 }
 
 /** All names that there are, `subscribed` ones without a mailbox among them, in order. */
-function entriesOf(mailboxes: readonly Mailbox[], subscribed: ReadonlySet<string>): Entry[] {
+function entriesOf<Kind extends Listed>(
+  mailboxes: readonly Kind[],
+  subscribed: ReadonlySet<string>,
+): Entry<Kind>[] {
   const named = new Map(mailboxes.map((mailbox) => [mailbox.name, mailbox]));
   const superiors = new Set(mailboxes.flatMap(({ name }) => superiorsOf(name)));
   const subscribedSuperiors = [...subscribed].flatMap((name) => superiorsOf(name));
@@ -120,7 +128,7 @@ function attributesOf({ mailbox, hasChildren }: Entry, extended: boolean): strin
  */
 export async function tellName(session: Session, name: string, called: string): Promise<void> {
   if (!session.enabled.has('IMAP4rev2')) return;
-  const mailboxes = await session.store.mailboxes.list(session.account.id);
+  const mailboxes = await listMailboxes(session);
   const entry = entriesOf(mailboxes, new Set()).find((one) => one.name === name) ?? {
     name,
     mailbox: undefined,
@@ -161,7 +169,7 @@ function isSelected(
 }
 
 export async function list(session: Session, parsed: ListArguments): Promise<Completion> {
-  const { reference, patterns, select, returns, status, metadata, extended } = parsed;
+  const { reference, patterns, select, returns, extended } = parsed;
   const text = 'LIST completed';
   // an empty pattern asks for the delimiter (RFC 3501 §6.3.8)
   if (!extended && patterns[0] === '') {
@@ -169,7 +177,7 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
     return { text };
   }
   const { mailboxes } = session.store;
-  const existing = await mailboxes.list(session.account.id);
+  const existing = await listMailboxes(session);
   const tellsSubscribed = select.includes('SUBSCRIBED') || returns.includes('SUBSCRIBED');
   const subscriptions = tellsSubscribed ? await mailboxes.subscriptions(session.account.id) : [];
   const entries = entriesOf(existing, new Set(subscriptions));
@@ -193,22 +201,30 @@ export async function list(session: Session, parsed: ListArguments): Promise<Com
     const attributes = attributesOf(entry, extended || session.enabled.has('IMAP4rev2'));
     if (tellsSubscribed && entry.subscribed) attributes.push('\\Subscribed');
     tell(session, 'LIST', { name, attributes, ...(above && { childInfo: criteria }) });
-    await tellStatusOf(session, entry.mailbox, status);
-    if (entry.mailbox !== undefined && metadata.length > 0) {
-      await tellListedMetadata(session, entry.mailbox, metadata);
-    }
+    if (entry.mailbox !== undefined) await tellMore(session, entry.mailbox, parsed);
     await session.response.room;
   }
   return { text };
 }
 
-/** RFC 5819: of what can be selected. */
+/** What is asked of a mailbox besides, as far as its user may know it (RFC 8440, RFC 5819, RFC 9590). */
+async function tellMore(
+  session: Session,
+  mailbox: AccessibleMailbox,
+  { returns, status, metadata }: ListArguments,
+): Promise<void> {
+  if (returns.includes('MYRIGHTS')) tellMyRights(session, mailbox);
+  if (status.length > 0 && has('r')(mailbox.rights)) await tellStatusOf(session, mailbox, status);
+  if (metadata.length > 0 && canAnnotate(mailbox.rights)) {
+    await tellListedMetadata(session, mailbox, metadata);
+  }
+}
+
 async function tellStatusOf(
   session: Session,
-  mailbox: Mailbox | undefined,
+  mailbox: Mailbox,
   items: readonly StatusItem[],
 ): Promise<void> {
-  if (mailbox === undefined || items.length === 0) return;
   try {
     await tellStatus(session, mailbox, items);
   } catch (error) {

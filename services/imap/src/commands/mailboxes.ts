@@ -1,5 +1,16 @@
 /** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3 to §6.3.7). */
 import { INBOX, isInferior, parseMailboxName, SPECIAL_USES } from '@mail/store';
+import {
+  findPlace,
+  listMailboxes,
+  lookUpMailbox,
+  nameFor,
+  type Place,
+  requireAccess,
+  withOwner,
+} from '../access/mailboxes.ts';
+import { has } from '../access/rights.ts';
+import { parseSharedName } from '../access/shared-names.ts';
 import { refuse } from '../errors.ts';
 import { type CreateArguments, DELIMITER, type RenameArguments } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
@@ -20,11 +31,17 @@ export async function create(
   session: Session,
   { mailbox: name, uses }: CreateArguments,
 ): Promise<Completion> {
-  const { mailboxes } = session.store;
-  const created = await mailboxes.create(session.account.id, name, useOf(uses));
-  session.notifications.watch?.view.expectName(created.name, true);
-  const { objectId } = created;
-  await tellSpelling(session, created.name, name);
+  const use = useOf(uses);
+  const place = await findPlace(session, name);
+  const { owner } = place;
+  if (use !== undefined && owner.id !== session.account.id) {
+    throw refuse('USEATTR', 'Only its owner says what a mailbox is for');
+  }
+  const making = session.store.mailboxes.create(owner.id, place.name, use);
+  const { objectId, ...created } = await withOwner(session, owner, making);
+  const made = nameFor(session, owner, created.name);
+  session.notifications.watch?.view.expectName(made, true);
+  await tellSpelling(session, made, name);
   return { code: `MAILBOXID (${objectId})`, text: 'CREATE completed' };
 }
 
@@ -37,18 +54,17 @@ async function tellSpelling(session: Session, name: string, called: string): Pro
 async function isSuperior(session: Session, text: string): Promise<boolean> {
   const name = parseMailboxName(text);
   if (name === undefined) return false;
-  const mailboxes = await session.store.mailboxes.list(session.account.id);
+  const mailboxes = await listMailboxes(session);
   return mailboxes.some((mailbox) => isInferior(mailbox.name, name));
 }
 
 /** Inferiors stay; a name that is only their superior can't be deleted (RFC 3501 §6.3.4). */
 export async function remove(session: Session, name: string): Promise<Completion> {
-  const mailbox = await session.store.mailboxes.find(session.account.id, name);
-  if (mailbox === undefined) {
-    throw (await isSuperior(session, name))
-      ? refuse('HASCHILDREN', 'There are mailboxes below that name')
-      : refuse('NONEXISTENT', 'No such mailbox');
+  const found = await lookUpMailbox(session, name);
+  if (found === undefined && (await isSuperior(session, name))) {
+    throw refuse('HASCHILDREN', 'There are mailboxes below that name');
   }
+  const mailbox = requireAccess(found, has('x'), 'NONEXISTENT');
   const { state } = session;
   await session.store.mailboxes.delete(mailbox.id);
   session.notifications.watch?.view.expectName(mailbox.name, false);
@@ -57,8 +73,24 @@ export async function remove(session: Session, name: string): Promise<Completion
   return { text: 'DELETE completed' };
 }
 
+/** Whose mailbox is renamed, and what they call it. Of one's own there may be only superiors of that name. */
+async function findRenamed(session: Session, from: string): Promise<Place> {
+  const mailbox = await lookUpMailbox(session, from);
+  const named = parseSharedName(from);
+  if (named === undefined || mailbox?.owner.id === session.account.id) {
+    return { owner: session.account, name: from };
+  }
+  const { owner } = requireAccess(mailbox, has('x'), 'NONEXISTENT');
+  return { owner, name: named.name };
+}
+
 export async function rename(session: Session, { from, to }: RenameArguments): Promise<Completion> {
-  await session.store.mailboxes.rename(session.account.id, from, to);
+  const renamed = await findRenamed(session, from);
+  const place = await findPlace(session, to);
+  const { owner } = renamed;
+  if (owner.id !== place.owner.id) throw refuse('CANNOT', 'A mailbox stays with its owner');
+  const renaming = session.store.mailboxes.rename(owner.id, renamed.name, place.name);
+  await withOwner(session, owner, renaming);
   // of INBOX it moves messages, and INBOX may be what is selected here
   if (session.state.name === 'selected') session.selected.stale = true;
   // of INBOX it leaves the name (RFC 9051 §6.3.6)
@@ -74,8 +106,11 @@ export async function rename(session: Session, { from, to }: RenameArguments): P
 }
 
 async function setSubscription(session: Session, text: string, subscribed: boolean): Promise<void> {
-  await session.store.mailboxes.subscribe(session.account.id, text, subscribed);
-  const name = parseMailboxName(text);
+  const mailbox = await lookUpMailbox(session, text);
+  // as LIST has it, of one that LIST has
+  const called = mailbox !== undefined && has('l')(mailbox.rights) ? mailbox.name : text;
+  await session.store.mailboxes.subscribe(session.account.id, called, subscribed);
+  const name = parseMailboxName(called);
   if (name !== undefined) {
     session.notifications.watch?.view.expectSubscription(name, subscribed);
   }

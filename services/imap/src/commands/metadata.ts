@@ -1,8 +1,10 @@
 /**
  * GETMETADATA and SETMETADATA (RFC 5464), and the annotations that LIST tells (RFC 9590). A mailbox's use is
- * one of them (RFC 6154 §4), which the store keeps. The server's annotations are the account's own.
+ * one of them (RFC 6154 §4), which the store keeps; so it does tell whose are those of a mailbox that several
+ * have. The server's annotations are the account's own.
  */
 import { type AnnotationSummary, type MailboxId, StoreError } from '@mail/store';
+import { canAnnotate } from '../access/rights.ts';
 import { refuse } from '../errors.ts';
 import type { Depth, GetMetadataArguments, SetMetadataArguments } from '../parser/metadata.ts';
 import type { Completion, Session } from '../session.ts';
@@ -99,7 +101,7 @@ async function findOwner(
   session: Session,
   mailbox: string,
 ): Promise<{ name: string; id: MailboxId | undefined }> {
-  return mailbox === '' ? { name: '', id: undefined } : session.findMailbox(mailbox, 'NONEXISTENT');
+  return mailbox === '' ? { name: '', id: undefined } : session.findMailbox(mailbox, canAnnotate);
 }
 
 export async function getMetadata(

@@ -1,9 +1,11 @@
 /**
  * GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208 §4.1). An account has one quota root, named by its address, for
- * all its mailboxes; none where nothing is limited, since only limits are told of a root. Users do not set
+ * all its mailboxes, whoever fills them; none where nothing is limited, since only limits are told of a root. Users do not set
  * their own: QUOTASET is not announced.
  */
-import type { Quota } from '@mail/store';
+import type { Account, Quota } from '@mail/store';
+import { withOwner } from '../access/mailboxes.ts';
+import { has } from '../access/rights.ts';
 import { refuse } from '../errors.ts';
 import type { SetQuotaArguments } from '../parser/quota.ts';
 import type { Completion, Session } from '../session.ts';
@@ -25,8 +27,10 @@ function resources({ used, limits }: Quota): string[] {
 }
 
 /** Undefined where the account has no root. */
-async function quotaResponse(session: Session): Promise<string | undefined> {
-  const { id, address } = session.account;
+async function quotaResponse(
+  session: Session,
+  { id, address }: Account,
+): Promise<string | undefined> {
   const told = resources(await session.store.quotas.read(id));
   if (told.length === 0) return undefined;
   return `QUOTA ${session.strings.astring(address)} (${told.join(' ')})`;
@@ -36,7 +40,8 @@ const noSuchRoot = () => refuse('NONEXISTENT', 'No such quota root');
 
 /** RFC 9208 §4.1.1. */
 export async function getQuota(session: Session, root: string): Promise<Completion> {
-  const response = root === session.account.address ? await quotaResponse(session) : undefined;
+  const { account } = session;
+  const response = root === account.address ? await quotaResponse(session, account) : undefined;
   if (response === undefined) throw noSuchRoot();
   session.response.untagged(response);
   return { text: 'GETQUOTA completed' };
@@ -44,10 +49,11 @@ export async function getQuota(session: Session, root: string): Promise<Completi
 
 /** RFC 9208 §4.1.2. */
 export async function getQuotaRoot(session: Session, name: string): Promise<Completion> {
-  const { strings, response, account } = session;
-  const mailbox = await session.findMailbox(name, 'NONEXISTENT');
-  const quota = await quotaResponse(session);
-  const root = quota === undefined ? '' : ` ${strings.astring(account.address)}`;
+  const { strings, response } = session;
+  const mailbox = await session.findMailbox(name, has('r'));
+  const { owner } = mailbox;
+  const quota = await withOwner(session, owner, quotaResponse(session, owner));
+  const root = quota === undefined ? '' : ` ${strings.astring(owner.address)}`;
   response.untagged(`QUOTAROOT ${strings.mailbox(mailbox.name)}${root}`);
   if (quota !== undefined) response.untagged(quota);
   return { text: 'GETQUOTAROOT completed' };

@@ -1,4 +1,5 @@
 /** REPLACE and UID REPLACE (RFC 8508): a new message in the place of one, in the same mailbox or another. */
+import { has } from '../access/rights.ts';
 import { refuse } from '../errors.ts';
 import type { ReplaceArguments } from '../parser/append.ts';
 import { type Completion, completeOver, type Numbering, type Session } from '../session.ts';
@@ -9,10 +10,10 @@ export async function replace(
   { replaced, mailbox: name, message }: ReplaceArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  session.requireWritable();
+  session.requireRights('t', 'e');
   const selection = session.resolve(replaced, numbering);
-  const ready = newMessage(message);
-  const target = await session.findMailbox(name, 'TRYCREATE');
+  const target = await session.findMailbox(name, has('i'), 'TRYCREATE');
+  const ready = newMessage(message, target.rights);
   completeOver(selection.missing, numbering, { text: '' });
   const [only] = selection.all();
   if (only === undefined) throw refuse('NONEXISTENT', 'No such message');

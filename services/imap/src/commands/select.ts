@@ -1,4 +1,5 @@
 /** SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2; RFC 3691; RFC 7162; RFC 9586). */
+import { has } from '../access/rights.ts';
 import { ReplyError } from '../errors.ts';
 import type { SelectArguments } from '../parser/select.ts';
 import type { Completion, Session } from '../session.ts';
@@ -22,7 +23,7 @@ async function open(
     session.deselect();
     response.notice('CLOSED', 'The mailbox before is closed');
   }
-  const mailbox = await session.findMailbox(name, 'NONEXISTENT');
+  const mailbox = await session.findMailbox(name, has('r'));
   const { uidNext, firstUnseen } = await session.select(mailbox, readOnly);
   try {
     await tellOpened(session, name, uidNext, firstUnseen);
@@ -32,9 +33,7 @@ async function open(
     session.deselect();
     throw error;
   }
-  return readOnly
-    ? { code: 'READ-ONLY', text: 'EXAMINE completed' }
-    : { code: 'READ-WRITE', text: 'SELECT completed' };
+  return { code: session.access, text: `${readOnly ? 'EXAMINE' : 'SELECT'} completed` };
 }
 
 /** `name` is what the client calls it. */
@@ -77,9 +76,9 @@ export function examine(session: Session, parsed: SelectArguments): Promise<Comp
   return open(session, parsed, true);
 }
 
-/** Removes what is \Deleted without a word, unless the mailbox was opened by EXAMINE. */
+/** Removes what is \Deleted without a word, where the user may (RFC 4314 §4). */
 export async function close(session: Session): Promise<Completion> {
-  if (!session.selected.readOnly) await expungeDeleted(session);
+  if (has('e')(session.rights)) await expungeDeleted(session);
   session.deselect();
   return { text: 'CLOSE completed' };
 }

@@ -1,6 +1,7 @@
 /** STATUS (RFC 3501 §6.3.10), with SIZE and DELETED (RFC 8438, RFC 9051 §6.3.11), MAILBOXID (RFC 8474), HIGHESTMODSEQ (RFC 7162),
  * APPENDLIMIT (RFC 7889), DELETED-STORAGE (RFC 9208 §4.1.4). */
 import type { Mailbox, MailboxStatus } from '@mail/store';
+import { has } from '../access/rights.ts';
 import type { StatusArguments, StatusItem } from '../parser/mailbox.ts';
 import type { Completion, Session } from '../session.ts';
 
@@ -54,7 +55,7 @@ export async function status(
   session: Session,
   { mailbox: name, items }: StatusArguments,
 ): Promise<Completion> {
-  const mailbox = await session.findMailbox(name, 'NONEXISTENT');
+  const mailbox = await session.findMailbox(name, has('r'));
   await tellStatus(session, mailbox, items);
   return { text: 'STATUS completed' };
 }

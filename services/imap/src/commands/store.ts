@@ -1,5 +1,6 @@
 /** STORE and UID STORE (RFC 3501 §6.4.6), with UNCHANGEDSINCE (RFC 7162 §3.1.3). */
 import type { ChangedFlags } from '@mail/store';
+import { amongKinds, changeableFlags } from '../access/rights.ts';
 import type { Numbered } from '../mailbox-view.ts';
 import type { StoreArguments } from '../parser/flags.ts';
 import { formatSet } from '../parser/sequence-set.ts';
@@ -20,18 +21,23 @@ function modifiedOf(
 
 export async function store(
   session: Session,
-  { set, unchangedSince, change, silent, flags }: StoreArguments,
+  { set, unchangedSince, change, silent: asksSilence, flags }: StoreArguments,
   numbering: Numbering,
 ): Promise<Completion> {
-  session.requireWritable();
+  const only = changeableFlags(session.rights);
+  // one of several is enough (RFC 4314 §4)
+  const refused = flags.length === 0 ? only?.length === 0 : amongKinds(flags, only).length === 0;
+  if (refused) throw session.refusal();
+  // a client that is not told computes what they are, as if all could be changed
+  const silent = asksSilence && only === undefined;
   const selection = session.resolve(set, numbering);
   const { mailbox, view } = session.selected;
   if (unchangedSince !== undefined) session.enableCondStore();
   const asked = selection.all();
   const uids = asked.map(({ uid }) => uid);
   const { messages } = session.store;
-  const condition = unchangedSince === undefined ? undefined : { unchangedSince };
-  const changed = await messages.changeFlags(mailbox.id, uids, change, flags, condition);
+  const options = { unchangedSince, only };
+  const changed = await messages.changeFlags(mailbox.id, uids, change, flags, options);
   view.note(changed, !silent);
   // MODSEQ is told to those who asked for silence as well (RFC 7162 §3.1.3)
   for (const message of silent && !session.condStore ? [] : changed) {

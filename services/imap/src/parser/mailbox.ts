@@ -72,7 +72,7 @@ export function parseLsub(lexer: Lexer): LsubArguments {
 const SELECTIONS = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'] as const;
 export type ListSelection = (typeof SELECTIONS)[number];
 
-const RETURNS = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'] as const;
+const RETURNS = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE', 'MYRIGHTS'] as const;
 export type ListReturn = (typeof RETURNS)[number];
 
 export interface ListArguments {

@@ -32,11 +32,15 @@ export interface TestServer {
   addAccount(): Promise<Account>;
   /** The same with the mail of messages.ts in its INBOX. */
   addAccountWithMail(): Promise<Account>;
-  /** Runs a dialogue, on the plain port by default, with `<user>`, `<password>` and the others below filled in. */
+  /**
+   * Runs a dialogue, on the plain port by default, with `<user>`, `<password>` and the others below filled in,
+   * `<other>` where another account is given.
+   */
   run(
     transcript: string,
     account: Account,
     port?: keyof TestServer['ports'],
+    other?: Account,
   ): Promise<Record<string, string>>;
   /** Puts the next certificate in force; connections go on under theirs. */
   switchCertificate(): Promise<void>;
@@ -91,13 +95,14 @@ export async function startTestServer(
       if (inbox !== undefined) await store.messages.append(inbox.id, INBOX_MESSAGES);
       return account;
     },
-    run: (transcript, { address: user }, port = 'plain') =>
+    run: (transcript, { address: user }, port = 'plain', other) =>
       runTranscript(transcript, {
         port: ports[port],
         implicitTls: port === 'tls',
         tls: { ca: [...certificates.trusted], servername: 'localhost' },
         variables: {
           user,
+          ...(other && { other: other.address }),
           password: PASSWORD,
           big: 'x'.repeat(102_401),
           nul: '\0',
