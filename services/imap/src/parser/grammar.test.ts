@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../commands/index.ts';
 import { ImapSyntaxError } from '../errors.ts';
 import { encodeMailboxName } from '../utf7.ts';
+import { parseIdentified, parseSetAcl } from './acl.ts';
 import { type AppendArguments, parseAppend } from './append.ts';
 import { parseVerb } from './command.ts';
 import { formatDateTime, MONTHS } from './date.ts';
@@ -90,6 +91,13 @@ const VALID = [
   'a MOVE * Archive/2026',
   'a REPLACE * Drafts (\\Draft) " 1-Feb-1994 12:00:00 +0100" {6}\r\nHello\n',
   'a UID REPLACE 9 {1+}\r\nx {0}\r\n',
+  'a SETACL INBOX bob@example.test +lrswipkxteacd',
+  'a SETACL "Entw&APw-rfe" {16+}\r\nbob@example.test ""',
+  'a DELETEACL INBOX -bob',
+  'a LISTRIGHTS INBOX "anyone"',
+  'a GETACL Users/bob@example.test/INBOX',
+  'a MYRIGHTS {5+}\r\nINBOX',
+  'a LIST "" % RETURN (MYRIGHTS CHILDREN)',
   'a GETQUOTA ""',
   'a GETQUOTA {3+}\r\na b',
   'a GETQUOTAROOT "Entw&APw-rfe"',
@@ -133,6 +141,17 @@ test.each([
   'a LIST "" * RETURN (STATUS)',
   'a LIST "" * (CHILDREN)',
   'a CREATE x (USE \\Sent)',
+  'a SETACL INBOX bob',
+  'a SETACL INBOX "" l',
+  'a SETACL INBOX bob lR',
+  'a SETACL INBOX bob l-r',
+  'a SETACL INBOX bob ++l',
+  'a SETACL INBOX bob l1',
+  'a SETACL INBOX bob l x',
+  'a DELETEACL INBOX',
+  'a LISTRIGHTS INBOX',
+  'a GETACL INBOX bob',
+  'a MYRIGHTS',
   'a GETQUOTA',
   'a GETQUOTAROOT INBOX x',
   'a SETQUOTA x',
@@ -566,6 +585,23 @@ test('SETQUOTA', () => {
       const expected = { root, limits };
       expect(reads(parseSetQuota, ` ${written(root, way)} (${list})`)).toEqual(expected);
       expect(reads(parseQuotaRoot, ` ${written(root, way)}`)).toBe(root);
+    }),
+  );
+});
+
+test('rights are read as they are written, those of RFC 2086 as what they stand for', () => {
+  const letters = fc.string({ unit: fc.constantFrom(...'lrswipkxteacd'), maxLength: 15 });
+  const sign = fc.constantFrom('', '+', '-');
+  fc.assert(
+    fc.property(texts, ways, sign, letters, (identifier, how, prefix, rights) => {
+      fc.pre(identifier !== '');
+      const change = prefix === '' ? 'replace' : prefix === '+' ? 'add' : 'remove';
+      const meant = rights.replaceAll('c', 'kx').replaceAll('d', 'te');
+      const head = ` Work ${written(identifier, how)}`;
+      const identified = { mailbox: 'Work', identifier };
+      expect(reads(parseIdentified, head)).toEqual(identified);
+      const wire = `${head} ${written(prefix + rights, how)}`;
+      expect(reads(parseSetAcl, wire)).toEqual({ ...identified, change, rights: meant });
     }),
   );
 });
