@@ -169,7 +169,7 @@ function isSelected(
 }
 
 export async function list(session: Session, parsed: ListArguments): Promise<Completion> {
-  const { reference, patterns, select, returns, extended } = parsed;
+  const { reference, patterns, select, returns, status, metadata, extended } = parsed;
   const text = 'LIST completed';
   // an empty pattern asks for the delimiter (RFC 3501 §6.3.8)
   if (!extended && patterns[0] === '') {
