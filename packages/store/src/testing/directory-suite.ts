@@ -267,6 +267,7 @@ export function directorySuite(engine: string, create: () => Promise<DatabaseUnd
         'alter table accounts drop column quota_octets',
         'alter table accounts drop column quota_messages',
         // and what came behind it
+        'drop table mailbox_rights',
         'drop table annotations',
         'alter table accounts drop column modseq',
         `delete from schema_migrations where number >= (select number from schema_migrations where name = 'directory')`,
