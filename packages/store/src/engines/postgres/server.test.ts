@@ -57,7 +57,9 @@ describe.skipIf(postgresIsMissing())('a store on a PostgreSQL server', () => {
     const stores = await Promise.all([open(), open(), open(), open()]);
     await Promise.all(stores.map((store, at) => store.accounts.add(`user${at}@x.test`, 'hash')));
     expect(await stores[0]?.accounts.list()).toHaveLength(4);
-    expect(await database.query('select name from schema_migrations')).toEqual([{ name: 'init' }]);
+    const applied = await database.query('select name from schema_migrations');
+    expect(applied[0]).toEqual({ name: 'init' });
+    expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
   });
 
   it('is written by two at once without deadlock, however their recipients overlap', async () => {
