@@ -69,6 +69,8 @@ export class RegistryStream {
   #closed = false;
   #call: RegistryCall | undefined;
   #opened = false;
+  /** Whether the registry was called at all. */
+  #asked = false;
   #attempts = 0;
   #reconnectTimer: NodeJS.Timeout | undefined;
   #wakeTimer: NodeJS.Timeout | undefined;
@@ -156,8 +158,7 @@ export class RegistryStream {
         current.fenceFrom(action.at);
         return;
       case 'setStale':
-        if (action.stale) logger.warn('cut off from the registry: the certificate may be stale');
-        else logger.info('the registry vouches for the certificate');
+        this.#tellStale(action.stale);
         return;
       case 'setFenced':
         if (action.fenced) logger.error('cut off from the registry: refusing new handshakes');
@@ -190,6 +191,14 @@ export class RegistryStream {
         logger.error({ detail: action.detail }, 'the registry did what it never should');
         return;
     }
+  }
+
+  #tellStale(stale: boolean): void {
+    const { logger } = this.#options;
+    if (!stale) logger.info('the registry vouches for the certificate');
+    else if (this.#asked) logger.warn('cut off from the registry: the certificate may be stale');
+    // a start like any other: the registry may answer at once
+    else logger.info('the cached certificate serves until the registry answers');
   }
 
   async #build(id: BuildId, message: MaterialMessage): Promise<void> {
@@ -251,6 +260,7 @@ export class RegistryStream {
 
   #connect(): void {
     if (this.#closed) return;
+    this.#asked = true;
     let call: RegistryCall;
     try {
       call = this.#options.open();
