@@ -142,7 +142,7 @@ export type FlagKind = 'seen' | 'deleted' | 'other';
 /** A mailbox of somebody else, by what a user may do with it. */
 export interface SharedMailbox {
   /** As its owner has it. */
-  readonly mailbox: Mailbox;
+  readonly mailbox: MailboxOverview;
   readonly owner: Account;
   /** Letters of RIGHTS, in its order (RFC 4314 §2.1); empty where the user has none. */
   readonly rights: string;
@@ -452,7 +452,7 @@ export interface Sharing {
   /** In order of address, the owner aside. Throws no-such-mailbox. */
   grants(mailboxId: MailboxId): Promise<Grant[]>;
   /**
-   * Durable; counts as a change of the mailbox. Throws no-such-mailbox, no-such-account, rights-of-owner
+   * Durable; counts as a change of the mailbox and of the account. Throws no-such-mailbox, no-such-account, rights-of-owner
    * where the owner would not have all, too-many-rights.
    */
   change(

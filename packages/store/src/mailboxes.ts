@@ -66,7 +66,7 @@ type SelectedMailbox = Pick<MailboxRow, 'id' | 'object_id' | 'uid_validity' | 's
   subscription: string | null;
 };
 
-export function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
+function toMailbox(accountId: AccountId, row: SelectedMailbox): Mailbox {
   return {
     id: row.id,
     accountId,
@@ -101,6 +101,23 @@ type StatusRow = Pick<
   'messages' | 'unseen' | 'deleted' | 'uid_next' | 'uid_validity' | 'highest_modseq' | 'size'
 >;
 
+/** Beyond what a mailbox is. */
+export const STATUS_COLUMNS = [
+  'mailboxes.messages',
+  'mailboxes.unseen',
+  'mailboxes.deleted',
+  'mailboxes.uid_next',
+  'mailboxes.highest_modseq',
+  'mailboxes.size',
+] as const;
+
+export function toOverview(
+  accountId: AccountId,
+  row: SelectedMailbox & StatusRow,
+): MailboxOverview {
+  return { ...toMailbox(accountId, row), status: toStatus(row) };
+}
+
 function toStatus(row: StatusRow): MailboxStatus {
   return {
     messages: row.messages,
@@ -122,19 +139,8 @@ export async function listOverviews(
   db: Kysely<Schema>,
   accountId: AccountId,
 ): Promise<MailboxOverview[]> {
-  const rows = await selectOwn(db, accountId)
-    .select([
-      'mailboxes.messages',
-      'mailboxes.unseen',
-      'mailboxes.deleted',
-      'mailboxes.uid_next',
-      'mailboxes.highest_modseq',
-      'mailboxes.size',
-    ])
-    .execute();
-  return rows
-    .map((row) => ({ ...toMailbox(accountId, row), status: toStatus(row) }))
-    .sort((a, b) => compareNames(a.name, b.name));
+  const rows = await selectOwn(db, accountId).select(STATUS_COLUMNS).execute();
+  return rows.map((row) => toOverview(accountId, row)).sort((a, b) => compareNames(a.name, b.name));
 }
 
 export async function listSubscriptions(

@@ -1,9 +1,10 @@
 /**
  * What others than its owner may do with a mailbox (RFC 4314): one row for each of them, in letters. Services
- * ask here and keep to the answer; other writes take whoever comes. A change counts as one of the mailbox, so
- * that who watches it hears of it.
+ * ask here and keep to the answer; other writes take whoever comes. A change counts as one of the mailbox and of
+ * the account that has the rights, so that who watches either hears of it.
  */
 import type { Kysely } from 'kysely';
+import { advanceAccount } from './advance-account.ts';
 import { StoreError } from './errors.ts';
 import { noSuchMailbox } from './existence.ts';
 import { inGroups } from './id-groups.ts';
@@ -98,6 +99,8 @@ export async function changeRights(context: WriteContext, args: RightsChange): P
     .returning('highest_modseq')
     .executeTakeFirstOrThrow(noSuchMailbox);
   touch(mailboxId, highest_modseq);
+  // who follows an account hears of what it is given
+  await advanceAccount(context, accountId);
 }
 
 export async function removeGrant(

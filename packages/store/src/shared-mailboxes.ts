@@ -5,7 +5,7 @@ import { parseAddress } from './addresses.ts';
 import { requireMailbox } from './existence.ts';
 import type { AccountId, Grant, MailboxId, SharedMailbox } from './mail-store.ts';
 import { compareNames, parseMailboxName } from './mailbox-names.ts';
-import { selectMailboxes, toMailbox } from './mailboxes.ts';
+import { STATUS_COLUMNS, selectMailboxes, toOverview } from './mailboxes.ts';
 import type { Schema } from './schema.ts';
 
 /** Of one account, listed: others may give it as many as they have. */
@@ -26,6 +26,7 @@ function selectShared(db: Kysely<Schema>, accountId: AccountId) {
       'owner.created_at as owner_created_at',
       'mailbox_rights.rights',
     ])
+    .select(STATUS_COLUMNS)
     .where('owner.id', '<>', accountId)
     .where('owner.address_key', 'is not', null);
 }
@@ -35,7 +36,7 @@ type SharedRow = Awaited<ReturnType<ReturnType<typeof selectShared>['execute']>>
 function toShared(row: SharedRow): SharedMailbox {
   const { owner_id, owner_address, owner_created_at } = row;
   return {
-    mailbox: toMailbox(owner_id, row),
+    mailbox: toOverview(owner_id, row),
     owner: toAccount({ id: owner_id, address: owner_address, created_at: owner_created_at }),
     rights: row.rights ?? '',
   };

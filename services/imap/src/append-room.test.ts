@@ -1,6 +1,6 @@
 import {
   type Account,
-  type Mailbox,
+  type MailboxOverview,
   type Quota,
   type SharedMailbox,
   StoreError,
@@ -11,7 +11,7 @@ import { type Appender, hasRoom } from './append-room.ts';
 
 const ALICE: Account = { id: 1, address: 'alice@x.test', createdAt: new Date(0) };
 const BOB: Account = { id: 2, address: 'bob@x.test', createdAt: new Date(0) };
-const WORK: Mailbox = {
+const WORK: MailboxOverview = {
   id: 1,
   accountId: BOB.id,
   name: 'Work',
@@ -19,6 +19,15 @@ const WORK: Mailbox = {
   uidValidity: 1,
   subscribed: false,
   specialUse: undefined,
+  status: {
+    messages: 0,
+    unseen: 0,
+    deleted: 0,
+    uidNext: 1,
+    uidValidity: 1,
+    highestModSeq: 1,
+    size: 0,
+  },
 };
 
 /** Alice, to whom bob's Work is all that there is. */

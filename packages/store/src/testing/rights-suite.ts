@@ -72,7 +72,8 @@ export function rightsSuite(engine: string, create: () => Promise<DatabaseUnderT
       ]);
       expect(await grants()).toEqual([[reader.id, 'lr']]);
       const { sharing } = store;
-      const found = { mailbox: work, owner, rights: 'lr' };
+      const status = await store.mailboxes.status(work.id);
+      const found = { mailbox: { ...work, status }, owner, rights: 'lr' };
       const upper = owner.address.replace('User', 'USER');
       expect(await sharing.find(reader.id, upper, 'Work')).toEqual(found);
       expect(await sharing.read(reader.id, work.id)).toEqual(found);
@@ -81,7 +82,8 @@ export function rightsSuite(engine: string, create: () => Promise<DatabaseUnderT
 
     it('are none where none were given, and the owner’s are not told', async () => {
       const { sharing } = store;
-      const found = { mailbox: work, owner, rights: '' };
+      const status = await store.mailboxes.status(work.id);
+      const found = { mailbox: { ...work, status }, owner, rights: '' };
       expect(await sharing.find(reader.id, owner.address, 'Work')).toEqual(found);
       expect(await sharing.find(reader.id, owner.address, 'Play')).toBeUndefined();
       expect(await sharing.find(reader.id, owner.address, 'a//b')).toBeUndefined();
@@ -186,19 +188,23 @@ export function rightsSuite(engine: string, create: () => Promise<DatabaseUnderT
       expect(await rows()).toBe(before);
     });
 
-    it('count as a change of the mailbox where they change', async () => {
+    it('count as a change of the mailbox and of the account where they change', async () => {
       const modSeq = async () => (await store.mailboxes.status(work.id)).highestModSeq;
       const changed = vi.fn();
-      const stop = store.watch(work.id, changed);
+      const given = vi.fn();
+      const stops = [store.watch(work.id, changed), store.watchAccount(reader.id, given)];
       const before = await modSeq();
       await change('replace', 'lr');
-      await vi.waitFor(() => expect(changed).toHaveBeenCalled());
+      await vi.waitFor(() => {
+        expect(changed).toHaveBeenCalled();
+        expect(given).toHaveBeenCalled();
+      });
       expect(await modSeq()).toBe(before + 1);
       await change('add', 'l');
       await change('remove', 'x');
       expect(await modSeq()).toBe(before + 1);
       expect((await store.messages.changesSince(work.id, before)).changed).toEqual([]);
-      stop();
+      for (const stop of stops) stop();
     });
 
     it('may keep one from some flags', async () => {

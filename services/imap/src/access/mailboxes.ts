@@ -4,10 +4,12 @@
  */
 import {
   type Account,
+  type AccountOverview,
   compareNames,
   type Mailbox,
   type MailboxId,
   type MailStore,
+  type ModSeq,
   RIGHTS,
   type SharedMailbox,
   StoreError,
@@ -71,6 +73,20 @@ export async function listMailboxes({ store, account }: User): Promise<Accessibl
   return [...own.map((mailbox) => toOwn(account, mailbox)), ...shared.map(toShared)].sort((a, b) =>
     compareNames(a.name, b.name),
   );
+}
+
+/** All of an account at one moment, with those mailboxes of others that can be listed and read. */
+export async function readOverview(
+  { store, account }: User & { readonly store: Pick<MailStore, 'overview'> },
+  since?: ModSeq,
+): Promise<AccountOverview> {
+  const overview = await store.overview(account.id, since);
+  const shared = (await store.sharing.list(account.id))
+    .filter(({ rights }) => has('l')(rights) && has('r')(rights))
+    .map((one) => ({ ...toShared(one), status: one.mailbox.status }));
+  if (shared.length === 0) return overview;
+  const mailboxes = [...overview.mailboxes, ...shared].sort((a, b) => compareNames(a.name, b.name));
+  return { ...overview, mailboxes };
 }
 
 /**

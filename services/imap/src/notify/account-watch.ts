@@ -1,5 +1,5 @@
 /**
- * A session's watch over all of its account: it knows what the client was told last, and tells what is new.
+ * A session's watch over all of its account, and what others share with it: it knows what the client was told last, and tells what is new.
  * The store is asked only once something has changed.
  */
 import type { Mailbox, MailboxStatus } from '@mail/store';
@@ -8,6 +8,7 @@ import { tellStatusItems } from '../commands/status.ts';
 import type { StatusItem } from '../parser/mailbox.ts';
 import type { Session } from '../session.ts';
 import { AccountView } from './account-view.ts';
+import { FollowedAccount } from './followed-account.ts';
 import type { EventFilter } from './interest.ts';
 
 /** Beyond so many mailboxes, being told of all of them costs too much. */
@@ -17,7 +18,7 @@ const MAX_ENTRIES_TOLD = 100;
 
 export class AccountWatch {
   readonly #session: Session;
-  readonly #unwatch: () => void;
+  readonly #followed: FollowedAccount;
   readonly view: AccountView;
   filter: EventFilter;
   /** Whether the account may be otherwise than the client was told. */
@@ -29,27 +30,26 @@ export class AccountWatch {
     session: Session,
     view: AccountView,
     filter: EventFilter,
-    unwatch: () => void,
+    followed: FollowedAccount,
   ) {
     this.#session = session;
     this.view = view;
     this.filter = filter;
-    this.#unwatch = unwatch;
+    this.#followed = followed;
   }
 
   /** Undefined where the account has too many mailboxes. Throws StoreError. */
   static async start(session: Session, filter: EventFilter): Promise<AccountWatch | undefined> {
-    const { store, account } = session;
     let watch: AccountWatch | undefined;
     // watched before it is read: a change in between is looked for again rather than lost
-    const unwatch = store.watchAccount(account.id, () => watch?.wake());
+    const followed = new FollowedAccount(session, () => watch?.wake());
     try {
-      const overview = await store.overview(account.id);
+      const overview = await followed.read();
       if (overview.mailboxes.length <= MAX_WATCHED_MAILBOXES) {
-        watch = new AccountWatch(session, new AccountView(overview), filter, unwatch);
+        watch = new AccountWatch(session, new AccountView(overview), filter, followed);
       }
     } finally {
-      if (watch === undefined) unwatch();
+      if (watch === undefined) followed.stop();
     }
     return watch;
   }
@@ -61,7 +61,7 @@ export class AccountWatch {
   }
 
   stop(): void {
-    this.#unwatch();
+    this.#followed.stop();
   }
 
   /** Tells what has changed. False where it is too much: the watch is to be stopped then. Throws StoreError. */
@@ -70,7 +70,7 @@ export class AccountWatch {
     this.stale = false;
     const session = this.#session;
     try {
-      const now = await session.store.overview(session.account.id, this.view.modSeq);
+      const now = await this.#followed.read(this.view.modSeq);
       if (now.mailboxes.length > MAX_WATCHED_MAILBOXES) return false;
       const { state, condStore, response } = session;
       const selected = state.name === 'selected' ? state.selected.mailbox.id : undefined;
@@ -109,7 +109,7 @@ export class AccountWatch {
   async tellStatuses(): Promise<void> {
     const session = this.#session;
     const { state, response } = session;
-    const { mailboxes, subscriptions } = await session.store.overview(session.account.id);
+    const { mailboxes, subscriptions } = await this.#followed.read();
     const subscribed = new Set(subscriptions);
     for (const mailbox of mailboxes) {
       if (state.name === 'selected' && state.selected.mailbox.id === mailbox.id) continue;

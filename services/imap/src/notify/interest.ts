@@ -1,5 +1,6 @@
 /** What a client wants to be told of its mailboxes (RFC 5465 §3.1, §6; RFC 5464 §4.1). Pure. */
 import { INBOX, isInferior, parseMailboxName } from '@mail/store';
+import { parseSharedName } from '../access/shared-names.ts';
 import type { EventGroup, EventName, MailboxFilter, SelectedEvents } from '../parser/notify.ts';
 
 /** Since the client's last NOTIFY. */
@@ -22,7 +23,7 @@ type Matches = (name: string, subscribed: boolean) => boolean;
 function compileFilter(filter: MailboxFilter): Matches {
   switch (filter.kind) {
     case 'personal':
-      return () => true;
+      return (name) => parseSharedName(name) === undefined;
     // where mail is delivered to (§6.3)
     case 'inboxes':
       return (name) => name === INBOX;

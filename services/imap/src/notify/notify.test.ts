@@ -436,6 +436,72 @@ describe('of names, subscriptions and annotations', () => {
   });
 });
 
+describe('of mailboxes of others', () => {
+  let owner: Account;
+  let work: MailboxId;
+  let name: string;
+  beforeEach(async () => {
+    owner = await server.addAccount();
+    work = (await store.mailboxes.create(owner.id, 'Work')).id;
+    name = `Users/${owner.address}/Work`;
+  });
+  const give = (rights: string) => store.sharing.change(work, account.id, 'replace', rights);
+
+  test('their messages, where they are asked for and may be read', async () => {
+    await give('lr');
+    const talk = await listen(`SET (mailboxes ${name} (${ALL}))`);
+    await append(work, 'one');
+    await hears(talk, new RegExp(`^\\* STATUS ${name} \\(MESSAGES 1 UIDNEXT 2 UNSEEN 1 `));
+    await append(await idOf('Archive'), 'one');
+    await hears(talk);
+    await give('l');
+    await append(work, 'two');
+    await hears(talk);
+  });
+
+  test('with all that is subscribed, or below a name', async () => {
+    await give('lr');
+    await store.mailboxes.subscribe(account.id, name, true);
+    const subscribed = await listen('SET (subscribed (MessageNew MessageExpunge))');
+    const below = await listen('SET (subtree Users (MessageNew MessageExpunge))');
+    await append(work, 'one');
+    for (const talk of [subscribed, below])
+      await hears(talk, new RegExp(`^\\* STATUS ${name} \\(MESSAGES 1 UIDNEXT 2 `));
+  });
+
+  test('not as one’s own', async () => {
+    await give('lr');
+    const talk = await listen(`SET (personal (${ALL} MailboxName)) (inboxes (${ALL}))`);
+    await append(work, 'one');
+    await give('');
+    await hears(talk);
+  });
+
+  test('names that come and go with rights', async () => {
+    const talk = await listen(`SET (mailboxes ${name} (MailboxName ${ALL}))`);
+    await give('lr');
+    await hears(talk, `* LIST (\\HasNoChildren) "/" ${name}`);
+    await append(work, 'one');
+    await hears(talk, new RegExp(`^\\* STATUS ${name} \\(MESSAGES 1 UIDNEXT 2 UNSEEN 1 `));
+    await give('');
+    await hears(talk, `* LIST (\\HasNoChildren \\NonExistent) "/" ${name}`);
+    await give('lr');
+    await talk.line();
+    await talk.line();
+    await store.mailboxes.delete(work);
+    await hears(talk, `* LIST (\\HasNoChildren \\NonExistent) "/" ${name}`);
+  });
+
+  test('what the session does there itself is not told', async () => {
+    await give('lri');
+    const talk = await listen(`SET (mailboxes ${name} (${ALL}))`);
+    await talk.say(`APPEND ${name} {4+}\r\na: b`);
+    await hears(talk);
+    await append(work, 'two');
+    await hears(talk, new RegExp(`^\\* STATUS ${name} \\(MESSAGES 2 UIDNEXT 3 `));
+  });
+});
+
 describe('in between', () => {
   test('nothing comes into a command that is not whole yet', async () => {
     const talk = await listen(`SET (selected (${ALL})) (personal (MailboxName))`, 'INBOX');
