@@ -35,7 +35,7 @@ test.skipIf(!areInstalled('python3'))('imaplib: a whole journey', async () => {
   const args = [script, user, password, `${imap.port}`, `${imaps.port}`, home.caFile];
   expect(JSON.parse(await run('python3', args))).toEqual({
     'login before TLS': true,
-    namespace: ['OK', ['(("" "/")) NIL NIL']],
+    namespace: ['OK', ['(("" "/")) (("Users/" "/")) NIL']],
     create: ['OK', 'OK'],
     rename: 'OK',
     list: ['(\\HasNoChildren) "/" work/2027'],
