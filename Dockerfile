@@ -32,7 +32,8 @@ RUN --mount=type=cache,id=concert-pnpm,target=/pnpm \
 # of those, what a process reads; licences stay
 RUN find /out -type f \
       \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \
-         -o -name '*.tsbuildinfo' -o -name '*.flow' -o -name '.*' \) ! -iname 'licen[sc]e*' -delete \
+         -o -name '*.tsbuildinfo' -o -name '*.flow' \
+         -o -name '.*' ! -name '*.mjs' ! -name '*.cjs' ! -name '*.js' \) ! -iname 'licen[sc]e*' -delete \
     && find /out -depth -type d \
       \( -path '*/node_modules/@types' -o -path '*/node_modules/protobufjs/dist' \
          -o -path '*/node_modules/*/test' -o -path '*/node_modules/*/tests' \
